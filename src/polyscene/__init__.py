@@ -1,0 +1,3 @@
+"""Polyscene: recommendation across scenarios and tasks with language models."""
+
+__version__ = "0.1.0"

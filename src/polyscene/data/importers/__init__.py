@@ -1,0 +1,1 @@
+"""Readers of the formats of well-known data sets and engines."""

@@ -1,0 +1,1 @@
+"""The bundled sample world and the demonstration that runs on it."""

@@ -1,0 +1,1 @@
+"""Reasons built from what really produced an answer."""

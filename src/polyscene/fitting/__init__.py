@@ -1,0 +1,1 @@
+"""The write path: from the store to a saved model."""

@@ -1,0 +1,1 @@
+"""Predicted responses and the reward that joins them."""

@@ -1,0 +1,1 @@
+"""What changes a ranked list: safety, duplicates, rules, diversity."""

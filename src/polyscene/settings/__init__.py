@@ -1,0 +1,41 @@
+"""Typed settings: the workspace, its scenarios, and the domain presets."""
+
+from polyscene.settings.presets import preset_names, preset_table
+from polyscene.settings.scenario import (
+    Action,
+    Duplicates,
+    Safety,
+    Scenario,
+    TargetKind,
+    UserVectors,
+)
+from polyscene.settings.validate import Config, parse
+from polyscene.settings.workspace import (
+    SETTINGS_FILE,
+    IndexSettings,
+    Settings,
+    TextSettings,
+    Whitening,
+    load_settings,
+    parse_settings,
+)
+
+__all__ = [
+    "SETTINGS_FILE",
+    "Action",
+    "Config",
+    "Duplicates",
+    "IndexSettings",
+    "Safety",
+    "Scenario",
+    "Settings",
+    "TargetKind",
+    "TextSettings",
+    "UserVectors",
+    "Whitening",
+    "load_settings",
+    "parse",
+    "parse_settings",
+    "preset_names",
+    "preset_table",
+]

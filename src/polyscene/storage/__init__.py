@@ -1,0 +1,1 @@
+"""The store of records: SQLite by default, PostgreSQL by URL."""

@@ -1,0 +1,1 @@
+"""Records to text, per domain and language."""

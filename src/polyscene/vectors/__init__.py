@@ -1,0 +1,1 @@
+"""Vectors on disk and the index that searches them."""
