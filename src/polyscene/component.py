@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from polyscene.data.dataset import Dataset, IntArray
 from polyscene.errors import SettingsError, did_you_mean
-from polyscene.settings import Config, Scenario, parse
+from polyscene.settings import Config, Scenario, Settings, parse
 
 __all__ = [
     "Candidates",
@@ -52,9 +52,11 @@ class Component:
     """Its name in settings, unique in the family."""
     config_type: ClassVar[type[Config]] = Config
     """Class of its options."""
+    config: Config
+    """Its options; subclasses narrow the type."""
 
     def __init__(self, config: Config | None = None) -> None:
-        self._config = config if config is not None else self.config_type()
+        self.config = config if config is not None else self.config_type()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -100,12 +102,12 @@ def build(
 class Trainable(Protocol):
     """A component that learns from the events."""
 
-    def fit(self, data: Dataset, scenarios: Mapping[str, Scenario], now: float) -> None:
+    def fit(self, data: Dataset, settings: Settings, now: float) -> None:
         """Learn.
 
         Args:
             data: All events.
-            scenarios: The declared scenarios by name.
+            settings: The workspace's settings, with the declared scenarios.
             now: The time to count ages from, seconds since 1970-01-01 UTC.
         """
 
@@ -128,6 +130,10 @@ class Space(Protocol):
     def vectors(self) -> Vectors:
         """Unit rows, shape (number of targets, dim). Targets without text are zero."""
 
+    @property
+    def published_at(self) -> npt.NDArray[np.float64]:
+        """When each target appeared, seconds since 1970-01-01 UTC; NaN where unknown."""
+
     def search(
         self, queries: Vectors, n: int, allowed: npt.NDArray[np.bool_] | None
     ) -> tuple[IntArray, Vectors]:
@@ -145,7 +151,7 @@ class Space(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What a user did, one entry a distinct target, strongest first. All arrays of length h."""
+    """What a user did, one entry a distinct item, latest first. All arrays of length h."""
 
     rows: IntArray
     """Rows in the space of items."""
@@ -155,6 +161,8 @@ class History:
     """Sum of action strength × time decay of the events on each; negative for dislikes."""
     actions: tuple[str, ...]
     """The action that tells most of each entry, for texts and reasons."""
+    scenarios: tuple[str | None, ...]
+    """The scenario in which that happened, None where unknown."""
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -128,8 +128,8 @@ def _tags(value: Any) -> Any:
 
 Id = Annotated[
     str,
+    StringConstraints(min_length=1, max_length=MAX_ID_LENGTH),  # first: pydantic checks it in Rust
     BeforeValidator(_id),
-    StringConstraints(min_length=1, max_length=MAX_ID_LENGTH),
     AfterValidator(_clean),
 ]
 """A non-empty string of up to 256 characters in any language; integers become strings."""
@@ -166,41 +166,42 @@ class _Described(_Record):
 
     @model_validator(mode="after")
     def _check_attributes(self) -> _Described:
-        extra = self.model_extra
-        if extra:
-            for name, value in list(extra.items()):
-                cleaned = _attribute(name, value)
-                if cleaned is None:
-                    del extra[name]
-                else:
-                    extra[name] = cleaned
+        extra = self.model_extra or {}
+        for name, value in list(extra.items()):
+            try:
+                _clean(name)
+                cleaned = _attribute(value)
+            except PydanticCustomError as error:
+                raise PydanticCustomError(
+                    "attribute", "{name}: {expected}", {"name": name, "expected": error.message()}
+                ) from None
+            if cleaned is None:
+                del extra[name]
+            else:
+                extra[name] = cleaned
         return self
 
 
-def _attribute(name: str, value: Any) -> Any:
+def _attribute(value: Any) -> Any:
     """The value of an attribute; text that is exactly how a number is written becomes one."""
     if value is None or value == "":
         return None
     if isinstance(value, str):
         if len(value) > MAX_TEXT_LENGTH:
-            raise PydanticCustomError(
-                "attribute", "{name}: at most 1000000 characters", {"name": name}
-            )
+            raise PydanticCustomError("attribute", "text of at most 1000000 characters")
         _clean(value)
         if len(value) <= 32 and _NUMBER.fullmatch(value):
             return float(value) if "." in value else int(value)
         return value
     if isinstance(value, float) and not math.isfinite(value):
-        raise PydanticCustomError("attribute", "{name}: a finite number", {"name": name})
+        raise PydanticCustomError("attribute", "a finite number")
     if isinstance(value, bool | int | float):
         return value
     if isinstance(value, list) and all(isinstance(part, str | int | float) for part in value):
-        return [part if isinstance(part, str) else str(part) for part in value]
+        return [_clean(part) if isinstance(part, str) else str(part) for part in value]
     if isinstance(value, datetime):
         return value.isoformat()
-    raise PydanticCustomError(
-        "attribute", "{name}: text, a number, true or false, or a list of texts", {"name": name}
-    )
+    raise PydanticCustomError("attribute", "text, a number, true or false, or a list of texts")
 
 
 class Item(_Described):

@@ -1,1 +1,23 @@
-"""Text to vectors: the encoder protocol and its implementations."""
+"""Text to vectors: the encoder protocol and its implementations.
+
+Importing this loads no model and no torch; an encoder loads what it needs on its first text.
+"""
+
+from polyscene.encoders.base import Encoder, EncoderConfig
+from polyscene.encoders.bundled import BundledEncoder
+from polyscene.encoders.cache import CachedEncoder
+from polyscene.encoders.factory import open_encoder
+from polyscene.encoders.joint import JointEncoder
+from polyscene.encoders.remote import RemoteEncoder
+from polyscene.encoders.transformer import TransformerEncoder
+
+__all__ = [
+    "BundledEncoder",
+    "CachedEncoder",
+    "Encoder",
+    "EncoderConfig",
+    "JointEncoder",
+    "RemoteEncoder",
+    "TransformerEncoder",
+    "open_encoder",
+]

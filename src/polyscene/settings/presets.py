@@ -33,4 +33,5 @@ def preset_table(name: str, where: str = "preset") -> dict[str, Any]:
     if name not in preset_names():
         hint = did_you_mean(name, preset_names())
         raise SettingsError(f"{where}: unknown preset {name!r}; {hint}")
-    return tomllib.loads((files("polyscene") / "presets" / f"{name}.toml").read_text("utf-8"))
+    table = tomllib.loads((files("polyscene") / "presets" / f"{name}.toml").read_text("utf-8"))
+    return {"preset": name, **table}

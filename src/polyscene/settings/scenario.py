@@ -99,7 +99,7 @@ class Scenario(Config):
     """The actions that make a target seen; empty means every action."""
     languages: list[str] = []
     """If not empty, only targets in these languages (or with none stated) are shown."""
-    sources: dict[str, float] = {"semantic-multi": 1.0}
+    sources: dict[str, float] = {"semantic-soft": 1.0}
     """The sources of candidates and their weights in the fused score."""
     reward: dict[str, Any] = {"type": "constant"}
     """The reward f(u,i): a `type` and its options."""

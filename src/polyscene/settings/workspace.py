@@ -41,11 +41,11 @@ class Whitening(Config):
 
     enabled: bool = True
     """Whether vectors are centred and whitened; otherwise they are used as encoded."""
-    dims: int = Field(default=256, ge=2)
+    dims: int = Field(default=512, ge=2)
     """How many principal directions are kept, at most."""
-    shrinkage: float = Field(default=0.1, ge=0)
-    """Added to each eigenvalue, as a share of their mean: 0 is full whitening, large values
-    only centre."""
+    shrinkage: float = Field(default=0.5, ge=0)
+    """Added to each eigenvalue, as a share of their mean, besides what small catalogues need: 0
+    is full whitening, large values only centre."""
 
 
 class IndexSettings(Config):

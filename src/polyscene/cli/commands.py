@@ -1,0 +1,5 @@
+"""Importing this module registers every command."""
+
+from polyscene.cli import bench, demo, doctor, fit, ingest, init, recommend, show, similar
+
+__all__ = ["bench", "demo", "doctor", "fit", "ingest", "init", "recommend", "show", "similar"]

@@ -1,0 +1,78 @@
+"""`polyscene ingest`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from polyscene.cli.main import app
+from polyscene.cli.output import console, print_report, progress_bars
+from polyscene.data.importers import importer_names
+from polyscene.engine import Engine
+from polyscene.errors import IngestError
+
+__all__ = ["OnError", "ingest"]
+
+
+class OnError(StrEnum):
+    """What a bad row does."""
+
+    FAIL = "fail"
+    SKIP = "skip"
+
+
+@app.command()
+def ingest(
+    context: typer.Context,
+    path: Annotated[
+        Path | None, typer.Argument(help="With --format: the folder to import.")
+    ] = None,
+    items: Annotated[list[Path] | None, typer.Option(help="File of items.")] = None,
+    users: Annotated[list[Path] | None, typer.Option(help="File of users.")] = None,
+    events: Annotated[list[Path] | None, typer.Option(help="File of events.")] = None,
+    relations: Annotated[list[Path] | None, typer.Option(help="File of relations.")] = None,
+    format: Annotated[
+        str | None, typer.Option(help=f"Format of a folder: {', '.join(importer_names())}.")
+    ] = None,
+    on_error: Annotated[
+        OnError, typer.Option(help="fail keeps nothing of a bad file; skip leaves bad rows out.")
+    ] = OnError.FAIL,
+    encoding: Annotated[str, typer.Option(help="Encoding of text files.")] = "utf-8",
+) -> None:
+    """Load items, users, events and relations from files, each file whole or not at all."""
+    files = {"items": items, "users": users, "events": events, "relations": relations}
+    if (format is None) != (path is None):
+        raise typer.BadParameter("--format NAME goes with a PATH, and a PATH with --format NAME")
+    if format is None and not any(files.values()):
+        raise typer.BadParameter("name a file with --items, --users, --events or --relations")
+    with Engine.open(context.obj) as engine:
+        progress = progress_bars()
+        try:
+            if format is not None and path is not None:
+                report = engine.import_folder(
+                    format, path, on_error=on_error.value, progress=progress
+                )
+                print_report(report)
+            if any(files.values()):
+                report = engine.ingest(
+                    **files, on_error=on_error.value, encoding=encoding, progress=progress
+                )
+                print_report(report)
+        except IngestError as error:
+            _print_kept(error)
+            raise
+        counts = engine.workspace.store.counts()
+    console.print(
+        f"the store has {counts.items:,} items, {counts.users:,} users, {counts.events:,} events, "
+        f"{counts.relations:,} relations"
+    )
+
+
+def _print_kept(error: IngestError) -> None:
+    """Say which files were loaded before the one that failed."""
+    for file in error.report.files:
+        if file.loaded:
+            console.print(f"{file.path.name}: {file.loaded:,} {file.kind} loaded", markup=False)

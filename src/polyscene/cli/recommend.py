@@ -1,0 +1,98 @@
+"""`polyscene recommend`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from polyscene.cli.main import app
+from polyscene.cli.output import (
+    Timer,
+    answer_table,
+    console,
+    error_console,
+    print_json,
+    progress_bars,
+)
+from polyscene.engine import Answer, Engine
+from polyscene.engine.batch import counted, read_ids, write_results
+
+__all__ = ["recommend"]
+
+
+@app.command()
+def recommend(
+    context: typer.Context,
+    scenario: Annotated[str, typer.Option(help="Where it is recommended.")],
+    user: Annotated[str | None, typer.Option(help="Id of a user.")] = None,
+    users_file: Annotated[
+        Path | None, typer.Option(help="File with a user_id column: a list for each.")
+    ] = None,
+    targets_file: Annotated[
+        Path | None, typer.Option(help="File with an item_id column: rank only these.")
+    ] = None,
+    n: Annotated[int, typer.Option("-n", min=1, max=1000, help="Length of a list.")] = 10,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the results to a .parquet, .jsonl or .csv file.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show what each recommendation rests on.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Recommend to one user, or to every user of a file."""
+    if (user is None) == (users_file is None):
+        raise typer.BadParameter("give one of --user and --users-file")
+    targets = None if targets_file is None else read_ids(targets_file, "item_id")
+    with Engine.open(context.obj) as engine:
+        if users_file is not None:
+            users = read_ids(users_file, "user_id")
+            answers = engine.recommend_many(users, scenario, n, targets=targets)
+            _many(answers, len(users), out, json)
+            return
+        answer = engine.recommend(user, scenario, n, targets=targets)
+    if out is not None:
+        write_results([answer], out)
+    elif json:
+        print_json(answer.to_dict())
+    else:
+        _print(answer, explain)
+
+
+def _many(answers: Iterator[Answer], count: int, out: Path | None, json: bool) -> None:
+    timer = Timer()
+    if out is None:
+        for answer in answers:
+            if json:
+                print_json(answer.to_dict(), indent=None)
+            else:
+                console.print(answer_table(answer, f"{answer.scenario} for {answer.user_id}"))
+        return
+    with progress_bars().task("recommend", count, "users") as task:
+        rows = write_results(counted(answers, task), out)
+    console.print(f"wrote {rows:,} rows for {count:,} users to {out} in {timer}", markup=False)
+
+
+def _print(answer: Answer, explain: bool) -> None:
+    for note in answer.notes:
+        error_console.print(f"note: {note}", markup=False)
+    console.print(answer_table(answer, f"{answer.scenario} for {answer.user_id}"))
+    if not explain:
+        return
+    for item in answer.items:
+        console.print(Text(f"{item.rank}. {item.title} ({item.item_id})", style="bold"))
+        parts = ", ".join(f"{name} {part:+.3f}" for name, part in item.sources.items())
+        console.print(f"   sources: {parts}", markup=False)
+        for support in item.evidence.support:
+            verb = support.verbs.get("en", support.action)
+            console.print(
+                f"   {verb} {support.title!r} ({support.item_id}), "
+                f"similarity {support.similarity:.2f}",
+                markup=False,
+            )
+        if item.evidence.tags:
+            console.print(f"   shared tags: {', '.join(item.evidence.tags)}", markup=False)

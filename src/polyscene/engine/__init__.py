@@ -1,0 +1,6 @@
+"""The read path: query → candidates → rank → rerank → reasons → answer."""
+
+from polyscene.engine.answer import Answer, Recommendation
+from polyscene.engine.engine import Engine
+
+__all__ = ["Answer", "Engine", "Recommendation"]

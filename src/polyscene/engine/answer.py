@@ -1,0 +1,64 @@
+"""What an answer consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from polyscene.explain.reasons import Evidence
+
+__all__ = ["Answer", "Recommendation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """One target in an answer."""
+
+    rank: int
+    """From 1."""
+    item_id: str
+    """Id of the target; of a user where people are recommended."""
+    title: str
+    score: float
+    """Satisfaction sim·f; comparable within one answer."""
+    sources: dict[str, float]
+    """What each source contributed to sim."""
+    reason: str
+    """Why, in one line in the user's language."""
+    evidence: Evidence
+    """What the reason is made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The recommendations for one question, best first."""
+
+    request_id: str
+    """Names this answer, so that events can say what led to them."""
+    user_id: str | None
+    scenario: str
+    model: str
+    """Version of the model that answered."""
+    items: Sequence[Recommendation]
+    notes: Sequence[str] = ()
+    """What the reader should know, such as that the user is unknown."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat record a recommendation, the columns of the results format."""
+        return [
+            {
+                "user_id": self.user_id,
+                "scenario": self.scenario,
+                "rank": item.rank,
+                "item_id": item.item_id,
+                "score": item.score,
+                "sources": dict(item.sources),
+                "reason": item.reason,
+            }
+            for item in self.items
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole answer as plain values, ready for JSON."""
+        return asdict(self)

@@ -1,0 +1,101 @@
+"""Lists for many users: ids in from a file, results out to a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from polyscene.data.readers import open_table
+from polyscene.engine.answer import Answer
+from polyscene.errors import DataError
+from polyscene.logs import Task
+
+__all__ = ["RESULT_FORMATS", "counted", "read_ids", "write_results"]
+
+RESULT_FORMATS = (".parquet", ".jsonl", ".csv")
+"""Suffixes of files that results can be written to."""
+_SCHEMA: dict[str, Any] = {
+    "user_id": pl.String,
+    "scenario": pl.String,
+    "rank": pl.Int64,
+    "item_id": pl.String,
+    "score": pl.Float64,
+    "sources": pl.String,
+    "reason": pl.String,
+}
+
+
+def read_ids(path: Path, column: str) -> list[str]:
+    """The distinct ids of one column of a CSV, JSON lines or Parquet file, in order.
+
+    Raises:
+        DataError: When the file cannot be read, lacks the column, or a row has no id.
+    """
+    table = open_table(path)
+    ids: dict[str, None] = {}
+    try:
+        if table.columns and column not in table.columns:
+            found = ", ".join(table.columns)
+            raise DataError(f"{path}: no column {column!r}; it has: {found}")
+        for batch in table.batches:
+            if batch.problems:
+                raise DataError(str(batch.problems[0]))
+            for number, row in batch.rows:
+                if row.get(column) in (None, ""):
+                    raise DataError(f"{path}, row {number}: no {column}")
+                ids[str(row[column])] = None
+    finally:
+        table.close()
+    return list(ids)
+
+
+def write_results(answers: Iterable[Answer], path: Path) -> int:
+    """Write answers in the results format; returns the number of rows.
+
+    `sources` is a JSON object in CSV and Parquet. The file appears when it is whole.
+
+    Raises:
+        DataError: When the suffix is none of `RESULT_FORMATS`, or the file cannot be written.
+    """
+    if path.suffix not in RESULT_FORMATS:
+        raise DataError(f"cannot write {path}: allowed are {', '.join(RESULT_FORMATS)}")
+    beside = path.with_name(f".{path.name}.partial")
+    try:
+        count = _write(answers, beside, path.suffix)
+        beside.replace(path)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+    return count
+
+
+def counted(answers: Iterable[Answer], task: Task) -> Iterator[Answer]:
+    """The same answers, each reported to a task as it passes."""
+    for answer in answers:
+        yield answer
+        task.advance()
+
+
+def _write(answers: Iterable[Answer], path: Path, suffix: str) -> int:
+    if suffix == ".jsonl":
+        count = 0
+        with path.open("w", encoding="utf-8") as file:
+            for answer in answers:
+                for row in answer.rows():
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                    count += 1
+        return count
+    rows = [
+        row | {"sources": json.dumps(row["sources"])} for answer in answers for row in answer.rows()
+    ]
+    frame = pl.DataFrame(rows, schema=_SCHEMA)
+    if suffix == ".csv":
+        frame.write_csv(path)
+    else:
+        frame.write_parquet(path)
+    return len(frame)

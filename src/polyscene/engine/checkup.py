@@ -1,0 +1,116 @@
+"""The state of a workspace: what `polyscene doctor` tells."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from polyscene.engine.engine import Engine
+from polyscene.errors import PolysceneError
+from polyscene.fitting.model import library_versions, model_versions
+from polyscene.represent.space import TargetSpace
+
+__all__ = ["Finding", "examine"]
+
+_EXTRAS = {
+    "train": "sentence_transformers",
+    "llm": "xllamacpp",
+    "postgres": "psycopg",
+    "media": "PIL",
+    "scale": "ray",
+}
+_LOW_DISK = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    status: Literal["ok", "note", "fail"]
+    subject: str
+    text: str
+
+
+def examine(engine: Engine) -> Iterator[Finding]:
+    """Look at every part of a workspace; a part that fails does not stop the rest."""
+    checks: tuple[Callable[[Engine], Iterator[Finding]], ...] = (
+        _installed, _settings, _store, _encoder, _model, _scenarios,
+    )  # fmt: skip
+    for check in checks:
+        try:
+            yield from check(engine)
+        except PolysceneError as error:
+            yield Finding("fail", check.__name__.strip("_"), str(error))
+
+
+def _installed(engine: Engine) -> Iterator[Finding]:
+    versions = ", ".join(f"{name} {number}" for name, number in library_versions().items())
+    yield Finding("ok", "installed", versions)
+    missing = [extra for extra, module in _EXTRAS.items() if not importlib.util.find_spec(module)]
+    if missing:
+        yield Finding("note", "extras", f"not installed: {', '.join(missing)}")
+    free = shutil.disk_usage(engine.workspace.path).free
+    if free < _LOW_DISK:
+        yield Finding("note", "disk", f"only {free / 1e6:.0f} MB are free")
+
+
+def _settings(engine: Engine) -> Iterator[Finding]:
+    settings = engine.workspace.settings
+    text = f"{len(settings.scenarios)} scenarios: {', '.join(settings.scenarios)}"
+    yield Finding("ok" if settings.scenarios else "fail", "settings", text)
+
+
+def _store(engine: Engine) -> Iterator[Finding]:
+    counts = engine.workspace.store.counts()
+    text = (
+        f"{counts.items:,} items, {counts.users:,} users, {counts.events:,} events, "
+        f"{counts.relations:,} relations"
+    )
+    yield Finding("ok" if counts.items else "note", "store", text)
+
+
+def _encoder(engine: Engine) -> Iterator[Finding]:
+    encoder = engine.workspace.encoder
+    vector = encoder.encode(["a warm cup of tea"])[0]
+    yield Finding("ok", "encoder", f"{encoder.id}, {len(vector)} dimensions")
+
+
+def _model(engine: Engine) -> Iterator[Finding]:
+    model = engine.model
+    versions = model_versions(engine.workspace.models)
+    yield Finding(
+        "ok", "model", f"{model.config.version}, fitted in {model.config.seconds} s; "
+        f"{len(versions)} on disk",
+    )  # fmt: skip
+    yield _index("index of items", model.items)
+    for name, space in model.people.items():
+        yield _index(f"index of people, {name}", space)
+
+
+def _index(subject: str, space: TargetSpace) -> Finding:
+    report = space.index.report
+    silent = int((~np.any(space.vectors, axis=1)).sum())
+    text = (
+        f"{report.kind}, {len(space):,} × {report.dim}, recall@100 {report.recall_at_100:.3f}, "
+        f"built in {report.seconds:.1f} s"
+    )
+    if silent:
+        text += f"; {silent:,} without text"
+    return Finding("ok", subject, text)
+
+
+def _scenarios(engine: Engine) -> Iterator[Finding]:
+    model = engine.model
+    for name, spec in engine.workspace.settings.scenarios.items():
+        fitting = model.space(name).targets.shown_in(name, spec)
+        withheld = int((fitting[: len(model.withheld[name])] & model.withheld[name]).sum())
+        text = f"{int(fitting.sum()) - withheld:,} targets of kind {spec.target}"
+        if withheld:
+            text += f"; {withheld:,} withheld by its safety settings"
+        status: Literal["ok", "note"] = "ok" if fitting.sum() > withheld else "note"
+        yield Finding(status, f"scenario {name}", text)

@@ -1,0 +1,132 @@
+"""From candidates to recommendations a person can read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from polyscene.component import Candidates, History
+from polyscene.data.schema import User
+from polyscene.engine.answer import Recommendation
+from polyscene.engine.asking import Asking
+from polyscene.engine.profile import verbs
+from polyscene.explain.reasons import Evidence, Support, sentence, shared_tags
+from polyscene.represent.space import TargetSpace
+from polyscene.settings import Scenario, Settings
+from polyscene.text.template import GENERIC
+from polyscene.text.verbalise import Verbaliser
+
+__all__ = ["Explainer"]
+
+
+class Explainer:
+    """Adds titles, evidence and reasons to ranked candidates.
+
+    Args:
+        settings: The workspace's settings.
+        verbaliser: What words the reasons.
+        items: The space that history items are rows of.
+    """
+
+    def __init__(self, settings: Settings, verbaliser: Verbaliser, items: TargetSpace) -> None:
+        self._settings = settings
+        self._verbaliser = verbaliser
+        self._items = items
+
+    def recommendations(self, asking: Asking, candidates: Candidates) -> list[Recommendation]:
+        """The candidates, best first, each with its reason in the user's language."""
+        query, space = asking.query, asking.space
+        language = self._language(asking.user)
+        wording = self._verbaliser.wording(query.spec.preset or GENERIC, language)
+        places = {int(row): place for place, row in enumerate(query.history.rows)}
+        stated = bool(query.interests.any())
+        items = []
+        for position, row in enumerate(candidates.rows.tolist()):
+            sources = {
+                name: float(part[position])
+                for name, part in candidates.parts.items()
+                if part[position] != 0
+            }
+            support = []
+            if candidates.support is not None:
+                found = [places[r] for r in candidates.support[position].tolist() if r in places]
+                support = self._support(space, row, found, query.history, query.scenario)
+            tags = shared_tags(
+                space.targets.tags[row],
+                asking.user.tags,
+                *(self._items.targets.tags[self._row(entry)] for entry in support),
+            )
+            near = float(space.vectors[row] @ query.interests) if stated else 0.0
+            evidence = Evidence(sources, support, tags, stated=near > 0)
+            items.append(
+                Recommendation(
+                    rank=position + 1,
+                    item_id=space.targets.ids.ids[row],
+                    title=space.targets.titles[row],
+                    score=float(candidates.scores[position]),
+                    sources=sources,
+                    reason=sentence(evidence, wording, language),
+                    evidence=evidence,
+                )
+            )
+        return items
+
+    def similar(
+        self, space: TargetSpace, row: int, candidates: Candidates, spec: Scenario
+    ) -> list[Recommendation]:
+        """The neighbours of the target at `row`, with the tags that they share."""
+        tags, language = space.targets.tags, self._verbaliser.language(None)
+        wording = self._verbaliser.wording(spec.preset or GENERIC, language)
+        items = []
+        for position, other in enumerate(candidates.rows.tolist()):
+            score = float(candidates.scores[position])
+            shared = shared_tags(tags[other], tags[row])
+            listed = wording.more.format(tags=wording.listing.join(shared)) if shared else ""
+            items.append(
+                Recommendation(
+                    rank=position + 1,
+                    item_id=space.targets.ids.ids[other],
+                    title=space.targets.titles[other],
+                    score=score,
+                    sources={"similar": score},
+                    reason=listed,
+                    evidence=Evidence({"similar": score}, (), shared, stated=False),
+                )
+            )
+        return items
+
+    def _language(self, user: User) -> str:
+        sample = user.description or " ".join(user.tags)
+        return self._verbaliser.language(user.language, sample)
+
+    def _support(
+        self,
+        space: TargetSpace,
+        row: int,
+        places: Sequence[int],
+        history: History,
+        scenario: str,
+    ) -> list[Support]:
+        """The history entries behind a target, nearest first, near ones only."""
+        cosines = history.vectors[list(places)] @ space.vectors[row]
+        targets = self._items.targets
+        return [
+            Support(
+                item_id=targets.ids.ids[int(history.rows[places[order]])],
+                title=targets.titles[int(history.rows[places[order]])],
+                action=history.actions[places[order]],
+                verbs=verbs(
+                    self._settings,
+                    history.actions[places[order]],
+                    history.scenarios[places[order]],
+                    scenario,
+                ),
+                similarity=float(cosines[order]),
+            )
+            for order in np.argsort(-cosines, kind="stable")
+            if cosines[order] > 0
+        ]
+
+    def _row(self, support: Support) -> int:
+        return self._items.targets.ids.row(support.item_id)

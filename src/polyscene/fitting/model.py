@@ -1,0 +1,234 @@
+"""A fitted model: immutable on disk, swapped by moving one pointer.
+
+    models/current                 the version that serves, one line
+    models/<version>/config.json   what it was made of
+    models/<version>/transform/    whitening
+    models/<version>/items/        targets, vectors and index; people/<scenario>/ the same
+    models/<version>/withheld/     which targets the safety screen keeps back, a file a scenario
+    models/<version>/sources/      learned state, a directory a source
+
+A version is written beside, flushed, renamed, and only then does the pointer move: a crash at any
+moment leaves the old model serving.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from polyscene.component import Persistable, build
+from polyscene.errors import ModelError, NotFittedError
+from polyscene.represent.space import TargetSpace
+from polyscene.represent.whiten import Transform
+from polyscene.settings import Settings
+from polyscene.sources import Source
+
+__all__ = ["FORMAT", "Model", "ModelConfig", "current_version", "model_versions"]
+
+FORMAT = 1
+"""Version of the layout on disk."""
+_KEPT = 3
+"""How many versions stay on disk."""
+_LIBRARIES = ("polyscene", "numpy", "faiss-cpu", "polars")
+
+
+class ModelConfig(BaseModel):
+    """What a model was made of; the content of `config.json`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int
+    version: str
+    created_at: float
+    """Seconds since 1970-01-01 UTC."""
+    encoder: str
+    """Id of the encoder; vectors of another encoder are never compared with these."""
+    dtype: str
+    revision: int
+    """Revision of the store up to which records are included."""
+    fingerprint: str
+    """Fingerprint of the data it was fitted on."""
+    settings: dict[str, Any]
+    """The settings that the vectors depend on."""
+    safety: dict[str, Any]
+    """The safety settings by scenario that `withheld` was computed with."""
+    sources: list[str]
+    people: list[str]
+    """The scenarios that recommend people."""
+    libraries: dict[str, str]
+    seconds: float
+    """How long the fit took."""
+
+
+@dataclass(slots=True)
+class Model:
+    """Everything that answers need, in memory."""
+
+    config: ModelConfig
+    transform: Transform
+    items: TargetSpace
+    people: dict[str, TargetSpace]
+    """A space of people for each scenario that recommends people."""
+    withheld: dict[str, npt.NDArray[np.bool_]]
+    """By scenario, which targets the safety screen keeps back."""
+    sources: dict[str, Source]
+
+    def space(self, scenario: str) -> TargetSpace:
+        """The targets that a scenario chooses from."""
+        return self.people.get(scenario, self.items)
+
+    def save(self, models: Path) -> Path:
+        """Write the model and make it the current one; returns its directory."""
+        models.mkdir(parents=True, exist_ok=True)
+        final = models / self.config.version
+        beside = models / f".{self.config.version}.partial"
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir()
+        self._write(beside)
+        _flush(beside)
+        beside.rename(final)
+        _flush_directory(models)
+        _point(models, self.config.version)
+        _forget(models)
+        return final
+
+    @classmethod
+    def load(cls, models: Path, settings: Settings, version: str | None = None) -> Self:
+        """The current model, or the one of that version.
+
+        Args:
+            models: The directory of models.
+            settings: The options that sources get.
+            version: A version, or None for the current one.
+
+        Raises:
+            NotFittedError: When there is no model.
+            ModelError: When it is damaged or of another format.
+        """
+        chosen = version or current_version(models)
+        if chosen is None:
+            raise NotFittedError("there is no model yet; make one with: polyscene fit")
+        path = models / chosen
+        config = _read_config(path)
+        sources = {}
+        for name in config.sources:
+            source = build(Source, name, settings.sources.get(name), f"sources.{name}")
+            if isinstance(source, Persistable):
+                source.load(path / "sources" / name)
+            sources[name] = source
+        return cls(
+            config=config,
+            transform=Transform.load(path / "transform"),
+            items=TargetSpace.load(path / "items"),
+            people={name: TargetSpace.load(path / "people" / name) for name in config.people},
+            withheld=_load_withheld(path / "withheld", config),
+            sources=sources,
+        )
+
+    def _write(self, path: Path) -> None:
+        self.transform.save(_made(path / "transform"))
+        self.items.save(_made(path / "items"))
+        for name, space in self.people.items():
+            space.save(_made(path / "people" / name))
+        withheld = _made(path / "withheld")
+        for number, name in enumerate(self.config.safety):
+            np.save(withheld / f"{number}.npy", self.withheld[name])
+        for name, source in self.sources.items():
+            if isinstance(source, Persistable):
+                source.save(_made(path / "sources" / name))
+        text = self.config.model_dump_json(indent=2)
+        (path / "config.json").write_text(text, encoding="utf-8")
+
+
+def current_version(models: Path) -> str | None:
+    """The version that the pointer names, or None when there is no model."""
+    try:
+        return (models / "current").read_text("utf-8").strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def model_versions(models: Path) -> list[str]:
+    """The versions on disk, oldest first."""
+    if not models.is_dir():
+        return []
+    return sorted(path.parent.name for path in models.glob("[!.]*/config.json"))
+
+
+def library_versions() -> Mapping[str, str]:
+    """Versions of what a model's numbers depend on."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}
+
+
+def _read_config(path: Path) -> ModelConfig:
+    try:
+        data = json.loads((path / "config.json").read_text("utf-8"))
+        found = data.get("format") if isinstance(data, dict) else None
+        if found != FORMAT:
+            raise ModelError(
+                f"the model {path.name} has format {found}, this version of Polyscene reads "
+                f"{FORMAT}; make a new one with: polyscene fit"
+            )
+        return ModelConfig.model_validate(data)
+    except (OSError, ValueError, ValidationError) as error:
+        raise ModelError(
+            f"cannot read the model {path}: {error}; make a new one with: polyscene fit"
+        ) from error
+
+
+def _load_withheld(path: Path, config: ModelConfig) -> dict[str, npt.NDArray[np.bool_]]:
+    try:
+        return {name: np.load(path / f"{number}.npy") for number, name in enumerate(config.safety)}
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot read {path}: {error}") from error
+
+
+def _made(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _flush(path: Path) -> None:
+    """Force every file below a directory to disk."""
+    for folder, _, files in os.walk(path):
+        for name in files:
+            with (Path(folder) / name).open("rb+") as file:
+                os.fsync(file.fileno())
+        _flush_directory(Path(folder))
+
+
+def _flush_directory(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _point(models: Path, version: str) -> None:
+    beside = models / ".current.partial"
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(version + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(models / "current")
+    _flush_directory(models)
+
+
+def _forget(models: Path) -> None:
+    """Remove versions beyond the last few, and what interrupted fits left behind."""
+    for old in model_versions(models)[:-_KEPT]:
+        shutil.rmtree(models / old, ignore_errors=True)
+    for left in models.glob(".*.partial"):
+        shutil.rmtree(left, ignore_errors=True)

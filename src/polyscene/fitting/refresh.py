@@ -1,0 +1,109 @@
+"""Records that came after a fit: taken into the model in memory, with no new fit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from polyscene.data.schema import Item, User
+from polyscene.fitting.model import Model
+from polyscene.fitting.run import screen, vector_settings
+from polyscene.logs import get_logger
+from polyscene.represent.items import encode_groups
+from polyscene.represent.people import person_vectors
+from polyscene.represent.users import Deeds
+from polyscene.text.verbalise import Verbaliser
+from polyscene.workspace import Workspace
+
+__all__ = ["changed_settings", "refresh"]
+
+_log = get_logger(__name__)
+
+
+def changed_settings(workspace: Workspace, model: Model) -> str:
+    """What differs from the settings a model was fitted with, if its vectors depend on it."""
+    changed = [
+        name
+        for name, value in vector_settings(workspace.settings).items()
+        if model.config.settings.get(name) != value
+    ]
+    if model.config.encoder != workspace.encoder.id:
+        changed.append(f"encoder {model.config.encoder} is now {workspace.encoder.id}")
+    people = {
+        name for name, spec in workspace.settings.scenarios.items() if spec.target == "person"
+    }
+    if people - set(model.people):
+        changed.append("a new scenario recommends people")
+    if unknown := {
+        name for spec in workspace.settings.scenarios.values() for name in spec.sources
+    } - set(model.sources):
+        changed.append(f"new sources: {', '.join(sorted(unknown))}")
+    return "; ".join(changed)
+
+
+def refresh(workspace: Workspace, model: Model) -> Model:
+    """Bring a model up to the store: items and people added or changed since are taken in.
+
+    Learned parts (trends, whitening) stay as fitted. The model is changed in place and returned.
+    """
+    store, settings = workspace.store, workspace.settings
+    _rescreen(workspace, model)
+    revision = store.revision()
+    if revision <= model.config.revision:
+        return model
+    items = list(store.items(after_revision=model.config.revision))
+    if items:
+        verbaliser = Verbaliser(settings)
+        raw = encode_groups([verbaliser.item(item) for item in items], workspace.encoder)
+        model.items.put(items, model.transform(raw))
+        _log.info("took in %d items that came after the fit", len(items))
+    users = list(store.users(after_revision=model.config.revision)) if model.people else []
+    for name, space in model.people.items() if users else ():
+        space.put(users, _vectors(workspace, model, name, users))
+    for name in settings.scenarios:
+        records = users if name in model.people else items
+        _screen_new(workspace, model, name, records)
+    model.config = model.config.model_copy(update={"revision": revision})
+    return model
+
+
+def _vectors(
+    workspace: Workspace, model: Model, scenario: str, users: Sequence[User]
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    ids = model.items.targets.ids
+    deeds = ((user.user_id, Deeds.of(workspace.store.history(user.user_id), ids)) for user in users)
+    return person_vectors(
+        users, deeds, model.items.vectors, workspace.encoder, model.transform,
+        workspace.settings, scenario, time.time(),
+    )  # fmt: skip
+
+
+def _screen_new(
+    workspace: Workspace, model: Model, scenario: str, records: Sequence[Item] | Sequence[User]
+) -> None:
+    """Judge new and changed records by the scenario's safety screen."""
+    if not records:
+        return
+    space = model.space(scenario)
+    mask = np.zeros(len(space), np.bool_)
+    old = model.withheld[scenario]
+    mask[: len(old)] = old
+    ids = [r.item_id if isinstance(r, Item) else r.user_id for r in records]
+    mask[space.targets.ids.rows(ids)] = screen(workspace.settings, scenario, records)
+    model.withheld[scenario] = mask
+
+
+def _rescreen(workspace: Workspace, model: Model) -> None:
+    """Judge everything anew where the safety settings have changed since the fit."""
+    store, scenarios = workspace.store, workspace.settings.scenarios
+    for name, spec in scenarios.items():
+        if model.config.safety.get(name) == spec.safety.model_dump():
+            continue
+        space = model.space(name)
+        model.withheld[name] = np.zeros(len(space), np.bool_)
+        ids = list(space.targets.ids.ids)
+        records: Sequence[Item] | Sequence[User]
+        records = list(store.users(ids)) if name in model.people else list(store.items(ids))
+        _screen_new(workspace, model, name, records)

@@ -1,0 +1,201 @@
+"""The write path: from the store to a saved model."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from polyscene.component import Trainable, Vectors, build
+from polyscene.data.dataset import Dataset
+from polyscene.data.schema import Item, User
+from polyscene.errors import DataError
+from polyscene.fitting.model import FORMAT, Model, ModelConfig, library_versions
+from polyscene.logs import NO_PROGRESS, Progress, get_logger
+from polyscene.represent.items import encode_groups
+from polyscene.represent.people import person_vectors
+from polyscene.represent.space import TargetSpace
+from polyscene.represent.targets import Targets
+from polyscene.represent.users import Deeds
+from polyscene.represent.whiten import Transform
+from polyscene.rerank.safety import Screen
+from polyscene.settings import Settings
+from polyscene.sources import FALLBACKS, Source
+from polyscene.text.verbalise import Verbaliser
+from polyscene.workspace import Workspace
+
+__all__ = ["fit", "screen", "vector_settings"]
+
+_BATCH = 100_000
+"""Records whose texts are in memory at once."""
+
+_TEXTS = 2000
+"""Tags and self-descriptions that their means are estimated from, at most."""
+
+RecordT = TypeVar("RecordT")
+_log = get_logger(__name__)
+
+
+def fit(workspace: Workspace, progress: Progress = NO_PROGRESS, now: float | None = None) -> Model:
+    """Fit a model to the store, save it and make it the current one.
+
+    Args:
+        workspace: The workspace.
+        progress: Where long steps report.
+        now: The time to count ages from, seconds since 1970-01-01 UTC; the clock when omitted.
+
+    Raises:
+        DataError: When there is nothing to recommend.
+        SettingsError: When a scenario names an unknown source.
+    """
+    started = time.monotonic()
+    moment = time.time() if now is None else now
+    settings, store = workspace.settings, workspace.store
+    sources = _build_sources(settings)
+    revision, fingerprint = store.revision(), store.fingerprint()
+    targets, raw, withheld = _encode_items(workspace, progress)
+    transform = Transform.fit(raw, settings.whitening, _other_texts(workspace, targets))
+    items = TargetSpace.build(targets, transform(raw), settings.index, progress)
+    del raw
+    data = _on_rows(store.dataset(), targets)
+    people = {
+        name: _people(workspace, name, data, items.vectors, transform, moment, progress)
+        for name, spec in settings.scenarios.items()
+        if spec.target == "person"
+    }
+    for name, space in people.items():
+        withheld[name] = screen(settings, name, list(store.users(list(space.targets.ids.ids))))
+    for source in sources.values():
+        if isinstance(source, Trainable):
+            source.fit(data, settings, moment)
+    config = ModelConfig(
+        format=FORMAT,
+        version=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        created_at=moment,
+        encoder=workspace.encoder.id,
+        dtype="float32",
+        revision=revision,
+        fingerprint=fingerprint,
+        settings=vector_settings(settings),
+        safety={name: spec.safety.model_dump() for name, spec in settings.scenarios.items()},
+        sources=list(sources),
+        people=list(people),
+        libraries=dict(library_versions()),
+        seconds=round(time.monotonic() - started, 3),
+    )
+    model = Model(config, transform, items, people, withheld, sources)
+    model.save(workspace.models)
+    _log.info("fitted %s: %d items in %.1f s", config.version, len(items), config.seconds)
+    return model
+
+
+def vector_settings(settings: Settings) -> dict[str, Any]:
+    """The settings that vectors depend on: a change of these needs a new fit."""
+    return {
+        "text": settings.text.model_dump(),
+        "whitening": settings.whitening.model_dump(),
+        "index": settings.index.model_dump(),
+    }
+
+
+def screen(
+    settings: Settings, scenario: str, records: Sequence[Item] | Sequence[User]
+) -> npt.NDArray[np.bool_]:
+    """Which records a scenario's safety screen keeps back. Shape (number of records,)."""
+    judge = Screen(settings.scenario(scenario).safety)
+    return np.array([judge.withheld(record) is not None for record in records], np.bool_)
+
+
+def _build_sources(settings: Settings) -> dict[str, Source]:
+    """Every source that a scenario names, and those that fill lists up."""
+    names: dict[str, str] = dict.fromkeys(FALLBACKS, "sources")
+    for scenario, spec in settings.scenarios.items():
+        for name in spec.sources:
+            names.setdefault(name, f"scenarios.{scenario}.sources")
+    for name in settings.sources:
+        build(Source, name, settings.sources[name], f"sources.{name}")
+    return {
+        name: build(Source, name, settings.sources.get(name), where)
+        for name, where in names.items()
+    }
+
+
+def _encode_items(
+    workspace: Workspace, progress: Progress
+) -> tuple[Targets, Vectors, dict[str, npt.NDArray[np.bool_]]]:
+    """All items with their encoder vectors, and by scenario those that are withheld."""
+    settings = workspace.settings
+    verbaliser, targets = Verbaliser(settings), Targets()
+    names = [name for name, spec in settings.scenarios.items() if spec.target != "person"]
+    vectors: list[Vectors] = []
+    kept_back: dict[str, list[npt.NDArray[np.bool_]]] = {name: [] for name in names}
+    for batch in _batches(workspace.store.items(), _BATCH):
+        targets.put(batch)
+        texts = [verbaliser.item(item) for item in batch]
+        vectors.append(encode_groups(texts, workspace.encoder, progress))
+        for name in names:
+            kept_back[name].append(screen(settings, name, batch))
+    if not vectors:
+        raise DataError("the workspace has no items; load some with: polyscene ingest --items FILE")
+    return (
+        targets,
+        np.concatenate(vectors),
+        {name: np.concatenate(parts) for name, parts in kept_back.items()},
+    )
+
+
+def _other_texts(workspace: Workspace, targets: Targets) -> dict[str, Vectors]:
+    """Vectors of a sample of tags and of self-descriptions: kinds of text with their own mean."""
+    tags = {tag for tags in targets.tags[:_TEXTS] for tag in tags}
+    descriptions = set()
+    for user in islice(workspace.store.users(), _TEXTS):
+        tags.update(user.tags)
+        descriptions.add(user.description.strip())
+    encode = workspace.encoder.encode
+    return {
+        "tag": encode(sorted(tags)[:_TEXTS]),
+        "description": encode(sorted(descriptions - {""})[:_TEXTS]),
+    }
+
+
+def _on_rows(data: Dataset, targets: Targets) -> Dataset:
+    """The events with items numbered as the targets are."""
+    rows = targets.ids.rows(data.items.ids)
+    on_item = ~data.on_person
+    target = data.target.copy()
+    target[on_item] = rows[target[on_item]]
+    return replace(data, items=targets.ids, target=target)
+
+
+def _people(
+    workspace: Workspace,
+    scenario: str,
+    data: Dataset,
+    item_vectors: Vectors,
+    transform: Transform,
+    now: float,
+    progress: Progress,
+) -> TargetSpace:
+    """Everybody as a target of a scenario."""
+    settings, targets = workspace.settings, Targets()
+    users = list(workspace.store.users())
+    order = {name: row for row, name in enumerate(data.users.ids)}
+    users.sort(key=lambda user: order.get(user.user_id, len(order)))
+    targets.put(users)
+    deeds = ((data.users.ids[row], own) for row, own in Deeds.by_user(data))
+    vectors = person_vectors(
+        users, deeds, item_vectors, workspace.encoder, transform, settings, scenario, now
+    )
+    return TargetSpace.build(targets, vectors, settings.index, progress)
+
+
+def _batches(records: Iterator[RecordT], size: int) -> Iterator[list[RecordT]]:
+    while batch := list(islice(records, size)):
+        yield batch

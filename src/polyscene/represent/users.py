@@ -1,0 +1,170 @@
+"""Users as vectors: what they say, and what they did.
+
+    t = normalise( mean over tags of e(tag) )
+    d = e(description)
+    b = normalise( Σ_h s_h · v_h )     over the history, s_h = Σ_events strength · decay(age)
+    u = normalise( w_t·t + w_d·d + w_b·b )
+
+What a user lacks is zero and leaves u to the rest; a user with nothing has u = 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from polyscene.component import History, Vectors
+from polyscene.data.dataset import Dataset, IdMap, IntArray
+from polyscene.data.schema import Event, User
+from polyscene.encoders.base import Encoder
+from polyscene.represent.items import mean_by_group
+from polyscene.represent.strength import Strengths, decay
+from polyscene.represent.whiten import Transform, normalise
+from polyscene.settings import Scenario, UserVectors
+
+__all__ = ["Deeds", "behaviour_vector", "gather_history", "interest_vectors", "user_vector"]
+
+
+@dataclass(frozen=True, slots=True)
+class Deeds:
+    """The events of one user on items as parallel arrays of length E.
+
+    Order matters only among events without a time: the first of them is the latest.
+    """
+
+    rows: IntArray
+    """Rows of the items; -1 for items the model does not know."""
+    action: npt.NDArray[np.int32]
+    scenario: npt.NDArray[np.int32]
+    timestamp: npt.NDArray[np.float64]
+    value: npt.NDArray[np.float64]
+    actions: tuple[str, ...]
+    scenarios: tuple[str, ...]
+
+    @classmethod
+    def of(cls, events: Sequence[Event], items: IdMap) -> Self:
+        """From records, newest first; events on people are left out."""
+        actions: dict[str, int] = {}
+        scenarios: dict[str, int] = {}
+        return cls(
+            rows=items.rows(event.item_id for event in events),
+            action=np.array(
+                [actions.setdefault(event.action, len(actions)) for event in events], np.int32
+            ),
+            scenario=np.array(
+                [
+                    -1
+                    if event.scenario is None
+                    else scenarios.setdefault(event.scenario, len(scenarios))
+                    for event in events
+                ],
+                np.int32,
+            ),
+            timestamp=np.array(
+                [np.nan if event.timestamp is None else event.timestamp for event in events],
+                np.float64,
+            ),
+            value=np.array([event.value for event in events], np.float64),
+            actions=tuple(actions),
+            scenarios=tuple(scenarios),
+        )
+
+    @classmethod
+    def by_user(cls, data: Dataset) -> Iterator[tuple[int, Self]]:
+        """Row and deeds of each user who acted on an item, in order of row."""
+        events = np.flatnonzero(~data.on_person)[::-1]  # arrival order, reversed: newest first
+        events = events[np.argsort(data.user[events], kind="stable")]
+        edges = np.flatnonzero(np.diff(data.user[events])) + 1
+        for own in np.split(events, edges) if len(events) else []:
+            deeds = cls(
+                data.target[own],
+                data.action[own],
+                data.scenario[own],
+                data.timestamp[own],
+                data.value[own],
+                data.actions,
+                data.scenarios,
+            )
+            yield int(data.user[own[0]]), deeds
+
+
+def gather_history(
+    deeds: Deeds, vectors: Vectors, strengths: Strengths, spec: Scenario, now: float
+) -> History:
+    """The history of a user as a scenario sees it, one entry a distinct item, latest first.
+
+    Args:
+        deeds: What the user did.
+        vectors: Unit vectors of all items, shape (number of items, dim).
+        strengths: What each action says.
+        spec: The scenario.
+        now: The time to count ages from, seconds since 1970-01-01 UTC.
+    """
+    used = np.flatnonzero(strengths.readable(deeds) & (deeds.rows >= 0))
+    newest = np.argsort(-np.nan_to_num(deeds.timestamp[used], nan=-np.inf), kind="stable")
+    used = used[newest]
+    rows, first, entry = np.unique(deeds.rows[used], return_index=True, return_inverse=True)
+    weighted = strengths(deeds)[used] * decay(now - deeds.timestamp[used], spec.half_life_days)
+    total = np.bincount(entry, weights=weighted, minlength=len(rows))
+    latest = np.argsort(first)[: spec.users.recent]
+    telling = _most_telling(entry, np.abs(weighted), len(rows))
+    return History(
+        rows=rows[latest],
+        vectors=vectors[rows[latest]],
+        strengths=total[latest].astype(np.float32),
+        actions=tuple(deeds.actions[deeds.action[used[telling[place]]]] for place in latest),
+        scenarios=tuple(_name(deeds, used[telling[place]]) for place in latest),
+    )
+
+
+def _name(deeds: Deeds, event: int) -> str | None:
+    code = deeds.scenario[event]
+    return deeds.scenarios[code] if code >= 0 else None
+
+
+def _most_telling(
+    entry: IntArray, weights: npt.NDArray[np.float64], count: int
+) -> npt.NDArray[np.int64]:
+    """For each entry the position of its strongest event, the latest of equals."""
+    order = np.lexsort((-np.arange(len(entry)), weights))
+    best = np.zeros(count, np.int64)
+    best[entry[order]] = order  # the last assignment of an entry, its strongest, stays
+    return best
+
+
+def interest_vectors(
+    users: Sequence[User], encoder: Encoder, transform: Transform, weights: UserVectors
+) -> Vectors:
+    """What each user states, w_t·t + w_d·d normalised, zero for nothing. Shape (users, dim)."""
+    tags = [tag for user in users for tag in user.tags]
+    owners = [position for position, user in enumerate(users) for _ in user.tags]
+    vectors = encoder.encode([*tags, *(user.description for user in users)])
+    tagged = mean_by_group(transform(vectors[: len(tags)], "tag"), owners, len(users))
+    described = transform(vectors[len(tags) :], "description")
+    return normalise(weights.tags * tagged + weights.description * described)
+
+
+def behaviour_vector(history: History) -> Vectors:
+    """b, shape (dim,); zero for an empty history."""
+    return _unit(history.strengths @ history.vectors)
+
+
+def user_vector(history: History, interests: Vectors, weights: UserVectors) -> Vectors:
+    """u, shape (dim,).
+
+    Args:
+        history: What the user did.
+        interests: What the user states as a unit vector, shape (dim,), or zero.
+        weights: How much each counts; stated interests weigh as much as tags do.
+    """
+    stated = max(weights.tags, weights.description) * interests
+    return _unit(stated + weights.behaviour * behaviour_vector(history))
+
+
+def _unit(vector: Vectors) -> Vectors:
+    length = float(np.linalg.norm(vector))
+    return (vector / length).astype(np.float32) if length > 0 else vector.astype(np.float32)

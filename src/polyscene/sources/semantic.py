@@ -1,0 +1,211 @@
+"""Semantic sources: targets whose text is close to what the user says and does.
+
+With c_h = cos(v_h, v_i) between a target i and each entry h of the history (the stated interests
+count as one more entry), and w_h the strength of the entry, scaled so that the strongest has 1:
+
+    semantic-mean    cos(u, v_i)                        the seed method: one mean vector u a user
+    semantic-multi   mean of the k largest  w_h · c_h   single interests, for short-lived targets
+    semantic-soft    ( Σ w_h · max(c_h, 0)^p / Σ w_h )^(1/p)    all interests, near ones more
+
+`semantic-multi` and `semantic-soft` subtract γ · max over dislikes of |w_h| · c_h. A target is
+never compared with itself, should it be part of the history.
+
+Averaging vectors first (`semantic-mean`) blurs the several interests of a user; taking the nearest
+few (`semantic-multi`) trusts single texts too much where those are short. p between 1 and 2 stands
+between the two: docs/benchmarks.md has the numbers.
+
+Reference: PinnerSage (Pal et al., KDD 2020) for several vectors a user instead of one.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from polyscene.component import Candidates, Config, Query, Vectors
+from polyscene.data.dataset import IntArray
+from polyscene.sources.base import Source, best
+
+__all__ = ["SemanticMean", "SemanticMulti", "SemanticSoft"]
+
+_DENSE_BELOW = 50_000
+"""Up to this many allowed targets each is scored against each history entry."""
+
+
+class SemanticMeanConfig(Config):
+    """Options of `semantic-mean`."""
+
+    support: int = Field(default=3, ge=0)
+    """How many history items are named as the ground of a recommendation."""
+
+
+class SemanticMean(Source):
+    """Cosine between the user's mean vector and each target: the seed method."""
+
+    name: ClassVar[str] = "semantic-mean"
+    config_type = SemanticMeanConfig
+    config: SemanticMeanConfig
+
+    def __call__(self, query: Query) -> Candidates:
+        """See `Source`; O(targets · dim), less with an approximate index."""
+        if not query.vector.any():
+            return _nothing(self.name)
+        rows, scores = query.space.search(query.vector[None], query.n, query.allowed)
+        found = rows[0] >= 0
+        kept = rows[0][found]
+        return Candidates(
+            kept,
+            scores[0][found],
+            {self.name: scores[0][found]},
+            _support(query, kept, self.config.support),
+        )
+
+
+class EntriesConfig(Config):
+    """Options of the sources that compare with each entry of the history."""
+
+    dislike: float = Field(default=0.5, ge=0)
+    """γ, how much likeness to something disliked costs."""
+    interests: float = Field(default=1.0, ge=0)
+    """Weight of the stated interests among the history, whose strongest entry has 1."""
+    support: int = Field(default=3, ge=0)
+    """How many history items are named as the ground of a recommendation."""
+
+
+class _EntrySource(Source):
+    """Compares each target with each entry of the history; subclasses pool the cosines."""
+
+    config_type = EntriesConfig
+    config: EntriesConfig
+
+    def __call__(self, query: Query) -> Candidates:
+        """See `Source`; O(targets · history · dim), with many targets O(history) searches."""
+        liked, own, weights, disliked = self._entries(query)
+        if not len(liked):
+            return _nothing(self.name)
+        rows = self._rows(query, liked)
+        vectors = query.space.vectors[rows]
+        cosines = vectors @ liked.T
+        cosines[rows[:, None] == own] = 0
+        scores = np.asarray(self._pool(cosines, weights), np.float32)
+        if len(disliked):
+            scores -= self.config.dislike * np.maximum((vectors @ disliked.T).max(axis=1), 0)
+        rows, scores = best(scores, rows, query.n)
+        support = _support(query, rows, self.config.support)
+        return Candidates(rows, scores, {self.name: scores}, support)
+
+    @abstractmethod
+    def _pool(
+        self, cosines: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """One score a target, shape (m,), of its cosines with the entries, shape (m, entries)."""
+
+    def _entries(self, query: Query) -> tuple[Vectors, IntArray, npt.NDArray[np.float32], Vectors]:
+        """What is liked as unit vectors, with rows and weights; what is disliked times its weight.
+
+        Stated interests are the last entry, with row -1, as are entries of another space.
+        """
+        history = query.history
+        strongest = max(float(np.abs(history.strengths).max(initial=0.0)), 1e-12)
+        weights = history.strengths / strongest
+        positive, negative = weights > 0, weights < 0
+        disliked = history.vectors[negative] * -weights[negative, None]
+        liked, own, weights = history.vectors[positive], history.rows[positive], weights[positive]
+        if query.spec.target == "person":
+            own = np.full_like(own, -1)
+        if query.interests.any() and self.config.interests > 0:
+            liked = np.vstack([liked, query.interests])
+            own = np.append(own, -1)
+            weights = np.append(weights, self._interest_weight(weights))
+        return liked, own, weights, disliked
+
+    def _interest_weight(self, weights: npt.NDArray[np.float32]) -> np.float32:
+        """Weight of the stated interests beside the entries of the history."""
+        return np.float32(self.config.interests)
+
+    def _rows(self, query: Query, liked: Vectors) -> IntArray:
+        """The targets worth scoring: all allowed ones, or the union of a search for each entry."""
+        if query.allowed.sum() <= _DENSE_BELOW:
+            return np.flatnonzero(query.allowed)
+        found, _ = query.space.search(liked, query.n, query.allowed)
+        rows = np.unique(found)
+        return rows[rows >= 0]
+
+
+class SemanticMultiConfig(EntriesConfig):
+    """Options of `semantic-multi`."""
+
+    k: int = Field(default=3, ge=1)
+    """How many of the best matches between a target and the history are averaged."""
+
+
+class SemanticMulti(_EntrySource):
+    """Mean of the k best matches between a target and single entries of the history."""
+
+    name: ClassVar[str] = "semantic-multi"
+    config_type = SemanticMultiConfig
+    config: SemanticMultiConfig
+
+    def _pool(
+        self, cosines: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        matches = cosines * weights
+        k = min(self.config.k, matches.shape[1])
+        if k < matches.shape[1]:
+            matches = np.partition(matches, matches.shape[1] - k, axis=1)[:, -k:]
+        return np.asarray(matches.mean(axis=1))
+
+
+class SemanticSoftConfig(EntriesConfig):
+    """Options of `semantic-soft`."""
+
+    power: float = Field(default=1.5, ge=1, le=8)
+    """p: 1 averages over the whole history, large values look at the nearest entry alone."""
+    interests: float = Field(default=0.3, ge=0, lt=1)
+    """Share of the stated interests in the mean; the history has the rest."""
+
+
+class SemanticSoft(_EntrySource):
+    """Mean over the history of weight · cosine^p: every interest counts, near ones more."""
+
+    name: ClassVar[str] = "semantic-soft"
+    config_type = SemanticSoftConfig
+    config: SemanticSoftConfig
+
+    def _pool(
+        self, cosines: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        near = np.maximum(cosines, 0) ** np.float32(self.config.power)
+        mean = near @ weights / weights.sum()
+        return np.asarray(mean ** np.float32(1 / self.config.power))
+
+    def _interest_weight(self, weights: npt.NDArray[np.float32]) -> np.float32:
+        share = self.config.interests
+        return np.float32(weights.sum() * share / (1 - share) if len(weights) else 1.0)
+
+
+def _nothing(name: str) -> Candidates:
+    none = np.zeros(0, np.float32)
+    return Candidates(np.zeros(0, np.int64), none, {name: none})
+
+
+def _support(query: Query, rows: IntArray, k: int) -> IntArray:
+    """The k liked history items nearest to each target, shape (m, k), -1 past the last."""
+    history = query.history
+    support = np.full((len(rows), k), -1, np.int64)
+    liked = np.flatnonzero(history.strengths > 0)
+    if not k or not len(liked) or not len(rows):
+        return support
+    weighted = history.vectors[liked] * history.strengths[liked, None]
+    matches = query.space.vectors[rows] @ weighted.T
+    if query.spec.target != "person":
+        matches[rows[:, None] == history.rows[liked]] = -np.inf
+    order = np.argsort(-matches, axis=1, kind="stable")[:, :k]
+    chosen = history.rows[liked[order]]
+    chosen[np.take_along_axis(matches, order, axis=1) <= 0] = -1
+    support[:, : order.shape[1]] = chosen
+    return support

@@ -1,0 +1,110 @@
+"""Sources that know nothing of the user: what is popular now, and what is new."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from polyscene.component import Candidates, Config, Query
+from polyscene.data.dataset import Dataset
+from polyscene.errors import ModelError
+from polyscene.represent.strength import SECONDS_A_DAY, Strengths, decay
+from polyscene.settings import Settings
+from polyscene.sources.base import Source, best
+
+__all__ = ["Fresh", "Trending"]
+
+
+class Trending(Source):
+    """What many act on: the sum over a target's events in the scenario of decayed strength.
+
+    score(i) = Σ_events max(weight of the action, 0) · 0.5^(age / trend half-life), over the events
+    of the scenario and those that name none; where a scenario has no event yet, over all events it
+    may read. Divided by the largest, so that scores lie in [0, 1].
+    """
+
+    name: ClassVar[str] = "trending"
+
+    def __init__(self, config: Config | None = None) -> None:
+        super().__init__(config)
+        self._scores: dict[str, npt.NDArray[np.float32]] = {}
+
+    def fit(self, data: Dataset, settings: Settings, now: float) -> None:
+        """Count; see `polyscene.component.Trainable`."""
+        for name, spec in settings.scenarios.items():
+            strengths = Strengths(settings, name)
+            ages = decay(now - data.timestamp, spec.trend_half_life_days)
+            weights = np.maximum(strengths(data), 0.0) * ages * strengths.readable(data)
+            on_person = spec.target == "person"
+            weights[(data.on_person != on_person) | (data.target < 0)] = 0.0
+            elsewhere = [other != name for other in data.scenarios]
+            own = weights.copy()
+            own[np.array([*elsewhere, False], np.bool_)[data.scenario]] = 0.0
+            used = own if own.any() else weights
+            size = len(data.users if on_person else data.items)
+            total = np.bincount(np.maximum(data.target, 0), used, minlength=size)
+            self._scores[name] = (total / max(total.max(initial=0.0), 1e-12)).astype(np.float32)
+
+    def __call__(self, query: Query) -> Candidates:
+        """See `Source`; O(targets)."""
+        scores = self._scores.get(query.scenario, np.zeros(0, np.float32))
+        allowed = query.allowed[: len(scores)]  # targets added since the fit have no trend
+        rows = np.flatnonzero(allowed & (scores[: len(allowed)] > 0))
+        rows, found = best(scores[rows], rows, query.n)
+        return Candidates(rows, found, {self.name: found})
+
+    def save(self, path: Path) -> None:
+        """Write the scores into the existing directory `path`, an array a scenario."""
+        names = list(self._scores)
+        (path / "scenarios.json").write_text(json.dumps(names, ensure_ascii=False), "utf-8")
+        for number, name in enumerate(names):
+            np.save(path / f"{number}.npy", self._scores[name])
+
+    def load(self, path: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            ModelError: When a file is missing or damaged.
+        """
+        try:
+            names = json.loads((path / "scenarios.json").read_text("utf-8"))
+            self._scores = {
+                name: np.load(path / f"{number}.npy") for number, name in enumerate(names)
+            }
+        except (OSError, ValueError) as error:
+            raise ModelError(f"cannot read the trends in {path}: {error}") from error
+        return self
+
+
+class FreshConfig(Config):
+    """Options of `fresh`."""
+
+    half_life_days: float = 14.0
+    """The age at which a target's score has halved."""
+
+
+class Fresh(Source):
+    """What appeared last: 0.5^(age / half-life) by `published_at`; without a date, 0.
+
+    Targets without a date stand behind all others, the latest ingested first.
+    """
+
+    name: ClassVar[str] = "fresh"
+    config_type = FreshConfig
+    config: FreshConfig
+
+    def __call__(self, query: Query) -> Candidates:
+        """See `Source`; O(targets)."""
+        published = query.space.published_at
+        ages = np.maximum(query.now - published, 0.0)
+        scores = np.exp2(-ages / (self.config.half_life_days * SECONDS_A_DAY))
+        # A part too small to overtake any dated target orders the undated ones.
+        order = np.arange(len(scores)) / max(len(scores), 1)
+        scores = np.where(np.isnan(published), 1e-9 * (order - 1.0), scores)
+        rows = np.flatnonzero(query.allowed)
+        rows, found = best(scores[rows].astype(np.float32), rows, query.n)
+        return Candidates(rows, found, {self.name: found})

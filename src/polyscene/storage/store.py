@@ -1,0 +1,284 @@
+"""The store: every record and event of a workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import sqlalchemy as sa
+
+from polyscene.data.dataset import Dataset, IdMap
+from polyscene.data.schema import Event, Item, Relation, User
+from polyscene.storage import rows, tables
+from polyscene.storage.connect import WRITE, connect, translated
+from polyscene.storage.writer import StoreWriter, chunks
+
+__all__ = ["Counts", "Store"]
+
+RecordT = TypeVar("RecordT", Item, User)
+
+STREAM_ROWS = 1000
+"""Records that a stream holds at a time."""
+EVENT_ROWS = 20_000
+"""Events that `Store.dataset` holds at a time."""
+
+_ITEM = sa.select(*rows.ITEM_COLUMNS).where(tables.items.c.item_id == sa.bindparam("id"))
+_USER = sa.select(*rows.USER_COLUMNS).where(tables.users.c.user_id == sa.bindparam("id"))
+_HISTORY = (
+    sa.select(*rows.EVENT_COLUMNS)
+    .where(tables.events.c.user_id == sa.bindparam("user_id"))
+    .order_by(tables.events.c.timestamp.desc().nulls_last(), tables.events.c.seq.desc())
+)
+_RECENT_HISTORY = _HISTORY.limit(sa.bindparam("n", type_=sa.Integer))
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much a store holds."""
+
+    items: int
+    users: int
+    events: int
+    relations: int
+
+
+class Store:
+    """Every record and event of a workspace, in SQLite or PostgreSQL.
+
+    Any number of threads and processes may read while one writes; each read sees the store as
+    it was when the read began. Make one with `Store.open` and use it as a context manager.
+
+    Args:
+        engine: An engine from `connect`.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._name = engine.url.render_as_string(hide_password=True)
+
+    @classmethod
+    def open(cls, url: str) -> Store:
+        """The store at a URL, created when it does not exist, migrated when it is old.
+
+        Args:
+            url: "sqlite:///path/to/store.db" or "postgresql://user@host/database".
+
+        Raises:
+            WorkspaceError: When it cannot be opened or written, is locked, is not a store, or
+                was written by a newer version.
+        """
+        return cls(connect(url))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def write(self) -> Iterator[StoreWriter]:
+        """A transaction: all of it is kept when the block ends, nothing when it raises.
+
+        When this returns, what was written is on disk.
+
+        Raises:
+            WorkspaceError: When another process keeps the store locked, or the disk is full.
+        """
+        with (
+            translated(self._name),
+            self._engine.connect().execution_options(**WRITE) as connection,
+            connection.begin(),
+        ):
+            yield StoreWriter(connection)
+
+    @contextmanager
+    def _read(self) -> Iterator[sa.Connection]:
+        with translated(self._name), self._engine.connect() as connection:
+            yield connection
+
+    def items(self, ids: Sequence[str] | None = None, *, after_revision: int = 0) -> Iterator[Item]:
+        """Stream items in the order in which they first arrived.
+
+        Args:
+            ids: Only these; unknown ones are left out. None for all.
+            after_revision: Only those written in a later revision.
+        """
+        return self._records(
+            tables.items, tables.items.c.item_id, rows.ITEM_COLUMNS, rows.item_of, ids,
+            after_revision,
+        )  # fmt: skip
+
+    def users(self, ids: Sequence[str] | None = None, *, after_revision: int = 0) -> Iterator[User]:
+        """Stream users in the order in which they first arrived.
+
+        Args:
+            ids: Only these; unknown ones are left out. None for all.
+            after_revision: Only those written in a later revision.
+        """
+        return self._records(
+            tables.users, tables.users.c.user_id, rows.USER_COLUMNS, rows.user_of, ids,
+            after_revision,
+        )  # fmt: skip
+
+    def item(self, item_id: str) -> Item | None:
+        """The item of that id."""
+        with self._read() as connection:
+            row = connection.execute(_ITEM, {"id": item_id}).one_or_none()
+        return None if row is None else rows.item_of(row)
+
+    def user(self, user_id: str) -> User | None:
+        """The user of that id."""
+        with self._read() as connection:
+            row = connection.execute(_USER, {"id": user_id}).one_or_none()
+        return None if row is None else rows.user_of(row)
+
+    def _records(
+        self,
+        table: sa.Table,
+        key: sa.Column[str],
+        columns: tuple[sa.Column[Any], ...],
+        build: Callable[[sa.Row[Any]], RecordT],
+        ids: Sequence[str] | None,
+        after_revision: int,
+    ) -> Iterator[RecordT]:
+        query = sa.select(*columns).order_by(table.c.seq)
+        if after_revision:
+            query = query.where(table.c.revision > after_revision)
+        with self._read() as connection:
+            if ids is None:
+                stream = connection.execution_options(yield_per=STREAM_ROWS)
+                yield from map(build, stream.execute(query))
+                return
+            numbers: set[int] = set()
+            for chunk in chunks(ids):
+                numbers.update(connection.scalars(sa.select(table.c.seq).where(key.in_(chunk))))
+            for part in chunks(sorted(numbers)):
+                yield from map(build, connection.execute(query.where(table.c.seq.in_(part))))
+
+    def relations(
+        self,
+        predicate: str | None = None,
+        *,
+        subject: str | None = None,
+        object: str | None = None,
+    ) -> Iterator[Relation]:
+        """Stream relations, sorted by subject, predicate and object.
+
+        Args:
+            predicate: Only those that say this.
+            subject: Only those about this id.
+            object: Only those that link to this id.
+        """
+        table = tables.relations
+        query = sa.select(*rows.RELATION_COLUMNS).order_by(*table.primary_key)
+        for column, wanted in (
+            (table.c.subject, subject),
+            (table.c.predicate, predicate),
+            (table.c.object, object),
+        ):
+            if wanted is not None:
+                query = query.where(column == wanted)
+        with self._read() as connection:
+            stream = connection.execution_options(yield_per=STREAM_ROWS)
+            yield from map(rows.relation_of, stream.execute(query))
+
+    def history(self, user_id: str, limit: int | None = None) -> list[Event]:
+        """The events of a user, newest first.
+
+        Events with a timestamp come by it, and those of the same moment by arrival, the last
+        first. Events without one count as older than all that have one, again the last to
+        arrive first. O(length of the answer): an index holds the events in this order.
+
+        Args:
+            user_id: Who acted; an unknown user has no events.
+            limit: At most so many; None for all.
+        """
+        with self._read() as connection:
+            if limit is None:
+                found = connection.execute(_HISTORY, {"user_id": user_id})
+            else:
+                found = connection.execute(_RECENT_HISTORY, {"user_id": user_id, "n": limit})
+            return [rows.event_of(row) for row in found]
+
+    def dataset(self) -> Dataset:
+        """All events as arrays, in order of arrival, with the id maps of all users and items.
+
+        Memory is that of the answer and of one batch; a million events take a few seconds.
+        """
+        with self._read() as connection:
+            connection = connection.execution_options(yield_per=EVENT_ROWS)
+            users = IdMap(
+                connection.scalars(sa.select(tables.users.c.user_id).order_by(tables.users.c.seq))
+            )
+            items = IdMap(
+                connection.scalars(sa.select(tables.items.c.item_id).order_by(tables.items.c.seq))
+            )
+            return _read_events(connection, users, items)
+
+    def counts(self) -> Counts:
+        """How many records and events there are."""
+        with self._read() as connection:
+            found = (
+                connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+                for table in (tables.items, tables.users, tables.events, tables.relations)
+            )
+            return Counts(*found)
+
+    def revision(self) -> int:
+        """How many transactions have written something; every record carries its own."""
+        with self._read() as connection:
+            return connection.scalar(sa.select(tables.state.c.revision)) or 0
+
+    def fingerprint(self) -> str:
+        """A short text that changes whenever a record or event does: store and revision."""
+        with self._read() as connection:
+            store_id, revision = connection.execute(sa.select(tables.state)).one()
+            return f"{store_id}-{revision}"
+
+
+def _read_events(connection: sa.Connection, users: IdMap, items: IdMap) -> Dataset:
+    table = tables.events
+    count = connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+    user, target = np.empty(count, np.int64), np.empty(count, np.int64)
+    action, scenario = np.empty(count, np.int32), np.empty(count, np.int32)
+    timestamp, value = np.empty(count, np.float64), np.empty(count, np.float64)
+    on_person = np.empty(count, np.bool_)
+    actions: dict[str, int] = {}
+    scenarios: dict[str | None, int] = {None: -1}
+    query = sa.select(
+        table.c.user_id, table.c.item_id, table.c.person_id, table.c.action, table.c.scenario,
+        table.c.timestamp, table.c.value,
+    ).order_by(table.c.seq)  # fmt: skip
+    start = 0
+    for part in connection.execute(query).partitions():
+        actors, things, people, done, places, times, values = zip(*part, strict=True)
+        rows = slice(start, start + len(part))
+        user[rows] = users.rows(actors)
+        target[rows] = items.rows(things)  # None, on a person, is the id of no item: -1
+        on_person[rows] = target[rows] < 0
+        if on_person[rows].any():
+            target[rows] = np.where(on_person[rows], users.rows(people), target[rows])
+        action[rows] = [actions.setdefault(name, len(actions)) for name in done]
+        scenario[rows] = [scenarios.setdefault(name, len(scenarios) - 1) for name in places]
+        timestamp[rows] = np.array(times, np.float64)  # None becomes NaN
+        value[rows] = values
+        start += len(part)
+    del scenarios[None]
+    return Dataset(
+        users=users, items=items, user=user, target=target, on_person=on_person, action=action,
+        scenario=scenario, timestamp=timestamp, value=value, actions=tuple(actions),
+        scenarios=tuple(name for name in scenarios if name is not None),
+    )  # fmt: skip

@@ -1,0 +1,89 @@
+"""The tables of the store. Their history is in `migrations`; a test keeps the two equal."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+__all__ = ["events", "items", "metadata", "relations", "state", "users"]
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only in a column declared exactly INTEGER PRIMARY KEY.
+_Sequence = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+state = sa.Table(
+    "state",
+    metadata,
+    sa.Column("store_id", sa.Text, primary_key=True),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    comment="One row: who this store is, and how many transactions have written to it.",
+)
+
+items = sa.Table(
+    "items",
+    metadata,
+    sa.Column("seq", _Sequence, primary_key=True),
+    sa.Column("item_id", sa.Text, nullable=False, unique=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("language", sa.Text),
+    sa.Column("published_at", sa.Double),
+    sa.Column("available", sa.Boolean, nullable=False),
+    sa.Column("image", sa.Text),
+    sa.Column("audio", sa.Text),
+    sa.Column("provider", sa.Text),
+    sa.Column("scenarios", sa.JSON, nullable=False),
+    sa.Column("attributes", sa.JSON, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False, index=True),
+)
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("seq", _Sequence, primary_key=True),
+    sa.Column("user_id", sa.Text, nullable=False, unique=True),
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("language", sa.Text),
+    sa.Column("attributes", sa.JSON, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False, index=True),
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("seq", _Sequence, primary_key=True),
+    sa.Column("event_id", sa.Text, unique=True),
+    sa.Column("user_id", sa.Text, sa.ForeignKey("users.user_id"), nullable=False),
+    sa.Column("item_id", sa.Text, sa.ForeignKey("items.item_id")),
+    sa.Column("person_id", sa.Text, sa.ForeignKey("users.user_id")),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("timestamp", sa.Double),
+    sa.Column("scenario", sa.Text),
+    sa.Column("value", sa.Double, nullable=False),
+    sa.Column("request_id", sa.Text),
+    sa.CheckConstraint("(item_id IS NULL) != (person_id IS NULL)", name="one_target"),
+    # Serves a history newest first without a sort.
+    sa.Index(None, "user_id", "timestamp", "seq"),
+    sqlite_autoincrement=True,
+)
+
+relations = sa.Table(
+    "relations",
+    metadata,
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("predicate", sa.Text, primary_key=True),
+    sa.Column("object", sa.Text, primary_key=True),
+    sa.Index(None, "object", "predicate"),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,34 @@
+"""A token count that needs no model: words, and single characters of scripts without spaces."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["count_tokens", "cut", "is_chinese"]
+
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_TOKEN = re.compile(rf"[{_CJK}]|[^\s{_CJK}]+")
+_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
+_LETTER = re.compile(r"\w")
+
+
+def count_tokens(text: str) -> int:
+    """How many tokens a text has: each word, and each CJK character, counts one."""
+    return sum(1 for _ in _TOKEN.finditer(text))
+
+
+def cut(text: str, budget: int) -> str:
+    """The beginning of a text that fits in `budget` tokens, ended by … when something is lost."""
+    if budget <= 0:
+        return ""
+    for number, match in enumerate(_TOKEN.finditer(text), start=1):
+        if number == budget:
+            end = match.end()
+            return text if not text[end:].strip() else f"{text[:end]}…"
+    return text
+
+
+def is_chinese(text: str) -> bool:
+    """Whether at least a third of the letters of a text are Han characters."""
+    letters = len(_LETTER.findall(text))
+    return letters > 0 and 3 * len(_HAN.findall(text)) >= letters

@@ -1,0 +1,134 @@
+"""A workspace: the directory with `polyscene.toml`, the store, the cache and the models."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from polyscene.encoders import Encoder, open_encoder
+from polyscene.errors import SettingsError, WorkspaceError
+from polyscene.settings import (
+    SETTINGS_FILE,
+    Settings,
+    load_settings,
+    preset_names,
+    preset_table,
+)
+from polyscene.storage import Store
+
+__all__ = ["Workspace"]
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+class Workspace:
+    """The files of one installation. Use it as a context manager, or close it.
+
+    Args:
+        path: The directory.
+        settings: What its `polyscene.toml` declares.
+    """
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self.path = path
+        self.settings = settings
+
+    @classmethod
+    def create(cls, path: Path, presets: Sequence[str] = ()) -> Self:
+        """Make a workspace with one scenario a preset, named as the preset.
+
+        Args:
+            path: The directory; made when missing.
+            presets: Names of presets; all when empty.
+
+        Raises:
+            SettingsError: When a preset is unknown.
+            WorkspaceError: When there is a workspace already, or the directory is not writable.
+        """
+        names = list(dict.fromkeys(presets)) or list(preset_names())
+        text = _HEAD + "".join(_scenario_toml(name) for name in names)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            with (path / SETTINGS_FILE).open("x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError:
+            raise WorkspaceError(f"{path} has a {SETTINGS_FILE} already; edit that") from None
+        except OSError as error:
+            raise WorkspaceError(f"cannot make a workspace in {path}: {error.strerror}") from error
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The workspace in a directory.
+
+        Raises:
+            WorkspaceError: When there is none.
+            SettingsError: When its settings are wrong.
+        """
+        return cls(path, load_settings(path / SETTINGS_FILE))
+
+    @cached_property
+    def store(self) -> Store:
+        """The store of records, opened on first use."""
+        return Store.open(self._store_url())
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The encoder with its cache, opened on first use."""
+        return open_encoder(self.settings.encoders, self.path / "cache")
+
+    @property
+    def models(self) -> Path:
+        """The directory of saved models."""
+        return self.path / "models"
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for name in ("store", "encoder"):
+            opened = self.__dict__.pop(name, None)
+            if opened is not None:
+                opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _store_url(self) -> str:
+        declared = self.settings.store
+        if declared is None:
+            return f"sqlite:///{self.path / 'store.db'}"
+
+        def variable(match: re.Match[str]) -> str:
+            value = os.environ.get(match.group(1))
+            if value is None:
+                raise SettingsError(f"store: the variable {match.group(1)} is not set")
+            return value
+
+        return _VARIABLE.sub(variable, declared)
+
+
+_HEAD = """\
+# A Polyscene workspace. Every key is described in docs/settings.md; what is left out has its
+# default, and what a scenario leaves out comes from its preset.
+version = 1
+
+# [[encoders]]             # what turns text into vectors
+# type = "bundled"         # or "transformer", "remote"
+"""
+
+
+def _scenario_toml(name: str) -> str:
+    table = preset_table(name)
+    return f'\n[scenarios.{name}]   # recommends: {table["target"]}\npreset = "{name}"\n'
