@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.errors import DataError, WorkspaceError
 from polyscene.storage import Counts, Store
+from polyscene.storage.store import _RECENT_HISTORY
 
 # One store serves all examples: each writes over the record of the one before.
 round_trip = settings(
@@ -263,6 +264,13 @@ def test_history_is_newest_first_and_undated_events_are_the_oldest(store: Store)
     assert [event.item_id for event in store.history("u", 2)] == ["5", "1"]
     assert store.history("u", 0) == []
     assert store.history("nobody") == []
+
+
+def test_an_index_holds_a_history_in_its_order(store: Store) -> None:
+    with store._read() as connection:
+        query = str(_RECENT_HISTORY.compile(connection))
+        (plan,) = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", ("u", 9, 0)).all()
+    assert "USING INDEX ix_events_user_id_timestamp" in plan.detail
 
 
 def test_history_takes_well_under_a_millisecond(store: Store) -> None:

@@ -96,8 +96,9 @@ def _index(subject: str, space: TargetSpace) -> Finding:
     report = space.index.report
     silent = int((~np.any(space.vectors, axis=1)).sum())
     text = (
-        f"{report.kind}, {len(space):,} × {report.dim}, recall@100 {report.recall_at_100:.3f}, "
-        f"built in {report.seconds:.1f} s"
+        f"{report.kind}, {len(space):,} × {report.dim}, recall@100 {report.recall_at_100:.3f} "
+        f"({report.recall_at_100_filtered:.3f} under a filter), "
+        f"built in {report.build_seconds:.1f} s"
     )
     if silent:
         text += f"; {silent:,} without text"

@@ -73,8 +73,8 @@ events = sa.Table(
     sa.Column("value", sa.Double, nullable=False),
     sa.Column("request_id", sa.Text),
     sa.CheckConstraint("(item_id IS NULL) != (person_id IS NULL)", name="one_target"),
-    # Serves a history newest first without a sort.
-    sa.Index(None, "user_id", "timestamp", "seq"),
+    # Serves a history newest first: SQLite ends every index entry with the row number, seq.
+    sa.Index(None, "user_id", "timestamp"),
     sqlite_autoincrement=True,
 )
 

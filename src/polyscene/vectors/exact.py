@@ -40,27 +40,29 @@ def exact_search(
     """
     rows, scores = no_hits(len(queries), n)
     candidates = None if allowed is None else np.flatnonzero(allowed)
-    available = len(vectors) if candidates is None else len(candidates)
-    k = min(n, available)
+    k = min(n, len(vectors) if candidates is None else len(candidates))
     if k == 0:
         return rows, scores
-    base, names, closed = _searched(vectors, allowed, candidates)
+    gathered = candidates is not None and len(candidates) <= GATHER_BELOW * len(vectors)
+    base = vectors[candidates] if gathered else vectors
+    closed = None if allowed is None or gathered else np.flatnonzero(~allowed)
+    cut = len(base) - k
     block = max(1, BLOCK_BYTES // (4 * len(base)))
     for start in range(0, len(queries), block):
         some = queries[start : start + block]
         products = some @ base.T
         if closed is not None:
             products[:, closed] = -np.inf
-        cut = len(base) - k
         thresholds = np.partition(products, cut, axis=1)[:, cut] - ROUNDING
-        for place, query in enumerate(some):
-            if not query.any():  # all rows are equal: no need to score them
-                found = names[:k] if candidates is None else candidates[:k]
-                rows[start + place, :k], scores[start + place, :k] = found, 0.0
+        for place, query in enumerate(some, start):
+            if not query.any():  # every row is equal: no need to score them
+                rows[place, :k] = np.arange(k) if candidates is None else candidates[:k]
+                scores[place, :k] = 0.0
                 continue
-            reached = names[np.flatnonzero(products[place] >= thresholds[place])]
-            best = best_of(vectors, query, reached, k)
-            rows[start + place, :k], scores[start + place, :k] = best
+            reached = np.flatnonzero(products[place - start] >= thresholds[place - start])
+            if gathered and candidates is not None:
+                reached = candidates[reached]
+            rows[place, :k], scores[place, :k] = best_of(vectors, query, reached, k)
     return rows, scores
 
 
@@ -76,14 +78,3 @@ def best_of(
 def no_hits(q: int, n: int) -> tuple[IntArray, Vectors]:
     """An answer without any row: -1 and -inf, shapes (q, n)."""
     return np.full((q, n), -1, dtype=np.int64), np.full((q, n), -np.inf, dtype=np.float32)
-
-
-def _searched(
-    vectors: Vectors, allowed: Mask | None, candidates: IntArray | None
-) -> tuple[Vectors, IntArray, IntArray | None]:
-    """The matrix to score, the row that each of its rows stands for, and those not allowed."""
-    if candidates is None or allowed is None:
-        return vectors, np.arange(len(vectors)), None
-    if len(candidates) <= GATHER_BELOW * len(vectors):
-        return vectors[candidates], candidates, None
-    return vectors, np.arange(len(vectors)), np.flatnonzero(~allowed)

@@ -58,8 +58,6 @@ class InvertedFile:
         index.cp.niter = ITERATIONS
         index.cp.min_points_per_centroid = 1  # faiss prints a warning below its own minimum
         index.cp.max_points_per_centroid = TRAINING_ROWS_A_LIST
-        index.own_fields = True
-        index.quantizer.this.disown()
         rng = np.random.default_rng(seed)
         size = min(count, TRAINING_ROWS_A_LIST * lists)
         sample = np.sort(rng.choice(count, size, replace=False))
@@ -80,9 +78,7 @@ class InvertedFile:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
-    def candidates(
-        self, queries: Vectors, n: int, probes: int, allowed: Mask | None
-    ) -> IntArray:
+    def candidates(self, queries: Vectors, n: int, probes: int, allowed: Mask | None) -> IntArray:
         """About the n best rows of each query, in no exact order; -1 where fewer were found.
 
         Args:

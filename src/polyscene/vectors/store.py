@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -28,8 +28,7 @@ def save_vectors(
         dtype: How components are stored. float16 halves the file and rounds each component to
             11 significant bits: the cosine of unit vectors changes by less than 0.001.
     """
-    with replacing(path) as file:
-        # np.save on an open file copies what is not contiguous, hence the explicit form.
+    with replacing(path) as temporary, temporary.open("wb") as file:
         np.save(file, np.ascontiguousarray(vectors, dtype=dtype), allow_pickle=False)
 
 
@@ -63,22 +62,24 @@ def load_vectors(path: Path, mapped: bool = True) -> Vectors:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A new file that takes the place of `path` when the block ends without an error."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write; the file takes the place of `path` when the block ends without an error.
+
+    It is on disk before it takes that place, so that no crash leaves a half-written file.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{time.time_ns()}.partial")
     try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
+        yield temporary
+        _sync(temporary)
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
+        _sync(path.parent)
     finally:
-        os.close(folder)
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -96,7 +96,7 @@ def _create_events() -> None:
         ),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_events_user_id_timestamp_seq", "events", ["user_id", "timestamp", "seq"])
+    op.create_index("ix_events_user_id_timestamp", "events", ["user_id", "timestamp"])
 
 
 def _create_relations() -> None:
