@@ -32,11 +32,13 @@ class Workspace:
     Args:
         path: The directory.
         settings: What its `polyscene.toml` declares.
+        encoder: Used in place of the declared encoders, such as your own; the caller closes it.
     """
 
-    def __init__(self, path: Path, settings: Settings) -> None:
+    def __init__(self, path: Path, settings: Settings, encoder: Encoder | None = None) -> None:
         self.path = path
         self.settings = settings
+        self._given = encoder
 
     @classmethod
     def create(cls, path: Path, presets: Sequence[str] = ()) -> Self:
@@ -52,12 +54,12 @@ class Workspace:
         """
         names = list(dict.fromkeys(presets)) or list(preset_names())
         text = _HEAD + "".join(_scenario_toml(name) for name in names)
+        if (path / SETTINGS_FILE).exists():
+            raise WorkspaceError(f"{path} has a {SETTINGS_FILE} already; edit that")
         try:
             path.mkdir(parents=True, exist_ok=True)
             with (path / SETTINGS_FILE).open("x", encoding="utf-8") as file:
                 file.write(text)
-        except FileExistsError:
-            raise WorkspaceError(f"{path} has a {SETTINGS_FILE} already; edit that") from None
         except OSError as error:
             raise WorkspaceError(f"cannot make a workspace in {path}: {error.strerror}") from error
         return cls.open(path)
@@ -80,7 +82,7 @@ class Workspace:
     @cached_property
     def encoder(self) -> Encoder:
         """The encoder with its cache, opened on first use."""
-        return open_encoder(self.settings.encoders, self.path / "cache")
+        return self._given or open_encoder(self.settings.encoders, self.path / "cache")
 
     @property
     def models(self) -> Path:
@@ -91,7 +93,7 @@ class Workspace:
         """Close what was opened."""
         for name in ("store", "encoder"):
             opened = self.__dict__.pop(name, None)
-            if opened is not None:
+            if opened is not None and opened is not self._given:
                 opened.close()
 
     def __enter__(self) -> Self:

@@ -12,7 +12,7 @@ import pytest
 from polyscene.data.ingest import Part, ingest, ingest_file, ingest_parts, ingest_records
 from polyscene.data.readers import Batch
 from polyscene.data.report import MAX_PROBLEMS, FileReport
-from polyscene.data.schema import Item
+from polyscene.data.schema import Item, User
 from polyscene.errors import DataError, IngestError
 from polyscene.storage import Store
 
@@ -394,3 +394,19 @@ def test_wrong_arguments_are_the_callers_errors(store: Store, write: Write) -> N
         ingest_file(path, "items", store, on_error="ignore")  # type: ignore[arg-type]
     with pytest.raises(DataError, match="unknown encoding"):
         ingest_file(path, "items", store, encoding="utf-99")
+
+
+def test_only_where_people_are_recommended_may_a_target_be_a_user(
+    tmp_path: Path, store: Store
+) -> None:
+    """With ids such as 1, 2, 3 a missing item is not taken for a person."""
+    path = tmp_path / "events.csv"
+    path.write_text(
+        "user_id,item_id,action,scenario\n1,2,view,social\n2,1,view,social\n1,2,view,shop\n1,2,view,\n"
+    )
+    with store.write() as writer:
+        writer.put_users([User(user_id="1"), User(user_id="2")])
+    report = ingest(store, events=path, on_error="skip", people=["social"])
+    assert (report.loaded, report.skipped) == (2, 2)
+    assert [problem.row for problem in report.files[0].problems] == [3, 4]
+    assert "an item ingested before" in report.files[0].problems[0].expected

@@ -48,7 +48,7 @@ def create(url: str, _: str) -> None:
     """Create a store."""
     say("begun")
     Store.open(url).close()
-    say("ack")
+    say("ack created")
 
 
 def main() -> None:

@@ -4,15 +4,17 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.dialects.postgresql import psycopg
 
 from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.errors import DataError, WorkspaceError
-from polyscene.storage import Counts, Store
+from polyscene.storage import Counts, Store, StoreWriter
 from polyscene.storage.store import _RECENT_HISTORY
 
 # One store serves all examples: each writes over the record of the one before.
@@ -326,6 +328,42 @@ def test_relations_are_found_by_each_of_their_parts(store: Store) -> None:
     assert found(predicate="follows") == [facts[0], facts[2]]
     assert found(object="c") == [facts[1], facts[2]]
     assert found(subject="a", predicate="blocks") == [facts[1]]
+
+
+def test_the_statements_for_postgresql_upsert_and_ask_nothing_back() -> None:
+    """No server is at hand: the SQL that its driver would get is what is tested."""
+    sent: list[str] = []
+
+    class Answer:
+        rowcount = 1
+
+        def scalar_one(self) -> int:
+            return 1
+
+        def scalars(self) -> list[str]:
+            return []
+
+    class Connection:
+        dialect = psycopg.dialect()
+
+        def execute(self, statement: Any, *_: object) -> Answer:
+            sent.append(str(statement.compile(dialect=self.dialect, for_executemany=True)))
+            return Answer()
+
+        def exec_driver_sql(self, statement: str, rows: list[dict[str, object]]) -> Answer:
+            sent.append(statement % {name: "?" for name in rows[0]})
+            return Answer()
+
+    writer = StoreWriter(cast(Any, Connection()))
+    writer.put_items([Item(item_id="1")])
+    writer.add_events([view("u", "u")])
+    inserts = [line for line in sent if line.startswith("INSERT")]
+    assert [line.split("(")[0] for line in inserts] == [
+        "INSERT INTO items ", "INSERT INTO users ", "INSERT INTO events ",
+    ]  # fmt: skip
+    assert "ON CONFLICT (item_id) DO UPDATE" in inserts[0]
+    assert all("ON CONFLICT (" in line and "DO NOTHING" in line for line in inserts[1:])
+    assert not any("RETURNING" in line for line in inserts)
 
 
 # --- what can be wrong with a store -------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from polyscene.cli.main import app
-from polyscene.cli.output import answer_table, console, print_json
+from polyscene.cli.output import answer_table, console, error_console, print_json
 from polyscene.engine import Engine
 
 __all__ = ["similar"]
@@ -26,5 +26,7 @@ def similar(
         answer = engine.similar(item, scenario, n)
     if json:
         print_json(answer.to_dict())
-    else:
-        console.print(answer_table(answer, f"{scenario}: similar to {item}"))
+        return
+    for note in answer.notes:
+        error_console.print(f"note: {note}", markup=False)
+    console.print(answer_table(answer, f"{scenario}: similar to {item}"))

@@ -5,14 +5,15 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from polyscene.data.readers import Batch, Row, open_table, shortened
 from polyscene.data.report import FileReport, IngestReport, Problem
-from polyscene.data.schema import Event, Item, Relation, User
+from polyscene.data.schema import Event
+from polyscene.data.sink import Sink, Writer
 from polyscene.data.validation import KINDS, Kind, Validator
 from polyscene.errors import IngestError
 from polyscene.logs import NO_PROGRESS, Progress, get_logger
@@ -40,32 +41,6 @@ SHOWN_PROBLEMS = 5
 _log = get_logger(__name__)
 
 
-class Writer(Protocol):
-    """What records are written to; `polyscene.storage.StoreWriter` is one."""
-
-    def put_items(self, items: Sequence[Item]) -> None:
-        """Insert or replace items."""
-
-    def put_users(self, users: Sequence[User]) -> None:
-        """Insert or replace users."""
-
-    def add_events(self, events: Sequence[Event]) -> int:
-        """Append events; returns how many were new."""
-
-    def put_relations(self, relations: Sequence[Relation]) -> int:
-        """Add relations; returns how many were new."""
-
-    def known_targets(self, ids: Collection[str]) -> set[str]:
-        """Those of the ids that an event may have as its target."""
-
-
-class Sink(Protocol):
-    """What gives writers; `polyscene.storage.Store` is one."""
-
-    def write(self) -> AbstractContextManager[Writer]:
-        """A transaction: kept when its block ends, dropped when it raises."""
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
     """One kind of records from a set of files that an importer reads."""
@@ -85,6 +60,7 @@ def ingest(
     events: Paths = None,
     relations: Paths = None,
     on_error: OnError = "fail",
+    people: Collection[str] | None = None,
     encoding: str = "utf-8",
     progress: Progress = NO_PROGRESS,
     batch_size: int = 10_000,
@@ -98,6 +74,7 @@ def ingest(
         events: Files of events.
         relations: Files of relations.
         on_error: See `ingest_file`.
+        people: See `ingest_file`.
         encoding: Of the text files.
         progress: Where to report progress.
         batch_size: Rows validated and written at a time.
@@ -116,8 +93,8 @@ def ingest(
         for path in _paths(paths):
             try:
                 done = ingest_file(
-                    path, kind, sink, on_error=on_error, encoding=encoding, progress=progress,
-                    batch_size=batch_size,
+                    path, kind, sink, on_error=on_error, people=people, encoding=encoding,
+                    progress=progress, batch_size=batch_size,
                 )  # fmt: skip
             except IngestError as error:
                 error.report.files[:0] = report.files
@@ -138,6 +115,7 @@ def ingest_file(
     sink: Sink,
     *,
     on_error: OnError = "fail",
+    people: Collection[str] | None = None,
     encoding: str = "utf-8",
     progress: Progress = NO_PROGRESS,
     batch_size: int = 10_000,
@@ -150,6 +128,9 @@ def ingest_file(
         sink: Where to.
         on_error: "fail" keeps nothing of a file with a bad row; "skip" leaves out the bad rows
             and counts them. A file that cannot be read as a whole fails with either.
+        people: The scenarios whose targets are people: only there may the `item_id` of an event
+            be the id of a user. None allows it everywhere, which with ids such as 1, 2, 3 can
+            take a missing item for a person.
         encoding: Of CSV, TSV and JSON lines.
         progress: Where to report progress.
         batch_size: Rows validated and written at a time.
@@ -159,7 +140,7 @@ def ingest_file(
         DataError: When no encoding of that name exists.
     """
     path = Path(path)
-    loading = _Loading(path, kind, on_error)
+    loading = _Loading(path, kind, on_error, people)
     table = open_table(path, encoding=encoding, batch_size=batch_size)
     try:
         if table.columns:
@@ -179,6 +160,7 @@ def ingest_records(
     *,
     path: Path,
     on_error: OnError = "fail",
+    people: Collection[str] | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> FileReport:
     """Load batches of rows, such as an importer makes, in one transaction.
@@ -189,12 +171,13 @@ def ingest_records(
         sink: Where to.
         path: The file they come from, for the report.
         on_error: See `ingest_file`.
+        people: See `ingest_file`.
         progress: Where to report progress.
 
     Raises:
         IngestError: When nothing was kept; its report lists the problems.
     """
-    loading = _Loading(path, kind, on_error)
+    loading = _Loading(path, kind, on_error, people)
     loading.run(sink, batches, progress, None, "bytes")
     return loading.finish()
 
@@ -204,6 +187,7 @@ def ingest_parts(
     sink: Sink,
     *,
     on_error: OnError = "fail",
+    people: Collection[str] | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> IngestReport:
     """Load what an importer reads, each part in its own transaction.
@@ -212,6 +196,7 @@ def ingest_parts(
         parts: What `Importer.read` returns.
         sink: Where to.
         on_error: See `ingest_file`.
+        people: See `ingest_file`.
         progress: Where to report progress.
 
     Raises:
@@ -222,7 +207,7 @@ def ingest_parts(
     for part in parts:
         try:
             done = ingest_records(
-                part.batches, part.kind, sink, path=part.path, on_error=on_error,
+                part.batches, part.kind, sink, path=part.path, on_error=on_error, people=people,
                 progress=progress,
             )  # fmt: skip
         except IngestError as error:
@@ -256,7 +241,9 @@ class _DiscardError(Exception):
 class _Loading:
     """The loading of one file."""
 
-    def __init__(self, path: Path, kind: Kind, on_error: OnError) -> None:
+    def __init__(
+        self, path: Path, kind: Kind, on_error: OnError, people: Collection[str] | None
+    ) -> None:
         if kind not in KINDS:
             raise ValueError(f"kind is one of {', '.join(KINDS)}, not {kind!r}")
         if on_error not in ("fail", "skip"):
@@ -266,6 +253,7 @@ class _Loading:
         self.whole = True
         """Whether the file as a whole can be read."""
         self._kind = kind
+        self._people = people
         self._skip = on_error == "skip"
         self._started = time.perf_counter()
 
@@ -353,22 +341,33 @@ class _Loading:
         self, rows: list[Row], events: list[Event], writer: Writer
     ) -> tuple[list[Event], list[Problem]]:
         """The events whose target exists: an item, or a user, who may have acted just before."""
-        targets = {event.item_id for event in events}
-        unknown = targets - writer.known_targets(targets)
-        if not unknown:
-            return events, []
         kept: list[Event] = []
         problems: list[Problem] = []
+        unknown = self._unknown(events, writer)
         for (number, _), event in zip(rows, events, strict=True):
-            if event.item_id in unknown:
-                problems.append(self._unknown_target(number, event.item_id))
+            on_person = self._on_person(event)
+            if event.item_id in unknown[on_person]:
+                problems.append(self._unknown_target(number, event.item_id, on_person))
             else:
                 kept.append(event)
-                unknown.discard(event.user_id)  # from now on there is a user of that id
+                unknown[True].discard(event.user_id)  # from now on there is a user of that id
         return kept, problems
 
-    def _unknown_target(self, row: int, target: str) -> Problem:
-        expected = "the id of an item (or user) ingested before"
+    def _unknown(self, events: list[Event], writer: Writer) -> dict[bool, set[str]]:
+        """The ids of missing targets, of events that must be, and may not be, on an item."""
+        on_items = {event.item_id for event in events if not self._on_person(event)}
+        others = {event.item_id for event in events if self._on_person(event)}
+        return {
+            False: on_items - writer.known_items(on_items),
+            True: others - writer.known_targets(others),
+        }
+
+    def _on_person(self, event: Event) -> bool:
+        """Whether the target of an event may be a person."""
+        return self._people is None or event.scenario in self._people
+
+    def _unknown_target(self, row: int, target: str, on_person: bool) -> Problem:
+        expected = f"the id of an item {'(or user) ' if on_person else ''}ingested before"
         return Problem(self.validator.file, row, "item_id", shortened(target), expected)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from polyscene.data.importers import import_folder
 from polyscene.data.report import IngestReport
 from polyscene.data.schema import User
 from polyscene.demo.simulate import NOW, write_world
@@ -56,10 +55,8 @@ def load_movielens(path: Path, folder: Path, progress: Progress = NO_PROGRESS) -
         progress: Where the loading reports.
     """
     Workspace.create(path, ["video"]).close()
-    with Workspace.open(path) as workspace:
-        return import_folder(
-            "movielens", folder, workspace.store, on_error="skip", progress=progress
-        )
+    with Engine.open(path) as engine:
+        return engine.import_folder("movielens", folder, on_error="skip", progress=progress)
 
 
 def shown_users(engine: Engine, users: list[str], n: int, now: float | None) -> Iterator[Shown]:

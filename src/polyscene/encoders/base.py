@@ -97,6 +97,10 @@ class Encoder(Component, ABC):
         vectors[rows] = unit_rows(np.concatenate(parts))
         return vectors
 
+    def close(self) -> None:
+        """Release files and connections; the next use opens them again."""
+        return
+
     def _readable(self, text: str) -> str:
         """The text as the model can take it: not overlong, and valid Unicode."""
         return text[: self.config.max_chars].encode("utf-8", "replace").decode("utf-8")

@@ -95,6 +95,7 @@ _lock = threading.Lock()
 _pool: tuple[int, ThreadPoolExecutor] | None = None
 _inside = 0
 _limit: AbstractContextManager[Any] = nullcontext()
+_controller: Any = None
 
 
 def _workers() -> ThreadPoolExecutor:
@@ -114,15 +115,17 @@ def _single_threaded_blas() -> Iterator[bool]:
     The limit belongs to the process, so the first of several concurrent callers sets it and the
     last lifts it: each on its own would restore what another had set.
     """
-    global _inside, _limit
+    global _inside, _limit, _controller
     try:
-        threadpool_limits = import_module("threadpoolctl").threadpool_limits
+        threadpoolctl = import_module("threadpoolctl")
     except ImportError:
         yield False
         return
     with _lock:
+        if _controller is None:  # finding the libraries takes longer than a short text
+            _controller = threadpoolctl.ThreadpoolController().select(user_api="blas")
         if _inside == 0:
-            _limit = threadpool_limits(1, user_api="blas")
+            _limit = _controller.limit(limits=1)
             _limit.__enter__()
         _inside += 1
     try:

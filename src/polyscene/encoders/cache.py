@@ -61,8 +61,9 @@ class CachedEncoder(Encoder):
         return self.encoder.weight
 
     def close(self) -> None:
-        """Close the cache file; the next use opens it again."""
+        """Close the cache file and the encoder; the next use opens them again."""
         self._file.close()
+        self.encoder.close()
 
     def embed(self, texts: list[str]) -> Vectors:
         """Vectors of non-blank texts."""

@@ -44,6 +44,11 @@ class JointEncoder(Encoder):
         """Sum of the parts' dims."""
         return sum(part.dim for part in self.parts)
 
+    def close(self) -> None:
+        """Close the parts."""
+        for part in self.parts:
+            part.close()
+
     def embed(self, texts: list[str]) -> Vectors:
         """Vectors of non-blank texts."""
         return self.encode(texts)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,7 +71,8 @@ class RemoteEncoder(Encoder):
         self._seams: dict[str, Any] = {"transport": transport}
         if sleep is not None:
             self._seams["sleep"] = sleep
-        self._learning = threading.Lock()
+        self._lock = threading.Lock()
+        self._opened: RemoteClient | None = None
         self._dim = self.config.dimensions
 
     @property
@@ -112,25 +112,34 @@ class RemoteEncoder(Encoder):
         with ThreadPoolExecutor(self.config.concurrency) as pool:
             return np.concatenate(list(pool.map(self._request, requests)))
 
-    @cached_property
+    def close(self) -> None:
+        """Close the connections; the next use opens them again."""
+        with self._lock:
+            if self._opened is not None:
+                self._opened.close()
+            self._opened = None
+
     def _client(self) -> RemoteClient:
         config = self.config
-        return RemoteClient(
-            config.base_url,
-            config.api_key_env,
-            config.timeout_s,
-            config.retries,
-            config.requests_per_minute,
-            **self._seams,
-        )
+        with self._lock:
+            if self._opened is None:
+                self._opened = RemoteClient(
+                    config.base_url,
+                    config.api_key_env,
+                    config.timeout_s,
+                    config.retries,
+                    config.requests_per_minute,
+                    **self._seams,
+                )
+            return self._opened
 
     def _request(self, texts: list[str]) -> Vectors:
         payload: dict[str, Any] = {"model": self.config.model, "input": texts}
         if self.config.dimensions is not None:
             payload["dimensions"] = self.config.dimensions
-        answer = self._client.post("embeddings", payload)
+        answer = self._client().post("embeddings", payload)
         vectors = _vectors_in_order(answer, len(texts), self._where)
-        with self._learning:
+        with self._lock:
             if self._dim is None:
                 self._dim = vectors.shape[1]
         if vectors.shape[1] != self._dim:
@@ -152,7 +161,7 @@ def _vectors_in_order(answer: dict[str, Any], n: int, where: str) -> Vectors:
     if len(data) != n:
         raise RemoteError(f"{where}: got {len(data)} vectors for {n} texts")
     order = [entry.get("index", place) for place, entry in enumerate(data)]
-    if set(order) != set(range(n)):
+    if not all(isinstance(place, int) for place in order) or set(order) != set(range(n)):
         raise RemoteError(f"{where}: the indexes of the answer are not 0 to {n - 1}")
     try:
         vectors = np.array([entry.get("embedding") for entry in data], dtype=np.float32)

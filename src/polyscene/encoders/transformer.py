@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -100,12 +102,13 @@ class TransformerEncoder(Encoder):
     def _model(self) -> Any:
         library = require("sentence_transformers", "train", "the encoder 'transformer'")
         try:
-            model = library.SentenceTransformer(
-                self.config.model,
-                revision=self.config.revision,
-                device=self.config.device,
-                trust_remote_code=False,
-            )
+            with _no_bars():
+                model = library.SentenceTransformer(
+                    self.config.model,
+                    revision=self.config.revision,
+                    device=self.config.device,
+                    trust_remote_code=False,
+                )
         except (OSError, ValueError, RuntimeError) as error:
             raise EncoderError(
                 f"cannot load the model {self.config.model!r}: {error}; expected a folder with a "
@@ -130,6 +133,19 @@ class TransformerEncoder(Encoder):
                 continue
             return Path(snapshot).name
         return self.config.revision or "latest"
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Keep the library from drawing progress bars while it loads a model."""
+    bars = require("transformers.utils.logging", "train", "the encoder 'transformer'")
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            bars.enable_progress_bar()
 
 
 def folder_hash(folder: Path) -> str:

@@ -22,7 +22,8 @@ __all__ = ["Asker", "Asking"]
 FRIENDS = frozenset({"follow", "follows", "friend", "friends", "knows"})
 """Predicates of relations that mean two people are connected already."""
 BLOCKS = frozenset({"block", "blocks"})
-"""Predicates of relations that keep two people apart, in both directions."""
+"""Predicates of relations that keep two people apart, in both directions. As actions of events they
+keep the target from the one who acted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,9 @@ class Asker:
             )
             _clear(allowed, ids.rows(seen))
         if people:
-            _clear(allowed, ids.rows([user.user_id, *self._apart(user.user_id, spec)]))
+            blocked = (event.item_id for event in events if event.action in BLOCKS)
+            apart = self._apart(user.user_id, spec)
+            _clear(allowed, ids.rows([user.user_id, *apart, *blocked]))
 
     def _apart(self, user_id: str, spec: Scenario) -> list[str]:
         """People connected to a user already, and people that one of the two has blocked."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,7 +23,7 @@ from polyscene.engine.answer import Answer
 from polyscene.engine.asking import Asker, Asking
 from polyscene.engine.explainer import Explainer
 from polyscene.engine.profile import item_texts, user_texts
-from polyscene.errors import NotFittedError, NotFoundError
+from polyscene.errors import DataError, NotFittedError, NotFoundError
 from polyscene.fitting.model import Model
 from polyscene.fitting.refresh import changed_settings, refresh
 from polyscene.fitting.run import fit
@@ -113,17 +114,11 @@ class Engine:
         Raises:
             IngestError: When a file is wrong; nothing of that file is kept.
         """
-        report = ingest(self.workspace.store, **files)
-        if self._model is not None:
-            self._use(refresh(self.workspace, self._model))
-        return report
+        return self._loaded(ingest, **files)
 
     def import_folder(self, name: str, path: str | Path, **options: Any) -> IngestReport:
         """Load a folder of another format; see `polyscene.data.importers.import_folder`."""
-        report = import_folder(name, path, self.workspace.store, **options)
-        if self._model is not None:
-            self._use(refresh(self.workspace, self._model))
-        return report
+        return self._loaded(partial(import_folder, name, path), **options)
 
     def fit(self, progress: Progress = NO_PROGRESS, now: float | None = None) -> Model:
         """Fit a model to everything in the store and answer with it from now on.
@@ -136,6 +131,8 @@ class Engine:
     def record(self, event: Event) -> bool:
         """Store an event; it changes the user's next answer.
 
+        Its target is an item, or a user where its scenario recommends people.
+
         Returns:
             False when an event with the same event_id was there already.
 
@@ -143,6 +140,8 @@ class Engine:
             DataError: When the target is unknown.
         """
         with self.workspace.store.write() as writer:
+            if event.scenario not in self._people and not writer.known_items([event.item_id]):
+                raise DataError(f"event on the unknown item {event.item_id!r}; ingest it first")
             return writer.add_events([event]) > 0
 
     def recommend(
@@ -222,7 +221,8 @@ class Engine:
         if row < len(allowed):
             allowed[row] = False
         candidates = Candidates(np.zeros(0, np.int64), np.zeros(0, np.float32))
-        if space.vectors[row].any():
+        notes = [] if space.vectors[row].any() else [f"{item!r} has no text to compare"]
+        if not notes:
             rows, cosines = space.search(space.vectors[row][None], max(10 * n, _POOL), allowed)
             near = rows[0] >= 0
             candidates = Candidates(rows[0][near], cosines[0][near])
@@ -233,6 +233,7 @@ class Engine:
             scenario=scenario,
             model=model.config.version,
             items=self._explainer.similar(space, row, candidates, spec),
+            notes=notes,
         )
 
     def texts(
@@ -251,6 +252,20 @@ class Engine:
         if item is not None:
             return item_texts(self.workspace, self._verbaliser, item)
         return user_texts(self.workspace, self._verbaliser, user or "", scenario)
+
+    @property
+    def _people(self) -> list[str]:
+        """The scenarios that recommend people."""
+        scenarios = self.workspace.settings.scenarios
+        return [name for name, spec in scenarios.items() if spec.target == "person"]
+
+    def _loaded(self, load: Callable[..., IngestReport], **options: Any) -> IngestReport:
+        """Load files into the store, and what came of them, even in part, into the model."""
+        try:
+            return load(sink=self.workspace.store, people=self._people, **options)
+        finally:
+            if self._model is not None:
+                self._use(refresh(self.workspace, self._model))
 
     def _use(self, model: Model) -> Model:
         self._model = model

@@ -14,6 +14,7 @@ from polyscene.engine.profile import verbs
 from polyscene.explain.reasons import Evidence, Support, sentence, shared_tags
 from polyscene.represent.space import TargetSpace
 from polyscene.settings import Scenario, Settings
+from polyscene.sources import FALLBACKS
 from polyscene.text.template import GENERIC
 from polyscene.text.verbalise import Verbaliser
 
@@ -58,7 +59,8 @@ class Explainer:
                 *(self._items.targets.tags[self._row(entry)] for entry in support),
             )
             near = float(space.vectors[row] @ query.interests) if stated else 0.0
-            evidence = Evidence(sources, support, tags, stated=near > 0)
+            personal = any(name not in FALLBACKS for name in sources)
+            evidence = Evidence(sources, support, tags, stated=personal and near > 0)
             items.append(
                 Recommendation(
                     rank=position + 1,

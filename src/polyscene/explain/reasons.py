@@ -68,7 +68,9 @@ def _ground(evidence: Evidence, wording: Template, language: str) -> str:
             return wording.because.format(verb=verb, title=support.title)
     if evidence.stated:
         return wording.stated
-    return wording.fresh if "fresh" in evidence.sources else wording.trending
+    if evidence.sources.get("trending", 0) > 0:
+        return wording.trending
+    return wording.fresh if evidence.sources.get("fresh", 0) > 0 else wording.other
 
 
 def _tags(evidence: Evidence, wording: Template) -> str:

@@ -25,10 +25,10 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from polyscene.component import Persistable, build
-from polyscene.errors import ModelError, NotFittedError
+from polyscene.errors import ModelError, NotFittedError, WorkspaceError
 from polyscene.represent.space import TargetSpace
 from polyscene.represent.whiten import Transform
 from polyscene.settings import Settings
@@ -40,6 +40,8 @@ FORMAT = 1
 """Version of the layout on disk."""
 _KEPT = 3
 """How many versions stay on disk."""
+_DAMAGE = (ModelError, OSError, ValueError, EOFError, KeyError, TypeError)
+"""What reading a damaged file may raise."""
 _LIBRARIES = ("polyscene", "numpy", "faiss-cpu", "polars")
 
 
@@ -89,18 +91,24 @@ class Model:
         return self.people.get(scenario, self.items)
 
     def save(self, models: Path) -> Path:
-        """Write the model and make it the current one; returns its directory."""
-        models.mkdir(parents=True, exist_ok=True)
+        """Write the model and make it the current one; returns its directory.
+
+        Raises:
+            WorkspaceError: When it cannot be written; the current model stays.
+        """
         final = models / self.config.version
         beside = models / f".{self.config.version}.partial"
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir()
-        self._write(beside)
-        _flush(beside)
-        beside.rename(final)
-        _flush_directory(models)
-        _point(models, self.config.version)
-        _forget(models)
+        try:
+            beside.mkdir(parents=True)
+            self._write(beside)
+            _flush(beside)
+            beside.rename(final)
+            _flush_directory(models)
+            _point(models, self.config.version)
+        except OSError as error:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise WorkspaceError(f"cannot write the model {final}: {error.strerror}") from error
+        _forget(models, self.config.version)
         return final
 
     @classmethod
@@ -120,7 +128,15 @@ class Model:
         if chosen is None:
             raise NotFittedError("there is no model yet; make one with: polyscene fit")
         path = models / chosen
-        config = _read_config(path)
+        try:
+            return cls._read(path, _read_config(path), settings)
+        except _DAMAGE as error:
+            raise ModelError(
+                f"cannot read the model {path}: {error}; make a new one with: polyscene fit"
+            ) from error
+
+    @classmethod
+    def _read(cls, path: Path, config: ModelConfig, settings: Settings) -> Self:
         sources = {}
         for name in config.sources:
             source = build(Source, name, settings.sources.get(name), f"sources.{name}")
@@ -172,26 +188,15 @@ def library_versions() -> Mapping[str, str]:
 
 
 def _read_config(path: Path) -> ModelConfig:
-    try:
-        data = json.loads((path / "config.json").read_text("utf-8"))
-        found = data.get("format") if isinstance(data, dict) else None
-        if found != FORMAT:
-            raise ModelError(
-                f"the model {path.name} has format {found}, this version of Polyscene reads "
-                f"{FORMAT}; make a new one with: polyscene fit"
-            )
-        return ModelConfig.model_validate(data)
-    except (OSError, ValueError, ValidationError) as error:
-        raise ModelError(
-            f"cannot read the model {path}: {error}; make a new one with: polyscene fit"
-        ) from error
+    data = json.loads((path / "config.json").read_text("utf-8"))
+    found = data.get("format") if isinstance(data, dict) else None
+    if found != FORMAT:
+        raise ModelError(f"it has format {found}, this version of Polyscene reads {FORMAT}")
+    return ModelConfig.model_validate(data)
 
 
 def _load_withheld(path: Path, config: ModelConfig) -> dict[str, npt.NDArray[np.bool_]]:
-    try:
-        return {name: np.load(path / f"{number}.npy") for number, name in enumerate(config.safety)}
-    except (OSError, ValueError) as error:
-        raise ModelError(f"cannot read {path}: {error}") from error
+    return {name: np.load(path / f"{number}.npy") for number, name in enumerate(config.safety)}
 
 
 def _made(path: Path) -> Path:
@@ -226,9 +231,10 @@ def _point(models: Path, version: str) -> None:
     _flush_directory(models)
 
 
-def _forget(models: Path) -> None:
+def _forget(models: Path, current: str) -> None:
     """Remove versions beyond the last few, and what interrupted fits left behind."""
     for old in model_versions(models)[:-_KEPT]:
-        shutil.rmtree(models / old, ignore_errors=True)
+        if old != current:  # the clock may have been set back
+            shutil.rmtree(models / old, ignore_errors=True)
     for left in models.glob(".*.partial"):
         shutil.rmtree(left, ignore_errors=True)

@@ -77,7 +77,7 @@ def fit(workspace: Workspace, progress: Progress = NO_PROGRESS, now: float | Non
             source.fit(data, settings, moment)
     config = ModelConfig(
         format=FORMAT,
-        version=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        version=f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}",
         created_at=moment,
         encoder=workspace.encoder.id,
         dtype="float32",

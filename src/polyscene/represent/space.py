@@ -12,6 +12,7 @@ import numpy.typing as npt
 from polyscene.component import Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.data.schema import Item, User
+from polyscene.errors import ModelError
 from polyscene.logs import NO_PROGRESS, Progress
 from polyscene.represent.targets import Targets
 from polyscene.settings import IndexSettings
@@ -94,5 +95,7 @@ class TargetSpace:
         Raises:
             ModelError: When a file is missing or damaged.
         """
-        vectors = load_vectors(path / "vectors.npy")
-        return cls(Targets.load(path), VectorIndex.load(path, vectors))
+        targets, vectors = Targets.load(path), load_vectors(path / "vectors.npy")
+        if len(targets) != len(vectors):
+            raise ModelError(f"{path} has {len(targets)} targets but {len(vectors)} vectors")
+        return cls(targets, VectorIndex.load(path, vectors))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -77,7 +78,7 @@ class Targets:
         fits = (
             kind == spec.target
             and (not scenarios or name in scenarios)
-            and (not languages or language is None or language in languages)
+            and (not languages or _is_in(language, languages))
             for kind, scenarios, language in zip(
                 self.kinds, self.scenarios, self.languages, strict=True
             )
@@ -156,11 +157,16 @@ class Targets:
         self.text_keys = np.array(keys, np.uint64)
 
 
+def _is_in(language: str | None, languages: set[str]) -> bool:
+    """Whether a language is none, one of some, or a variety of one, as zh-cn is of zh."""
+    return language is None or not languages.isdisjoint({language, re.split("[-_]", language)[0]})
+
+
 def _cells(record: Item | User) -> dict[str, Any]:
     numbers = {
         name: float(value)
         for name, value in record.attributes.items()
-        if isinstance(value, int | float)
+        if isinstance(value, int | float) and abs(value) < 1e300  # what a float can hold
     }
     if isinstance(record, User):
         title = str(record.attributes.get("name") or record.user_id)

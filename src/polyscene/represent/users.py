@@ -3,7 +3,8 @@
     t = normalise( mean over tags of e(tag) )
     d = e(description)
     b = normalise( Σ_h s_h · v_h )     over the history, s_h = Σ_events strength · decay(age)
-    u = normalise( w_t·t + w_d·d + w_b·b )
+    i = normalise( w_t·t + w_d·d )                 what the user states
+    u = normalise( max(w_t, w_d)·i + w_b·b )
 
 What a user lacks is zero and leaves u to the rest; a user with nothing has u = 0.
 """

@@ -127,7 +127,7 @@ class Transform:
             files = sorted(path.glob("mean-*.npy"))
             means = {file.stem.removeprefix("mean-"): np.load(file) for file in files}
             loaded = cls(means, np.load(path / "matrix.npy"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise ModelError(f"cannot read the transform in {path}: {error}") from error
         if "item" not in means:
             raise ModelError(f"cannot read the transform in {path}: mean-item.npy is missing")

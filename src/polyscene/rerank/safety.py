@@ -21,7 +21,7 @@ class Screen:
 
     def __init__(self, safety: Safety) -> None:
         self._require = safety.require
-        self._tags = {tag.casefold() for tag in safety.blocked_tags}
+        self._tags = {tag.strip().casefold() for tag in safety.blocked_tags}
         self._terms = _pattern(safety.blocked_terms)
 
     def withheld(self, target: Item | User) -> str | None:
@@ -33,8 +33,8 @@ class Screen:
             if tag.casefold() in self._tags:
                 return f"blocked tag {tag!r}"
         if self._terms is not None:
-            title = target.title if isinstance(target, Item) else ""
-            text = "\n".join((title, target.description, *target.tags))
+            title = target.title if isinstance(target, Item) else target.attributes.get("name", "")
+            text = "\n".join((str(title), target.description, *target.tags))
             match = self._terms.search(text)
             if match is not None:
                 return f"blocked term {match.group(0)!r}"
@@ -43,10 +43,9 @@ class Screen:
 
 def _pattern(terms: list[str]) -> re.Pattern[str] | None:
     """Matches any of the terms: as whole words, or anywhere where words are not spaced."""
-    if not terms:
-        return None
     options = []
     for term in terms:
         spaced = r"\s+".join(re.escape(word) for word in term.split())
-        options.append(spaced if _CJK.search(term) else rf"\b{spaced}\b")
-    return re.compile("|".join(options), re.IGNORECASE)
+        if spaced:  # a blank term would match everything
+            options.append(spaced if _CJK.search(term) else rf"(?<!\w){spaced}(?!\w)")
+    return re.compile("|".join(options), re.IGNORECASE) if options else None

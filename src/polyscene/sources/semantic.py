@@ -57,11 +57,12 @@ class SemanticMean(Source):
         rows, scores = query.space.search(query.vector[None], query.n, query.allowed)
         found = rows[0] >= 0
         kept = rows[0][found]
+        grounds = self.config.support if query.spec.users.behaviour > 0 else 0
         return Candidates(
             kept,
             scores[0][found],
             {self.name: scores[0][found]},
-            _support(query, kept, self.config.support),
+            _support(query, kept, grounds),
         )
 
 

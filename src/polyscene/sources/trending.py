@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from polyscene.component import Candidates, Config, Query
 from polyscene.data.dataset import Dataset
@@ -75,7 +76,7 @@ class Trending(Source):
             self._scores = {
                 name: np.load(path / f"{number}.npy") for number, name in enumerate(names)
             }
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise ModelError(f"cannot read the trends in {path}: {error}") from error
         return self
 
@@ -83,7 +84,7 @@ class Trending(Source):
 class FreshConfig(Config):
     """Options of `fresh`."""
 
-    half_life_days: float = 14.0
+    half_life_days: float = Field(default=14.0, gt=0)
     """The age at which a target's score has halved."""
 
 

@@ -64,7 +64,7 @@ class StoreWriter:
         """
         actors = dict.fromkeys(event.user_id for event in events)
         targets = {event.item_id for event in events}
-        items = self._existing(tables.items.c.item_id, targets, self._known_items)
+        items = self.known_items(targets)
         people = targets - items
         people_known = self._existing(
             tables.users.c.user_id, people - actors.keys(), self._known_users
@@ -84,10 +84,14 @@ class StoreWriter:
         rows = [dict(relation.__dict__) for relation in relations]
         return self._insert_new(tables.relations, ("subject", "predicate", "object"), rows)
 
+    def known_items(self, ids: Collection[str]) -> set[str]:
+        """Those of the ids that are the id of an item."""
+        return self._existing(tables.items.c.item_id, set(ids), self._known_items)
+
     def known_targets(self, ids: Collection[str]) -> set[str]:
         """Those of the ids that are the id of an item or of a user."""
         wanted = set(ids)
-        items = self._existing(tables.items.c.item_id, wanted, self._known_items)
+        items = self.known_items(wanted)
         people = self._existing(tables.users.c.user_id, wanted - items, self._known_users)
         return items | people
 
@@ -118,7 +122,8 @@ class StoreWriter:
         if not rows:
             return 0
         insert = self._insert(table).on_conflict_do_nothing(index_elements=list(key))
-        added = self._execute_many(insert.values(dict.fromkeys(rows[0])), rows).rowcount
+        statement = insert.values(dict.fromkeys(rows[0])).inline()  # asks for no keys back
+        added = self._execute_many(statement, rows).rowcount
         if added:
             self._touch()
         return int(added)

@@ -40,6 +40,8 @@ class Template(Config):
     """What a reason says of a popular target."""
     fresh: str
     """What a reason says of a target shown because it is new."""
+    other: str
+    """What a reason says of a target that fills a list up."""
     separator: str
     """Between segments."""
     listing: str

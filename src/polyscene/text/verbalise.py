@@ -46,7 +46,8 @@ class Verbaliser:
 
     def item(self, item: Item) -> list[str]:
         """The texts of a target, most important first; empty when it has no text at all."""
-        wording = self.wording(self.domain(item), self.language(item.language, item.title))
+        sample = item.title or item.description or " ".join(item.tags)
+        wording = self.wording(self.domain(item), self.language(item.language, sample))
         fields = self._item_fields(item, wording)
         return self._texts(wording, wording.item, fields)
 
@@ -69,7 +70,7 @@ class Verbaliser:
             texts.append(user.description.strip())
         if deeds:
             texts.append(self._behaviour(deeds, wording, language))
-        return [cut(text, self._settings.text.max_tokens) for text in texts]
+        return [cut(text, self._settings.text.max_tokens) for text in texts if text]
 
     def domain(self, item: Item) -> str:
         """The domain whose template an item uses."""
@@ -107,7 +108,7 @@ class Verbaliser:
         named = {
             name: source
             for name in used
-            for source in (name, _RELATED.get(name, name))
+            for source in (_RELATED.get(name, name), name)  # the name itself comes last and wins
             if source in attributes
         }
         for name, source in named.items():

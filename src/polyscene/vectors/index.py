@@ -30,11 +30,13 @@ FORMAT = 1
 
 FIRST_PROBES = 8
 WIDEST = 1 / 2
-"""Share of the lists beyond which looking into more of them is no faster than exact search."""
-EXACT_ALLOWED = 4096
-"""Up to this many allowed rows the search is exact: it takes no longer."""
-RERANKED = 2
-"""Approximate hits that are ranked again by exact dot products, for each that is asked for."""
+"""Share of the lists that a search without filter may need; past that it is exact instead."""
+EXACT_ALLOWED, EXACT_SHARE = 4096, 0.02
+"""Up to this many allowed rows, or this share of all, the search is exact: reading them takes no
+longer than passing over the ids in the lists."""
+RERANKED, RERANKED_AT_LEAST = 2, 32
+"""Approximate hits that are ranked again by exact dot products: so many for each that is asked
+for, and so many more."""
 SAMPLE = 200
 SAMPLE_FILTER = 0.2
 RECALL_AT = 100
@@ -214,10 +216,11 @@ class VectorIndex:
 
     def _probes_for(self, available: int, n: int) -> int | None:
         """Lists to look into so that as many allowed rows are seen as without a filter."""
-        if self._inverted is None or available <= max(EXACT_ALLOWED, RERANKED * n):
+        few = max(EXACT_ALLOWED, EXACT_SHARE * len(self), 2 * n)
+        if self._inverted is None or available <= few:
             return None
         probes = int(np.ceil(self.report.probes * len(self) / available))
-        return probes if probes <= WIDEST * self._inverted.lists else None
+        return min(probes, self._inverted.lists)
 
     def _approximate(
         self,
@@ -229,15 +232,18 @@ class VectorIndex:
     ) -> tuple[IntArray, Vectors]:
         """Search the lists, wider for the queries that lack hits, at last exactly."""
         rows, scores = no_hits(len(queries), n)
+        fetched = RERANKED * n + RERANKED_AT_LEAST
         open_queries = np.arange(len(queries))
-        while len(open_queries) and probes <= WIDEST * inverted.lists:
-            found = inverted.candidates(queries[open_queries], RERANKED * n, probes, allowed)
+        while len(open_queries):
+            found = inverted.candidates(queries[open_queries], fetched, probes, allowed)
             enough = (found >= 0).sum(axis=1) >= n
             for place, query in zip(np.flatnonzero(enough), open_queries[enough], strict=True):
                 hits = found[place][found[place] >= 0]
                 rows[query], scores[query] = best_of(self.vectors, queries[query], hits, n)
             open_queries = open_queries[~enough]
-            probes *= 2
+            if probes >= inverted.lists:
+                break
+            probes = min(2 * probes, inverted.lists)
         if len(open_queries):
             exact = exact_search(self.vectors, queries[open_queries], n, allowed)
             rows[open_queries], scores[open_queries] = exact

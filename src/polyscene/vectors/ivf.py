@@ -54,6 +54,9 @@ class InvertedFile:
             faiss.ScalarQuantizer.QT_8bit,
             faiss.METRIC_INNER_PRODUCT,
         )
+        # Differences to the centroids would be finer, but rows that are added later may lie
+        # outside of the range that was trained for them.
+        index.by_residual = False
         index.cp.seed = seed
         index.cp.niter = ITERATIONS
         index.cp.min_points_per_centroid = 1  # faiss prints a warning below its own minimum

@@ -6,6 +6,7 @@ must be loaded; `polyscene.data.ingest.ingest_parts` loads them.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def import_folder(
     sink: Sink,
     *,
     on_error: OnError = "fail",
+    people: Collection[str] | None = None,
     progress: Progress = NO_PROGRESS,
     **options: Any,
 ) -> IngestReport:
@@ -63,6 +65,7 @@ def import_folder(
         path: The folder.
         sink: Where to.
         on_error: See `polyscene.data.ingest.ingest_file`.
+        people: See `polyscene.data.ingest.ingest_file`.
         progress: Where to report progress.
         options: The keyword arguments of the importer's class.
 
@@ -72,4 +75,4 @@ def import_folder(
         IngestError: When a part could not be loaded. The parts before it are kept.
     """
     parts = get_importer(name, **options).read(Path(path))
-    return ingest_parts(parts, sink, on_error=on_error, progress=progress)
+    return ingest_parts(parts, sink, on_error=on_error, people=people, progress=progress)

@@ -1,0 +1,144 @@
+"""The text-augmented linear autoencoder in closed form: pure functions on matrices.
+
+With the interactions X (users × items) and the text vectors V (items × dim), each text dimension
+taken as one more user, weighted by √a:
+
+    G = XᵀX + a·VVᵀ + λI        P = G⁻¹        B_ij = -P_ij / P_jj  (i ≠ j),  B_jj = 0
+
+and the scores of a history row x are x·B (EASE, Steck 2019; with side information as collective
+EASE, Jeunen et al. 2020, and L3AE, CIKM 2025).
+
+`exact` inverts G in O(n³). `low_rank` keeps the text exactly and the behaviour by its r leading
+eigenpairs: XᵀX ≈ QΛQᵀ + Δ with a diagonal Δ that restores the true diagonal. With
+Z = [Q√Λ, √a·V] and D = Δ + λI, the Woodbury identity gives
+
+    P = D⁻¹ - HHᵀ,   H = D⁻¹Z·chol( (I + ZᵀD⁻¹Z)⁻¹ )
+
+in O(n·(r + dim)²), so that B_ij = (HHᵀ)_ij / P_jj is never written out: x·B costs O(n·(r + dim)).
+It keeps the text apart from the behaviour because the text's many equal eigenvalues would
+otherwise crowd the behaviour out of the leading ones (measured in docs/benchmarks.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.linalg
+import scipy.sparse as sp
+
+from polyscene.component import Vectors
+
+__all__ = ["Factors", "LowRank", "behaviour_factors", "exact", "low_rank", "pruned"]
+
+_POWER_ITERATIONS = 3
+_OVERSAMPLING = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """XᵀX ≈ Q·diag(values)·Qᵀ."""
+
+    vectors: Vectors
+    """Q, orthonormal columns, shape (n, r)."""
+    values: Vectors
+    """The r largest eigenvalues, descending."""
+    diagonal: Vectors
+    """The true diagonal of XᵀX, shape (n,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LowRank:
+    """B as factors: B_ij = rows_i · columns_j for i ≠ j, and 0 on the diagonal."""
+
+    rows: Vectors
+    """H, shape (n, r)."""
+    columns: Vectors
+    """H_j / P_jj, shape (n, r)."""
+
+    def scores(self, x: sp.csr_matrix) -> Vectors:
+        """x·B for history rows x, shape (users, n)."""
+        full = np.asarray(x @ self.rows) @ self.columns.T
+        own = np.einsum("ij,ij->i", self.rows, self.columns)
+        full -= np.asarray(x.multiply(own[None, :]).todense(), np.float32)
+        return np.asarray(full, np.float32)
+
+
+def behaviour_factors(x: sp.csr_matrix, rank: int, seed: int = 0) -> Factors:
+    """The leading eigenpairs of XᵀX by a randomised method (Halko, Martinsson, Tropp 2011).
+
+    Args:
+        x: Interactions, shape (users, n).
+        rank: How many eigenpairs; no more than the smaller side of x are returned.
+        seed: Of the random start.
+    """
+    n = x.shape[1]
+    rank = min(rank, *x.shape)
+    rng = np.random.default_rng(seed)
+    basis = rng.standard_normal((n, min(rank + _OVERSAMPLING, n))).astype(np.float32)
+    for _ in range(_POWER_ITERATIONS):
+        basis = np.linalg.qr(np.asarray(x.T @ (x @ basis)))[0]
+    small = np.asarray(x @ basis)
+    values, turn = np.linalg.eigh(small.T @ small)
+    leading = np.argsort(-values)[:rank]
+    diagonal = np.asarray(x.multiply(x).sum(axis=0)).ravel()
+    return Factors(
+        vectors=np.asarray(basis @ turn[:, leading], np.float32),
+        values=np.maximum(values[leading], 0).astype(np.float32),
+        diagonal=diagonal.astype(np.float32),
+    )
+
+
+def low_rank(factors: Factors, vectors: Vectors, reg: float, text: float) -> LowRank:
+    """B in its low-rank form.
+
+    Args:
+        factors: The behaviour.
+        vectors: Text vectors V, shape (n, dim); zero rows where there is no text.
+        reg: λ.
+        text: a.
+    """
+    z = np.hstack([factors.vectors * np.sqrt(factors.values), np.sqrt(text) * vectors])
+    kept = np.einsum("ij,j,ij->i", factors.vectors, factors.values, factors.vectors)
+    inverse = 1.0 / (np.maximum(factors.diagonal - kept, 0) + reg)
+    scaled = (z * inverse[:, None]).astype(np.float32)
+    inner = np.eye(z.shape[1]) + (z.T @ scaled).astype(np.float64)
+    half = scipy.linalg.cholesky(inner, lower=False)  # inner = halfᵀ·half
+    rows = scipy.linalg.solve_triangular(half, scaled.T, trans="T", lower=False).T
+    diagonal = inverse - np.einsum("ij,ij->i", rows, rows)
+    columns = rows / np.maximum(diagonal, 1e-12)[:, None]
+    return LowRank(np.ascontiguousarray(rows, np.float32), np.asarray(columns, np.float32))
+
+
+def exact(x: sp.csr_matrix, vectors: Vectors, reg: float, text: float) -> Vectors:
+    """B by inversion, shape (n, n). O(n³) time, 3 · 4n² bytes.
+
+    Args:
+        x: Interactions, shape (users, n).
+        vectors: Text vectors V, shape (n, dim).
+        reg: λ.
+        text: a.
+    """
+    gram = np.asarray((x.T @ x).todense(), np.float32)
+    if text > 0:
+        gram += text * (vectors @ vectors.T)
+    gram[np.diag_indices_from(gram)] += reg
+    factor = scipy.linalg.cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
+    inverse, _ = scipy.linalg.lapack.spotri(factor, lower=1, overwrite_c=1)
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    kernel = inverse / -np.diag(inverse)
+    np.fill_diagonal(kernel, 0)
+    return np.asarray(kernel, np.float32)
+
+
+def pruned(kernel: npt.NDArray[np.float32], kept: int) -> sp.csr_matrix:
+    """The `kept` entries of the largest size in each row, as a sparse matrix."""
+    n = len(kernel)
+    if kept >= n:
+        return sp.csr_matrix(kernel)
+    columns = np.argpartition(-np.abs(kernel), kept, axis=1)[:, :kept]
+    columns.sort(axis=1)
+    values = np.take_along_axis(kernel, columns, axis=1)
+    starts = np.arange(0, n * kept + 1, kept)
+    return sp.csr_matrix((values.ravel(), columns.ravel(), starts), shape=kernel.shape)

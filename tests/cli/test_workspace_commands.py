@@ -1,0 +1,252 @@
+"""init, ingest, fit, doctor, bench: what makes and examines a workspace."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import polyscene
+from calling import call, fails
+from polyscene.settings import preset_names
+from tiny_world import EVENTS, ITEMS, USERS
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert call("--version").out == f"polyscene {polyscene.__version__}\n"
+
+
+def test_help_lists_every_command() -> None:
+    done = call("--help")
+    assert done.code == 0
+    for name in [
+        "init",
+        "ingest",
+        "fit",
+        "recommend",
+        "similar",
+        "show",
+        "bench",
+        "demo",
+        "doctor",
+    ]:
+        assert name in done.out
+
+
+def test_an_unknown_command_and_an_unknown_option_are_usage_errors() -> None:
+    fails(call("recomend"), "recomend", code=2)
+    fails(call("fit", "--fast"), "--fast", code=2)
+
+
+def test_it_runs_as_a_module_and_an_error_is_one_line(tmp_path: Path) -> None:
+    """`python -m polyscene` in a directory without a workspace: exit 1, nothing on stdout."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "polyscene", "fit"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: no polyscene.toml in")
+    assert "polyscene -w . init" in done.stderr
+
+
+class TestInit:
+    def test_without_presets_there_is_a_scenario_for_each(self, tmp_path: Path) -> None:
+        done = call("-w", tmp_path / "w", "init")
+        assert done.code == 0
+        for name in preset_names():
+            assert name in done.out
+        assert "next: polyscene" in done.out
+
+    def test_the_workspace_may_be_named_by_the_environment(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("POLYSCENE_WORKSPACE", str(tmp_path / "w"))
+        assert call("init", "--preset", "news").code == 0
+        assert (tmp_path / "w" / "polyscene.toml").is_file()
+
+    def test_an_existing_workspace_and_an_unknown_preset_are_errors(self, empty: Path) -> None:
+        fails(call("-w", empty, "init"), "has a polyscene.toml already")
+        fails(
+            call("-w", empty / "x", "init", "--preset", "shp"),
+            "unknown preset 'shp'; did you mean 'shop'?",
+        )
+
+
+class TestIngest:
+    def test_it_tells_what_was_loaded_and_what_the_store_has(
+        self, empty: Path, files: Path
+    ) -> None:
+        done = call("-w", empty, "ingest", "--items", files / "items.csv")
+        assert done.code == 0
+        assert f"items.csv: {len(ITEMS)} items loaded" in done.out
+        assert f"the store has {len(ITEMS)} items, 0 users, 0 events, 0 relations" in done.out
+
+    def test_several_files_of_a_kind_and_of_all_kinds_at_once(
+        self, empty: Path, files: Path, tmp_path: Path
+    ) -> None:
+        more = write(tmp_path / "more.csv", "item_id,title\nx1,One more\n")
+        done = call(
+            "-w", empty, "ingest", "--events", files / "events.parquet", "--items",
+            files / "items.csv", "--items", more, "--users", files / "users.jsonl",
+        )  # fmt: skip
+        assert done.code == 0
+        counts = f"{len(ITEMS) + 1} items, {len(USERS)} users, {len(EVENTS)} events"
+        assert counts in done.out
+
+    def test_events_that_are_there_already_are_counted_not_added(
+        self, copied: Path, files: Path
+    ) -> None:
+        done = call("-w", copied, "ingest", "--events", files / "events.parquet")
+        assert done.code == 0
+        assert f"0 events loaded, {len(EVENTS)} already there" in done.out
+
+    def test_a_bad_row_is_named_and_nothing_of_its_file_is_kept(
+        self, empty: Path, tmp_path: Path
+    ) -> None:
+        good = write(tmp_path / "good.csv", "item_id,title\nx1,One\n")
+        bad = write(tmp_path / "bad.csv", "item_id,published_at\nx2,2026-01-01\nx3,someday\n")
+        done = call("-w", empty, "ingest", "--items", good, "--items", bad)
+        fails(done, "bad.csv", "row 2", "column published_at", "someday", "nothing of the file")
+        assert "good.csv: 1 items loaded" in done.out
+        assert "the store has 1 items" in call("-w", empty, "ingest", "--items", good).out
+
+    def test_skip_leaves_the_bad_row_out_and_shows_it(self, empty: Path, tmp_path: Path) -> None:
+        bad = write(tmp_path / "bad.csv", "item_id,published_at\nx2,2026-01-01\nx3,someday\n")
+        done = call("-w", empty, "ingest", "--items", bad, "--on-error", "skip")
+        assert done.code == 0
+        assert "1 items loaded, 1 skipped" in done.out
+        assert "skipped: " in done.out
+        assert "someday" in done.out
+
+    def test_an_event_on_an_unknown_item_is_named(self, empty: Path, tmp_path: Path) -> None:
+        events = write(tmp_path / "e.csv", "user_id,item_id,action\nu,nowhere,view\n")
+        fails(call("-w", empty, "ingest", "--events", events), "row 1", "item_id", "nowhere")
+
+    def test_a_missing_file_is_named(self, empty: Path) -> None:
+        fails(call("-w", empty, "ingest", "--items", "no/such.csv"), "no/such.csv")
+
+    def test_an_unknown_format_gets_a_suggestion(self, empty: Path, tmp_path: Path) -> None:
+        fails(
+            call("-w", empty, "ingest", "--format", "movielen", tmp_path),
+            "movielen", "did you mean 'movielens'?",
+        )  # fmt: skip
+
+    @pytest.mark.parametrize(
+        "words",
+        [(), ("somewhere",), ("--format", "movielens"), ("--items", "a.csv", "--on-error", "x")],
+    )
+    def test_incomplete_commands_are_usage_errors(
+        self, empty: Path, words: tuple[str, ...]
+    ) -> None:
+        fails(call("-w", empty, "ingest", *words), code=2)
+
+
+class TestFit:
+    def test_it_names_the_version_and_what_is_in_it(self, copied: Path) -> None:
+        done = call("-w", copied, "fit")
+        version = (copied / "models" / "current").read_text().strip()
+        assert done.code == 0
+        assert f"fitted {version}" in done.out
+        assert f"{len(ITEMS)} items, {len(USERS)} people for social" in done.out
+
+    def test_nothing_to_fit_says_how_to_load_something(self, empty: Path) -> None:
+        fails(call("-w", empty, "fit"), "no items", "polyscene ingest --items FILE")
+
+
+class TestDoctor:
+    def test_a_healthy_workspace(self, fitted: Path) -> None:
+        """Every part is looked at, and the recall of the index is told."""
+        done = call("-w", fitted, "doctor")
+        assert done.code == 0, done
+        for subject in ("settings", "store", "encoder", "model", "index of items",
+                        "index of people, social", "scenario shop", "scenario health"):  # fmt: skip
+            assert f"ok   {subject}:" in done.out
+        assert "recall@100 1.000" in done.out
+        assert "FAIL" not in done.out
+
+    def test_as_json(self, fitted: Path) -> None:
+        findings = call("-w", fitted, "doctor", "--json").json
+        assert {"status", "subject", "text"} == set(findings[0])
+        assert {finding["status"] for finding in findings} <= {"ok", "note"}
+
+    def test_withheld_targets_are_counted(self, copied: Path, tmp_path: Path) -> None:
+        items = write(tmp_path / "i.csv", "item_id,title\nbad,A counterfeit bag\n")
+        assert call("-w", copied, "ingest", "--items", items).code == 0
+        assert "1 withheld by its safety settings" in call("-w", copied, "doctor").out
+
+    def test_without_a_model_it_fails_and_says_what_to_do(self, empty: Path) -> None:
+        done = call("-w", empty, "doctor")
+        assert done.code == 1
+        assert "FAIL model: there is no model yet; make one with: polyscene fit" in done.out
+        assert "ok   settings" in done.out
+
+    def test_a_damaged_model_is_told_not_thrown(self, copied: Path) -> None:
+        version = (copied / "models" / "current").read_text().strip()
+        (copied / "models" / version / "config.json").write_text("{")
+        done = call("-w", copied, "doctor")
+        fails(done, "FAIL", "make a new one with: polyscene fit")
+
+
+class TestBench:
+    def test_recommend(self, fitted: Path) -> None:
+        found = call("-w", fitted, "bench", "recommend", "--json", "--count", "4").json
+        measured = {one["name"]: one["value"] for one in found}
+        assert measured["answers"] == 4
+        assert measured["p99"] >= measured["p50"] > 0
+
+    def test_encode_and_fit(self, copied: Path) -> None:
+        done = call("-w", copied, "bench", "encode", "--count", "5")
+        assert done.code == 0
+        assert "texts/s" in done.out
+        found = call("-w", copied, "bench", "fit", "--json").json
+        assert {one["name"]: one["value"] for one in found}["items"] == len(ITEMS)
+
+    def test_an_empty_workspace_says_what_is_missing(self, empty: Path) -> None:
+        for subject in ("encode", "fit", "recommend"):
+            fails(call("-w", empty, "bench", subject), "polyscene ingest")
+        fails(call("-w", empty, "bench", "serving"), code=2)
+
+
+class TestBrokenWorkspaces:
+    COMMANDS = (
+        ("fit",),
+        ("recommend", "--user", "ann", "--scenario", "shop"),
+        ("similar", "--item", "tea-1", "--scenario", "shop"),
+        ("show", "--item", "tea-1"),
+        ("doctor",),
+        ("bench", "fit"),
+    )
+
+    @pytest.mark.parametrize("words", COMMANDS)
+    def test_no_workspace(self, tmp_path: Path, words: tuple[str, ...]) -> None:
+        fails(call("-w", tmp_path / "none", *words), "no polyscene.toml", "init")
+
+    @pytest.mark.parametrize("words", COMMANDS)
+    def test_wrong_settings(self, empty: Path, words: tuple[str, ...]) -> None:
+        write(empty / "polyscene.toml", 'version = 1\n[scenarios.shop]\npresets = "shop"\n')
+        fails(call("-w", empty, *words), "scenarios.shop.presets: unknown key", "'preset'?")
+
+    @pytest.mark.parametrize("words", COMMANDS)
+    def test_a_store_that_is_none(self, empty: Path, words: tuple[str, ...]) -> None:
+        for file in empty.glob("store.db*"):
+            file.unlink()
+        (empty / "store.db").write_bytes(b"this is not a database, whatever its name says" * 99)
+        fails(call("-w", empty, *words), "store.db")
+
+    def test_errors_are_json_where_json_is_asked_for(self, tmp_path: Path) -> None:
+        """{"error": {"type", "message"}} on stdout, exit 1."""
+        for words in (("doctor",), ("show", "--item", "x"), ("bench", "fit")):
+            done = call("-w", tmp_path / "none", *words, "--json")
+            assert done.code == 1
+            assert done.json.keys() == {"error"}
+            assert done.json["error"]["type"] == "WorkspaceError"
+            assert "no polyscene.toml" in done.json["error"]["message"]

@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from polyscene.data.schema import Item, User
+from polyscene.engine import Engine
+from polyscene.errors import (
+    DataError,
+    NotFittedError,
+    NotFoundError,
+    SettingsError,
+    WorkspaceError,
+)
+from tiny_world import DAY, EVENTS, ITEMS, NOW, USERS, Maker, act, ids, reopen
+
+SCENARIOS = ("shop", "news", "travel", "health", "social")
+
+
+def test_equal_questions_have_equal_answers(world: Engine) -> None:
+    """Also after the model is read anew; only the request id differs."""
+    again = reopen(world.workspace.path)
+    with again:
+        for user in ("ann", "wei", None):
+            for scenario in SCENARIOS:
+                first = world.recommend(user, scenario, 10, now=NOW)
+                assert first.rows() == world.recommend(user, scenario, 10, now=NOW).rows()
+                assert first.rows() == again.recommend(user, scenario, 10, now=NOW).rows()
+                assert first.request_id != again.recommend(user, scenario, now=NOW).request_id
+
+
+def test_two_fits_of_the_same_data_answer_alike(make: Maker) -> None:
+    first, second = make(), make()
+    for user in ("ann", "bo", None):
+        for scenario in SCENARIOS:
+            one, two = (e.recommend(user, scenario, 20, now=NOW).rows() for e in (first, second))
+            assert one == two
+
+
+def test_an_answer_is_plain_values(world: Engine) -> None:
+    answer = world.recommend("ann", "shop", 3, now=NOW)
+    data = json.loads(json.dumps(answer.to_dict(), allow_nan=False))
+    assert data["user_id"] == "ann"
+    assert data["model"] == world.model.config.version
+    assert [item["rank"] for item in data["items"]] == [1, 2, 3]
+    assert list(answer.rows()[0]) == [
+        "user_id", "scenario", "rank", "item_id", "score", "sources", "reason",
+    ]  # fmt: skip
+
+
+class TestReasons:
+    @pytest.mark.parametrize("user", ["ann", "bo", "cy", "di", "wei", "nil", "stranger"])
+    @pytest.mark.parametrize("scenario", SCENARIOS)
+    def test_they_name_only_what_the_user_really_did(
+        self, world: Engine, user: str, scenario: str
+    ) -> None:
+        """Each history item is in a readable event of the user; stated only if they state it."""
+        readable = world.workspace.settings.readable(scenario)
+        done = {
+            event.item_id
+            for event in EVENTS
+            if event.user_id == user and event.scenario in readable
+        }
+        titles = {item.item_id: item.title for item in ITEMS}
+        states = {u.user_id for u in USERS if u.tags or u.description}
+        for item in world.recommend(user, scenario, 50, now=NOW).items:
+            named = [support.item_id for support in item.evidence.support]
+            assert set(named) <= done
+            assert all(titles[s.item_id] == s.title for s in item.evidence.support)
+            assert item.item_id not in named
+            if item.evidence.stated:
+                assert user in states
+            for title in titles.values():
+                if f"“{title}”" in item.reason or f"「{title}」" in item.reason:
+                    assert title in {titles.get(name) for name in done}
+
+    def test_shared_tags_are_tags_of_the_target_and_of_the_user_or_their_history(
+        self, world: Engine
+    ) -> None:
+        tags = {item.item_id: set(item.tags) for item in ITEMS}
+        own = {user.user_id: set(user.tags) for user in USERS}
+        for user in ("ann", "bo", "di", "wei"):
+            for item in world.recommend(user, "shop", 50, now=NOW).items:
+                known = own[user].union(*(tags[s.item_id] for s in item.evidence.support))
+                assert set(item.evidence.tags) <= tags[item.item_id] & known
+
+    def test_the_verb_is_that_of_the_scenario_in_which_it_happened(self, world: Engine) -> None:
+        """di read of the marathon in the news: that is what the road's reason says."""
+        answer = world.recommend("di", "travel", 5, now=NOW)
+        verbs = {s.item_id: s.verbs["en"] for item in answer.items for s in item.evidence.support}
+        assert verbs.get("news-2", "read") == "read"
+        assert verbs["run-2"] == "put in the cart"
+
+    def test_a_popular_target_is_not_said_to_match_stated_interests(self, make: Maker) -> None:
+        """ann states tea, but this scenario only counts what trends."""
+        engine = make({"shop": {"preset": "shop", "sources": {"trending": 1.0}}})
+        for item in engine.recommend("ann", "shop", 50, now=NOW).items:
+            assert not item.evidence.stated
+            assert not item.reason.startswith("Matches")
+
+    def test_the_nearest_history_item_is_named_first(self, world: Engine) -> None:
+        for item in world.recommend("ann", "shop", 50, now=NOW).items:
+            near = [support.similarity for support in item.evidence.support]
+            assert near == sorted(near, reverse=True)
+            assert all(value > 0 for value in near)
+
+
+class TestReward:
+    def test_a_field_changes_the_order(self, make: Maker) -> None:
+        """Two teas fit a tea lover about alike: the dear one comes first if price is the reward."""
+        items = [
+            Item(item_id="cheap", title="Green tea leaves", price=1),
+            Item(item_id="dear", title="Green tea powder", price=50),
+            Item(item_id="free", title="Green tea", price=0),
+        ]
+        by_fit = make({"shop": {"preset": "shop"}}, items=items, events=[])
+        by_price = make(
+            {"shop": {"preset": "shop", "reward": {"type": "field", "field": "price"}}},
+            items=items, events=[],
+        )  # fmt: skip
+        assert ids(by_fit.recommend("ann", "shop", 3, now=NOW))[0] == "free"
+        answer = by_price.recommend("ann", "shop", 3, now=NOW)
+        assert ids(answer) == ["dear", "cheap", "free"]
+        sims = {item.item_id: item.sources["semantic-soft"] for item in answer.items}
+        for item, price in zip(answer.items, (50, 1, 0), strict=True):
+            assert item.score == pytest.approx(price * sims[item.item_id], rel=1e-5)
+
+    def test_recency_prefers_what_is_new(self, world: Engine) -> None:
+        """Two articles on tea, one 300 days old: the preset's half-life of 7 days decides."""
+        found = ids(world.recommend("ann", "news", 3, now=NOW))
+        assert found.index("news-1") < found.index("news-3")
+
+    def test_the_moment_of_the_question_counts(self, make: Maker) -> None:
+        """Asked 400 days later the new article is as old as everything: only the floor is left."""
+        engine = make()
+        now, later = (
+            engine.recommend("ann", "news", 1, now=NOW + days * DAY).items[0].score
+            for days in (0, 400)
+        )
+        assert later < now
+
+    def test_a_wrong_reward_names_its_setting(self, make: Maker) -> None:
+        engine = make({"shop": {"preset": "shop", "reward": {"type": "prize"}}})
+        with pytest.raises(SettingsError, match=r"scenarios\.shop\.reward: unknown reward 'prize'"):
+            engine.recommend("ann", "shop", now=NOW)
+
+
+class TestLive:
+    def test_an_event_changes_the_next_answer(self, make: Maker) -> None:
+        """nil buys a map: maps come first, the reason says so, and the map itself is gone."""
+        engine = make()
+        before = ids(engine.recommend("nil", "shop", 3, now=NOW))
+        assert engine.record(act("nil", "map-1", days=0)) is True
+        answer = engine.recommend("nil", "shop", 2, now=NOW)
+        assert ids(answer) != before[:2]
+        assert set(ids(answer)) == {"map-2", "map-3"}
+        assert "Old map of the Baltic" in answer.items[0].reason
+
+    def test_a_user_is_made_by_their_first_event(self, make: Maker) -> None:
+        engine = make()
+        engine.record(act("brand new", "run-1", days=0))
+        answer = engine.recommend("brand new", "shop", 1, now=NOW)
+        assert ids(answer) == ["run-2"]
+        assert answer.notes == []
+
+    def test_the_same_event_id_counts_once(self, make: Maker) -> None:
+        engine = make()
+        assert engine.record(act("nil", "map-1", event_id="e1")) is True
+        assert engine.record(act("nil", "tea-1", event_id="e1")) is False
+        assert engine.workspace.store.counts().events == len(EVENTS) + 1
+
+    def test_an_event_on_an_unknown_target_is_refused(self, make: Maker) -> None:
+        engine = make()
+        with pytest.raises(DataError, match=r"unknown .* 'no such'"):
+            engine.record(act("nil", "no such"))
+        assert engine.workspace.store.counts().events == len(EVENTS)
+
+    def test_a_dislike_pushes_its_like_down(self, make: Maker) -> None:
+        """di likes tea and running; after a dislike of running shoes, running falls behind tea."""
+        engine = make()
+        before = ids(engine.recommend("di", "shop", 50, now=NOW))
+        engine.record(act("di", "zh-3", "dislike", days=0))
+        engine.record(act("di", "run-1", "dislike", days=0))
+        after = ids(engine.recommend("di", "shop", 50, now=NOW))
+        assert after.index("run-2") > before.index("run-2")
+        assert "run-1" not in after
+
+
+class TestSimilar:
+    def test_the_nearest_come_first_without_the_item(self, world: Engine) -> None:
+        answer = world.similar("map-1", "shop", 3)
+        assert "map-1" not in ids(answer)
+        assert set(ids(answer)[:2]) == {"map-2", "map-3"}
+        assert answer.items[0].reason == "shared: maps, paper"
+        scores = [item.score for item in answer.items]
+        assert scores == sorted(scores, reverse=True)
+
+    def test_an_item_of_one_scenario_leads_to_those_of_another(self, world: Engine) -> None:
+        assert ids(world.similar("tea-1", "travel", 1)) == ["trip-1"]
+
+    def test_an_unknown_item_or_user_is_an_error(self, world: Engine) -> None:
+        with pytest.raises(NotFoundError, match="unknown item 'no such'"):
+            world.similar("no such", "shop")
+        with pytest.raises(NotFoundError, match="unknown user 'no such'"):
+            world.similar("no such", "social")
+
+    def test_an_item_without_text_has_a_note_instead(self, make: Maker) -> None:
+        engine = make(items=[*ITEMS, Item(item_id="empty")])
+        answer = engine.similar("empty", "shop")
+        assert ids(answer) == []
+        assert answer.notes == ["'empty' has no text to compare"]
+
+
+class TestTexts:
+    def test_of_an_item(self, world: Engine) -> None:
+        assert world.texts(item="tea-1") == ["Green tea from Hangzhou", "tea, green"]
+
+    def test_of_a_user_with_the_verbs_and_the_history_of_a_scenario(self, world: Engine) -> None:
+        """health is private: read there, but not in the shop."""
+        assert world.texts(user="ann", scenario="shop") == [
+            "Interested in tea",
+            "bought Green tea from Hangzhou; looked at Black tea from Assam",
+        ]
+        assert world.texts(user="ann", scenario="health")[1] == "read Insulin at home"
+
+    def test_they_need_no_model(self, make: Maker) -> None:
+        engine = make(fit=False)
+        assert engine.texts(item="tea-1")
+        assert engine.texts(user="bo")[0] == "I collect old maps."
+
+    def test_unknown_records_are_errors(self, world: Engine) -> None:
+        with pytest.raises(NotFoundError, match="unknown item 'x'"):
+            world.texts(item="x")
+        with pytest.raises(NotFoundError, match="unknown user 'x'"):
+            world.texts(user="x")
+        with pytest.raises(SettingsError, match="unknown scenario 'shoop'"):
+            world.texts(user="ann", scenario="shoop")
+
+
+class TestErrors:
+    def test_no_model(self, make: Maker) -> None:
+        engine = make(fit=False)
+        with pytest.raises(NotFittedError, match="make one with: polyscene fit"):
+            engine.recommend("ann", "shop")
+
+    def test_an_unknown_scenario(self, world: Engine) -> None:
+        with pytest.raises(SettingsError, match="unknown scenario 'shoop'; did you mean 'shop'"):
+            world.recommend("ann", "shoop")
+
+    def test_no_workspace(self, tmp_path: object) -> None:
+        with pytest.raises(WorkspaceError, match="create a workspace"):
+            Engine.open(f"{tmp_path}/nowhere")
+
+    def test_nothing_to_recommend(self, make: Maker) -> None:
+        with pytest.raises(DataError, match="polyscene ingest --items FILE"):
+            make(items=[], users=[], events=[])
+
+    def test_a_scenario_with_an_unknown_source(self, make: Maker) -> None:
+        with pytest.raises(SettingsError, match="did you mean 'semantic-mean'"):
+            make({"shop": {"preset": "shop", "sources": {"semantic-maen": 1.0}}})
+
+    def test_wrong_options_of_a_source(self, make: Maker) -> None:
+        with pytest.raises(SettingsError, match=r"sources\.semantic-soft\.powr: unknown key"):
+            make(sources={"semantic-soft": {"powr": 2}})
+
+
+def test_several_sources_are_fused(make: Maker) -> None:
+    """With trending beside it, each result tells what each source gave; the sum is the score."""
+    engine = make({"shop": {"preset": "shop", "sources": {"semantic-soft": 1.0, "trending": 0.5}}})
+    answer = engine.recommend("ann", "shop", 10, now=NOW)
+    used = {name for item in answer.items for name in item.sources}
+    assert used >= {"semantic-soft", "trending"}
+    first = answer.items[0]
+    assert first.score == pytest.approx(sum(first.sources.values()), rel=1e-5)
+
+
+def test_a_scenario_without_sources_falls_back_to_trend_and_news(make: Maker) -> None:
+    engine = make({"shop": {"preset": "shop", "sources": {}}})
+    assert len(engine.recommend("ann", "shop", 5, now=NOW).items) == 5
+
+
+def test_many_users_in_turn(world: Engine) -> None:
+    answers = list(world.recommend_many(["ann", "stranger"], "shop", 2, now=NOW))
+    assert [answer.user_id for answer in answers] == ["ann", "stranger"]
+    assert answers[0].rows() == world.recommend("ann", "shop", 2, now=NOW).rows()
+
+
+def test_users_can_state_their_interests_without_an_event_ever(make: Maker) -> None:
+    engine = make(users=[User(user_id="x", tags=["茶"])], events=[])
+    assert ids(engine.recommend("x", "shop", 2, now=NOW)) in (["zh-1", "zh-2"], ["zh-2", "zh-1"])

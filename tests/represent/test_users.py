@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planes import DAY, NOW, dataset, settings
+from polyscene.component import History
+from polyscene.data.dataset import IdMap
+from polyscene.data.schema import Event, User
+from polyscene.represent.people import person_vectors
+from polyscene.represent.strength import Strengths
+from polyscene.represent.users import (
+    Deeds,
+    behaviour_vector,
+    gather_history,
+    interest_vectors,
+    user_vector,
+)
+from polyscene.represent.whiten import Transform
+from polyscene.settings import Settings, UserVectors
+from polyscene.testing.word_encoder import WordEncoder
+
+AXES = np.eye(4, dtype=np.float32)
+ITEMS = IdMap(["i0", "i1", "i2", "i3"])
+IDENTITY = Transform({"item": np.zeros(64, np.float32)}, np.eye(64, dtype=np.float32))
+
+
+def event(item: str, action: str = "like", days: float | None = 0, **fields: Any) -> Event:
+    time = None if days is None else NOW - days * DAY
+    return Event(user_id="u", item_id=item, action=action, timestamp=time, **fields)
+
+
+def gather(events: list[Event], declared: Settings | None = None) -> History:
+    """The history in `here` of events given newest first."""
+    declared = declared or settings(
+        here={"half_life_days": 10, "actions": {"like": 1, "view": 0.4, "dislike": -1}}
+    )
+    deeds = Deeds.of(events, ITEMS)
+    return gather_history(deeds, AXES, Strengths(declared, "here"), declared.scenario("here"), NOW)
+
+
+class TestHistory:
+    def test_one_entry_a_distinct_item_the_latest_first(self) -> None:
+        found = gather([event("i2", days=1), event("i0", days=2), event("i2", days=3)])
+        assert found.rows.tolist() == [2, 0]
+        np.testing.assert_array_equal(found.vectors, AXES[[2, 0]])
+
+    def test_order_is_by_time_not_by_arrival(self) -> None:
+        found = gather([event("i0", days=9), event("i1", days=1), event("i2", days=5)])
+        assert found.rows.tolist() == [1, 2, 0]
+
+    def test_strength_is_the_sum_of_decayed_weights(self) -> None:
+        """view today 0.4 + like 10 days ago 1/2 = 0.9; like 20 days ago 1/4."""
+        found = gather([event("i1", "view"), event("i1", days=10), event("i0", days=20)])
+        np.testing.assert_allclose(found.strengths, [0.9, 0.25], atol=1e-6)
+
+    def test_a_dislike_is_negative_and_weighs_against_a_like(self) -> None:
+        """like 1 and dislike 10 days ago 1/2 leave 1/2; a dislike alone is -1."""
+        found = gather([event("i0"), event("i0", "dislike", 10), event("i1", "dislike")])
+        strengths = dict(zip(found.rows.tolist(), found.strengths.tolist(), strict=True))
+        assert strengths == pytest.approx({0: 0.5, 1: -1.0})
+
+    def test_events_without_a_time_do_not_decay_and_are_the_oldest(self) -> None:
+        """Among themselves the first given is the latest, as the store gives them."""
+        found = gather([event("i3", days=50), event("i1", days=None), event("i0", days=None)])
+        assert found.rows.tolist() == [3, 1, 0]
+        np.testing.assert_allclose(found.strengths, [2**-5, 1, 1])
+
+    def test_only_the_latest_distinct_items_are_kept(self) -> None:
+        """recent = 2 keeps the two latest, with all events on them."""
+        declared = settings(here={"half_life_days": 10, "users": {"recent": 2}})
+        events = [
+            event("i0", days=1),
+            event("i1", days=2),
+            event("i2", days=3),
+            event("i0", days=9),
+        ]
+        found = gather(events, declared)
+        assert found.rows.tolist() == [0, 1]
+        assert found.strengths[0] > found.strengths[1]
+
+    def test_the_action_told_is_the_strongest_and_the_latest_of_equals(self) -> None:
+        found = gather([event("i0", "view"), event("i0", "like", 1), event("i0", "view", 2)])
+        assert found.actions == ("like",)
+        equal = settings(here={"actions": {"a": 1, "b": 1}, "half_life_days": 10})
+        assert gather([event("i0", "b", None), event("i0", "a", None)], equal).actions == ("b",)
+
+    def test_the_scenario_told_is_that_of_the_same_event(self) -> None:
+        declared = settings(here={"actions": {"like": 1, "view": 0.1}}, there={})
+        events = [
+            event("i0", "view", scenario="here"),
+            event("i0", "like", scenario="there"),
+            event("i1", "like"),
+        ]
+        found = gather(events, declared)
+        told = dict(zip(found.rows.tolist(), found.scenarios, strict=True))
+        assert told == {0: "there", 1: None}
+
+    def test_unreadable_scenarios_and_unknown_items_are_left_out(self) -> None:
+        declared = settings(here={"reads": []}, secret={})
+        events = [event("i0", scenario="secret"), event("i1", scenario="here"), event("gone")]
+        assert gather(events, declared).rows.tolist() == [1]
+
+    def test_no_events_give_an_empty_history(self) -> None:
+        found = gather([])
+        assert len(found) == 0
+        assert found.vectors.shape == (0, 4)
+
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["i0", "i1", "i2", "i3", "gone"]),
+                st.sampled_from(["like", "view", "dislike"]),
+                st.none() | st.integers(0, 40),
+            ),
+            max_size=12,
+        )
+    )
+    def test_both_ways_to_gather_deeds_agree(self, acts: list[tuple[str, str, int | None]]) -> None:
+        """From records as the store gives them, and from all events as arrays: one history."""
+        data = dataset(
+            [("u", item, action, None, days) for item, action, days in acts if item != "gone"],
+            items=ITEMS.ids,
+            users=["u"],
+        )
+        newest_first = sorted(
+            (event(item, action, days) for item, action, days in reversed(acts)),
+            key=lambda e: -np.inf if e.timestamp is None else e.timestamp,
+            reverse=True,
+        )
+        declared = settings(here={"actions": {"like": 1, "view": 0.4, "dislike": -1}})
+        one = gather(newest_first, declared)
+        for _, deeds in Deeds.by_user(data):
+            strengths = Strengths(declared, "here")
+            other = gather_history(deeds, AXES, strengths, declared.scenario("here"), NOW)
+            np.testing.assert_array_equal(one.rows, other.rows)
+            np.testing.assert_allclose(one.strengths, other.strengths, rtol=1e-5, atol=1e-7)
+            assert one.actions == other.actions
+        if not any(item != "gone" for item, *_ in acts):
+            assert len(one) == 0
+
+
+def test_deeds_by_user_leave_events_on_people_out() -> None:
+    data = dataset(
+        [("a", "b", "follow", None, 0), ("b", "i1", "like", None, 0), ("b", "i0", "like", None, 0)],
+        items=["i0", "i1"],
+    )
+    deeds = dict(Deeds.by_user(data))
+    assert list(deeds) == [data.users.row("b")]
+    assert deeds[data.users.row("b")].rows.tolist() == [0, 1]  # the last to arrive comes first
+
+
+class TestVectors:
+    def test_behaviour_is_the_normalised_sum_of_strength_times_vector(self) -> None:
+        """3·e0 + 4·e1 → (0.6, 0.8)."""
+        past = gather([event("i0"), event("i1")])
+        past.strengths[:] = [3, 4]
+        np.testing.assert_allclose(behaviour_vector(past), [0.6, 0.8, 0, 0], atol=1e-6)
+
+    def test_dislikes_point_away(self) -> None:
+        past = gather([event("i0"), event("i1", "dislike")])
+        vector = behaviour_vector(past)
+        assert vector[0] > 0 > vector[1]
+
+    def test_stated_and_behaviour_are_added_with_their_weights(self) -> None:
+        """Stated e0 with weight 3, behaviour e1 with weight 4: u = (0.6, 0.8)."""
+        past = gather([event("i1")])
+        weights = UserVectors(tags=3, description=3, behaviour=4)
+        np.testing.assert_allclose(user_vector(past, AXES[0], weights), [0.6, 0.8, 0, 0], atol=1e-6)
+
+    def test_what_a_user_lacks_leaves_them_to_the_rest(self) -> None:
+        """Only tags: the tags. Only behaviour: the behaviour. Nothing: zero."""
+        nobody, zero = gather([]), np.zeros(4, np.float32)
+        np.testing.assert_allclose(user_vector(nobody, AXES[0], UserVectors()), AXES[0])
+        np.testing.assert_allclose(user_vector(gather([event("i1")]), zero, UserVectors()), AXES[1])
+        assert not user_vector(nobody, zero, UserVectors()).any()
+
+    def test_a_weight_of_zero_turns_a_part_off(self) -> None:
+        past = gather([event("i1")])
+        np.testing.assert_allclose(user_vector(past, AXES[0], UserVectors(behaviour=0)), AXES[0])
+        off = UserVectors(tags=0, description=0)
+        np.testing.assert_allclose(user_vector(past, AXES[0], off), AXES[1])
+
+    def test_interests_are_the_mean_of_tag_vectors_and_the_description(self) -> None:
+        encoder = WordEncoder()
+        both = User(user_id="u", tags=["tea", "maps"], description="old ships")
+        tags = User(user_id="v", tags=["tea", "maps"])
+        words = User(user_id="w", description="old ships")
+        nobody = User(user_id="x")
+        users = [both, tags, nobody, words]
+        found = interest_vectors(users, encoder, IDENTITY, UserVectors(tags=2, description=1))
+        tea, maps, ships = encoder.encode(["tea", "maps", "old ships"])
+        t = (tea + maps) / np.linalg.norm(tea + maps)
+        expected = 2 * t + ships
+        np.testing.assert_allclose(found[0], expected / np.linalg.norm(expected), atol=1e-5)
+        np.testing.assert_allclose(found[1], t, atol=1e-5)
+        assert not found[2].any()
+        np.testing.assert_allclose(found[3], ships, atol=1e-5)
+
+
+def test_people_as_targets_are_the_vectors_they_have_as_users() -> None:
+    """Of what they state, of what they did where the scenario may read it, or zero."""
+    declared = settings(
+        friends={"target": "person"}, shop={}, health={"private": True, "reads": []}
+    )
+    encoder = WordEncoder()
+    things = encoder.encode(["green tea", "old maps", "insulin"])
+    data = dataset(
+        [
+            ("anna", "tea", "like", "shop", 1),
+            ("bo", "insulin", "like", "health", 1),
+            ("gone", "tea", "like", "shop", 1),
+        ],
+        items=["tea", "maps", "insulin"],
+    )
+    people = [User(user_id="anna"), User(user_id="bo"), User(user_id="cy", tags=["maps"])]
+    deeds = [(data.users.ids[row], own) for row, own in Deeds.by_user(data)]
+    found = person_vectors(people, deeds, things, encoder, IDENTITY, declared, "friends", NOW)
+    np.testing.assert_allclose(found[0], things[0], atol=1e-6)
+    assert not found[1].any(), "what is private must not leak into who is recommended"
+    np.testing.assert_allclose(found[2], encoder.encode(["maps"])[0], atol=1e-6)

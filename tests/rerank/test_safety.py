@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from polyscene.data.schema import Item, User
+from polyscene.rerank.safety import Screen
+from polyscene.settings import Safety, parse_settings
+
+
+def withheld(target: Item | User, **safety: Any) -> str | None:
+    return Screen(Safety.model_validate(safety)).withheld(target)
+
+
+def titled(title: str) -> Item:
+    return Item(item_id="x", title=title)
+
+
+@pytest.mark.parametrize(
+    ("term", "title"),
+    [
+        ("fake degree", "Fake Degree in a week"),
+        ("fake degree", "get a FAKE   degree now"),
+        ("fake degree", "a (fake\ndegree)"),
+        ("pro-ana", "Pro-Ana tips"),
+        ("c++", "Cheat in C++!"),
+        ("代考", "专业代考服务"),
+        ("代考", "Exam代考service"),
+        ("根治", "一周根治失眠"),
+    ],
+)
+def test_a_term_is_found_whatever_its_case_and_spacing(term: str, title: str) -> None:
+    """Whole words in scripts with spaces, anywhere in Chinese."""
+    assert withheld(titled(title), blocked_terms=[term]) is not None
+
+
+@pytest.mark.parametrize(
+    ("term", "title"),
+    [
+        ("ass", "Classic Bass Guitar"),
+        ("cure", "A secure manicure"),
+        ("fake degree", "fake, by some degree"),
+        ("c++", "Learn C"),
+        ("代考", "现代 考古"),
+        ("", "Anything at all"),
+        ("  ", "Anything at all"),
+    ],
+)
+def test_parts_of_other_words_and_blank_terms_match_nothing(term: str, title: str) -> None:
+    assert withheld(titled(title), blocked_terms=[term]) is None
+
+
+def test_description_and_tags_are_read_too() -> None:
+    item = Item(item_id="x", title="Tea", description="A miracle cure.", tags=["miracle cure"])
+    assert withheld(item, blocked_terms=["miracle cure"]) == "blocked term 'miracle cure'"
+    assert withheld(Item(item_id="x", tags=["Miracle Cure"]), blocked_terms=["miracle cure"])
+
+
+def test_blocked_tags_are_whole_tags_in_any_case() -> None:
+    assert withheld(Item(item_id="x", tags=["Adult"]), blocked_tags=[" adult "]) is not None
+    assert withheld(Item(item_id="x", tags=["adult education"]), blocked_tags=["adult"]) is None
+
+
+@pytest.mark.parametrize("field", ["title", "description", "provider", "language", "image"])
+def test_a_target_without_a_required_field_is_withheld(field: str) -> None:
+    """Missing or blank is withheld, with the field named."""
+    whole = {
+        "title": "T", "description": "D", "provider": "P", "language": "en", "image": "x.png",
+    }  # fmt: skip
+    assert withheld(Item(item_id="x", **whole), require=[field]) is None
+    lacking = {name: value for name, value in whole.items() if name != field}
+    assert withheld(Item(item_id="x", **lacking), require=[field]) == f"no {field}"
+    if field != "language":
+        assert withheld(Item(item_id="x", **lacking, **{field: " "}), require=[field]) is not None
+
+
+def test_people_are_screened_by_name_words_and_tags_but_need_no_fields() -> None:
+    assert withheld(User(user_id="u"), require=["title", "provider"]) is None
+    assert withheld(User(user_id="u", name="Essay Mill"), blocked_terms=["essay mill"])
+    assert withheld(User(user_id="u", description="代写论文"), blocked_terms=["代写"])
+    assert withheld(User(user_id="u", tags=["gambling"]), blocked_tags=["gambling"])
+
+
+def test_without_settings_everything_is_shown() -> None:
+    assert withheld(titled("miracle cure")) is None
+
+
+@pytest.mark.parametrize(
+    ("preset", "title"),
+    [
+        ("health", "Miracle cure for everything"),
+        ("health", "祖传秘方包治百病"),
+        ("education", "We write your essay"),
+        ("education", "考试答案合集"),
+        ("shop", "高仿手表"),
+    ],
+)
+def test_presets_withhold_what_their_domain_must_not_show(preset: str, title: str) -> None:
+    """The same words pass where nothing forbids them."""
+    settings = parse_settings({"scenarios": {n: {"preset": n} for n in (preset, "news")}})
+    item = Item(item_id="x", title=title, description="A text.", provider="Somebody")
+    assert Screen(settings.scenario(preset).safety).withheld(item) is not None
+    assert Screen(settings.scenario("news").safety).withheld(item) is None

@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from polyscene.component import build, component_names
+from polyscene.errors import SettingsError, WorkspaceError, did_you_mean
+from polyscene.ranking.reward import Reward
+from polyscene.settings import (
+    Action,
+    Scenario,
+    Settings,
+    load_settings,
+    parse_settings,
+    preset_names,
+    preset_table,
+)
+from polyscene.sources import Source
+from polyscene.text.template import template_domains, template_languages
+from polyscene.workspace import Workspace
+
+SHOWN = ("shop", "news", "social", "music", "video", "travel", "education", "health")
+
+
+def scenario(table: dict[str, Any]) -> Scenario:
+    return parse_settings({"scenarios": {"here": table}}).scenario("here")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"stroe": "x"}, "stroe: unknown key; did you mean 'store'?"),
+        ({"text": {"max_token": 9}}, "text.max_token: unknown key; did you mean 'max_tokens'?"),
+        (
+            {"scenarios": {"a": {"half_life_day": 3}}},
+            "scenarios.a.half_life_day: unknown key; did you mean 'half_life_days'?",
+        ),
+        (
+            {"scenarios": {"a": {"safety": {"blocked_term": []}}}},
+            "scenarios.a.safety.blocked_term: unknown key; did you mean 'blocked_terms'?",
+        ),
+        (
+            {"scenarios": {"a": {"actions": {"rate": {"wieght": 1}}}}},
+            "scenarios.a.actions.rate.wieght: unknown key; did you mean 'weight'?",
+        ),
+        (
+            {"scenarios": {"a": {"preset": "shopp"}}},
+            "scenarios.a.preset: unknown preset 'shopp'; did you mean 'shop'?",
+        ),
+        (
+            {"scenarios": {"shop": {}, "a": {"reads": ["shoop"]}}},
+            "scenarios.a.reads: unknown scenario 'shoop'; did you mean 'shop'?",
+        ),
+    ],
+)
+def test_unknown_names_fail_with_a_suggestion(data: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(data)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ({"version": 2}, "version"),
+        ({"text": {"max_tokens": 0}}, "text.max_tokens"),
+        ({"scenarios": {"a": {"half_life_days": 0}}}, "scenarios.a.half_life_days"),
+        ({"scenarios": {"a": {"target": "persons"}}}, "scenarios.a.target"),
+        ({"scenarios": {"a": {"seen": "maybe"}}}, "scenarios.a.seen"),
+        ({"scenarios": {"a": {"actions": {"rate": {"scale": 0}}}}}, "scenarios.a.actions.rate"),
+        ({"scenarios": {"a": {"safety": {"require": ["titel"]}}}}, "scenarios.a.safety.require"),
+        ({"scenarios": {"a": "shop"}}, "scenarios.a"),
+        ({"scenarios": ["a"]}, "scenarios"),
+        ({"encoders": "bundled"}, "encoders"),
+    ],
+)
+def test_bad_values_name_their_key_and_what_came(data: dict[str, Any], key: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(data)
+    assert str(caught.value).startswith(key)
+    assert "got" in str(caught.value)
+
+
+def test_every_wrong_key_is_reported_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings({"stroe": "x", "text": {"max_tokens": 0}})
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_names_far_from_any_known_list_what_is_allowed() -> None:
+    assert did_you_mean("qqq", ["b", "a", "b"]) == "allowed: a, b"
+    assert did_you_mean("qqq", []) == "nothing is allowed here"
+
+
+def test_an_empty_file_is_all_defaults() -> None:
+    settings = parse_settings({})
+    assert settings == Settings()
+    assert settings.encoders == [{"type": "bundled"}]
+    assert settings.store is None
+
+
+def test_there_is_a_preset_for_each_domain() -> None:
+    assert set(SHOWN) <= set(preset_names())
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_presets_are_valid_scenarios_whose_parts_exist(name: str) -> None:
+    """What a preset names exists: sources, reward, verbs of its actions in each language."""
+    spec = scenario({"preset": name})
+    assert spec.preset == name
+    assert spec.tasks
+    assert set(spec.tasks) <= set(spec.actions)
+    assert set(spec.seen_actions) <= set(spec.actions)
+    assert set(spec.sources) <= set(component_names(Source.family))
+    options = dict(spec.reward)
+    assert build(Reward, options.pop("type"), options).name
+    assert spec.verbs.keys() == spec.actions.keys()
+    for verbs in spec.verbs.values():
+        assert set(verbs) == set(template_languages())
+    assert any(action.weight < 0 for action in spec.actions.values())
+    assert name in template_domains()
+
+
+def test_health_and_education_are_stricter_than_the_rest() -> None:
+    """They require fields and block tags; health is isolated and private as well."""
+    specs = {name: scenario({"preset": name}) for name in SHOWN}
+    strict = {name for name, spec in specs.items() if spec.safety.require}
+    assert strict == {"health", "education"}
+    assert {name for name, spec in specs.items() if spec.safety.blocked_tags} == strict
+    assert [name for name, spec in specs.items() if spec.private] == ["health"]
+    assert specs["health"].reads == []
+
+
+def test_only_the_social_preset_recommends_people() -> None:
+    people = [name for name in SHOWN if scenario({"preset": name}).target == "person"]
+    assert people == ["social"]
+
+
+def test_what_a_scenario_declares_lies_over_its_preset() -> None:
+    """Plain keys replace; actions, verbs, users and safety are merged key by key."""
+    preset = scenario({"preset": "education"})
+    spec = scenario(
+        {
+            "preset": "education",
+            "half_life_days": 10,
+            "actions": {"view": 0.9, "gift": 0.5},
+            "verbs": {"gift": {"en": "gave"}},
+            "users": {"recent": 5},
+            "safety": {"blocked_tags": ["x"]},
+            "sources": {"trending": 1.0},
+        }
+    )
+    assert spec.half_life_days == 10
+    assert spec.trend_half_life_days == preset.trend_half_life_days
+    assert spec.actions["view"] == Action(weight=0.9)
+    assert spec.actions["gift"] == Action(weight=0.5)
+    assert spec.actions["enrol"] == preset.actions["enrol"]
+    assert spec.verbs["gift"] == {"en": "gave"}
+    assert spec.verbs["enrol"] == preset.verbs["enrol"]
+    assert spec.users.recent == 5
+    assert spec.users.tags == preset.users.tags
+    assert spec.safety.blocked_tags == ["x"]
+    assert spec.safety.blocked_terms == preset.safety.blocked_terms
+    assert spec.safety.require == preset.safety.require
+    assert spec.sources == {"trending": 1.0}
+
+
+def test_a_preset_table_is_a_fresh_copy() -> None:
+    preset_table("shop")["actions"]["view"] = 99
+    assert preset_table("shop")["actions"]["view"] != 99
+
+
+def test_a_number_is_short_for_an_action_of_that_weight() -> None:
+    spec = scenario({"actions": {"like": 1, "rate": {"weight": 2.0, "value": "linear"}}})
+    assert spec.actions["like"] == Action(weight=1.0, value="ignore")
+    assert spec.actions["rate"] == Action(weight=2.0, value="linear")
+
+
+def test_history_reads_all_but_private_ones_or_only_the_named() -> None:
+    """reads = all leaves private scenarios out, names are taken as given, oneself is always in."""
+    settings = parse_settings(
+        {
+            "scenarios": {
+                "a": {},
+                "b": {"reads": []},
+                "c": {"private": True},
+                "d": {"reads": ["c"]},
+            }
+        }
+    )
+    assert settings.readable("a") == {"a", "b", "d"}
+    assert settings.readable("b") == {"b"}
+    assert settings.readable("c") == {"a", "b", "c", "d"}
+    assert settings.readable("d") == {"c", "d"}
+
+
+def test_an_undeclared_scenario_is_an_error_with_a_suggestion() -> None:
+    with pytest.raises(SettingsError, match="unknown scenario 'new'; did you mean 'news'"):
+        parse_settings({"scenarios": {"news": {}}}).scenario("new")
+
+
+def test_every_setting_has_a_docstring() -> None:
+    """Each field of each settings class says what it does."""
+    seen: set[type[BaseModel]] = set()
+    waiting: list[type[BaseModel]] = [Settings, Scenario, Action]
+    while waiting:
+        model = waiting.pop()
+        seen.add(model)
+        for name, field in model.model_fields.items():
+            assert field.description, f"{model.__name__}.{name}"
+            inner = field.annotation
+            if isinstance(inner, type) and issubclass(inner, BaseModel) and inner not in seen:
+                waiting.append(inner)
+    assert len(seen) >= 8
+
+
+def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(WorkspaceError, match=r"create a workspace with: polyscene -w .* init"):
+        load_settings(tmp_path / "polyscene.toml")
+
+
+@pytest.mark.parametrize("content", [b"version = ", b"\xff\xfe", b"a = 1\na = 2"])
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "polyscene.toml"
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match="is not valid TOML") as caught:
+        load_settings(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_wrong_file_is_named_before_its_problems(tmp_path: Path) -> None:
+    path = tmp_path / "polyscene.toml"
+    path.write_text("verson = 1\n")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(path)
+    assert str(caught.value) == f"{path}:\nverson: unknown key; did you mean 'version'?"
+
+
+class TestWorkspace:
+    def test_a_new_one_has_a_scenario_for_each_preset(self, tmp_path: Path) -> None:
+        with Workspace.create(tmp_path / "w") as workspace:
+            assert set(workspace.settings.scenarios) == set(preset_names())
+
+    def test_only_the_wanted_presets_each_once(self, tmp_path: Path) -> None:
+        with Workspace.create(tmp_path, ["news", "shop", "news"]) as workspace:
+            assert list(workspace.settings.scenarios) == ["news", "shop"]
+
+    def test_an_existing_one_is_not_overwritten(self, tmp_path: Path) -> None:
+        Workspace.create(tmp_path, ["news"]).close()
+        before = (tmp_path / "polyscene.toml").read_bytes()
+        with pytest.raises(WorkspaceError, match="already"):
+            Workspace.create(tmp_path, ["shop"])
+        assert (tmp_path / "polyscene.toml").read_bytes() == before
+
+    def test_an_unknown_preset_leaves_nothing_behind(self, tmp_path: Path) -> None:
+        with pytest.raises(SettingsError, match="did you mean 'news'"):
+            Workspace.create(tmp_path / "w", ["newz"])
+        assert not (tmp_path / "w").exists()
+
+    def test_a_file_in_the_way_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(WorkspaceError, match=r"cannot make a workspace in .*file"):
+            Workspace.create(tmp_path / "file")
+
+    def test_the_store_is_a_file_in_the_workspace(self, tmp_path: Path) -> None:
+        with Workspace.create(tmp_path, ["shop"]) as workspace:
+            assert workspace.store.counts().items == 0
+        assert (tmp_path / "store.db").is_file()
+
+    def test_variables_in_the_store_url_come_from_the_environment(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PLACE", str(tmp_path / "elsewhere.db"))
+        settings = parse_settings({"store": "sqlite:///${PLACE}"})
+        with Workspace(tmp_path, settings) as workspace:
+            assert workspace.store.counts().items == 0
+        assert (tmp_path / "elsewhere.db").is_file()
+
+    def test_an_unset_variable_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("SECRET_PART", raising=False)
+        settings = parse_settings({"store": "postgresql://me:${SECRET_PART}@host/db"})
+        with (
+            Workspace(tmp_path, settings) as workspace,
+            pytest.raises(SettingsError, match="the variable SECRET_PART is not set"),
+        ):
+            _ = workspace.store
+
+    def test_several_encoders_are_opened_and_closed(self, tmp_path: Path) -> None:
+        """Joint encoders hold a cache file each, which closing gives back."""
+        tables = [{"type": "bundled"}, {"type": "bundled", "mask_numbers": True}]
+        with Workspace(tmp_path, parse_settings({"encoders": tables})) as workspace:
+            assert workspace.encoder.id.count("usem3") == 2
