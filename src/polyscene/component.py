@@ -158,7 +158,8 @@ class History:
     vectors: Vectors
     """Unit vectors of those items, shape (h, dim)."""
     strengths: npt.NDArray[np.float32]
-    """Sum of action strength × time decay of the events on each; negative for dislikes."""
+    """Sum of action strength × time decay of the events on each, scaled so that the largest has
+    size 1; negative for dislikes."""
     actions: tuple[str, ...]
     """The action that tells most of each entry, for texts and reasons."""
     scenarios: tuple[str | None, ...]

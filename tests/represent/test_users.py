@@ -54,9 +54,9 @@ class TestHistory:
         assert found.rows.tolist() == [1, 2, 0]
 
     def test_strength_is_the_sum_of_decayed_weights(self) -> None:
-        """view today 0.4 + like 10 days ago 1/2 = 0.9; like 20 days ago 1/4."""
+        """view today 0.4 + like 10 days ago 1/2 = 0.9; like 20 days ago 1/4; scaled by 0.9."""
         found = gather([event("i1", "view"), event("i1", days=10), event("i0", days=20)])
-        np.testing.assert_allclose(found.strengths, [0.9, 0.25], atol=1e-6)
+        np.testing.assert_allclose(found.strengths, [1.0, 0.25 / 0.9], atol=1e-6)
 
     def test_a_dislike_is_negative_and_weighs_against_a_like(self) -> None:
         """like 1 and dislike 10 days ago 1/2 leave 1/2; a dislike alone is -1."""

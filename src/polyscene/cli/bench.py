@@ -47,4 +47,4 @@ def bench(
         print_json([asdict(measurement) for measurement in found])
         return
     rows = [(one.name, f"{one.value:,.1f}", one.unit) for one in found]
-    console.print(results_table(rows, ("measured", "value", "unit")))
+    console.print(results_table(rows, ("measured", "value", "unit")), soft_wrap=False)

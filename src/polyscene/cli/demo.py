@@ -76,4 +76,4 @@ def _print(shown: Shown) -> None:
         console.print(Text(f"interests: {', '.join(user.tags)}"))
     console.print(Text(f"lately: {'; '.join(shown.history[:5])}"))
     for answer in shown.answers:
-        console.print(answer_table(answer, answer.scenario))
+        console.print(answer_table(answer, answer.scenario), soft_wrap=False)

@@ -37,8 +37,8 @@ __all__ = [
     "results_table",
 ]  # fmt: skip
 
-console = Console(highlight=False)
-error_console = Console(stderr=True, highlight=False)
+console = Console(highlight=False, soft_wrap=True)
+error_console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class _Rate(TextColumn):

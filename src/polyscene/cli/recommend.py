@@ -56,7 +56,8 @@ def recommend(
             return
         answer = engine.recommend(user, scenario, n, targets=targets)
     if out is not None:
-        write_results([answer], out)
+        rows = write_results([answer], out)
+        console.print(f"wrote {rows:,} rows to {out}", markup=False)
     elif json:
         print_json(answer.to_dict())
     else:
@@ -70,7 +71,9 @@ def _many(answers: Iterator[Answer], count: int, out: Path | None, json: bool) -
             if json:
                 print_json(answer.to_dict(), indent=None)
             else:
-                console.print(answer_table(answer, f"{answer.scenario} for {answer.user_id}"))
+                console.print(
+                    answer_table(answer, f"{answer.scenario} for {answer.user_id}"), soft_wrap=False
+                )
         return
     with progress_bars().task("recommend", count, "users") as task:
         rows = write_results(counted(answers, task), out)
@@ -80,7 +83,7 @@ def _many(answers: Iterator[Answer], count: int, out: Path | None, json: bool) -
 def _print(answer: Answer, explain: bool) -> None:
     for note in answer.notes:
         error_console.print(f"note: {note}", markup=False)
-    console.print(answer_table(answer, f"{answer.scenario} for {answer.user_id}"))
+    console.print(answer_table(answer, f"{answer.scenario} for {answer.user_id}"), soft_wrap=False)
     if not explain:
         return
     for item in answer.items:

@@ -29,4 +29,4 @@ def similar(
         return
     for note in answer.notes:
         error_console.print(f"note: {note}", markup=False)
-    console.print(answer_table(answer, f"{scenario}: similar to {item}"))
+    console.print(answer_table(answer, f"{scenario}: similar to {item}"), soft_wrap=False)

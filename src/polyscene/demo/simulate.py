@@ -8,8 +8,8 @@ It is simulated, not observed: it shows the machinery, and says nothing of real 
     q_i   quality of a target: exp(0.4 · N(0, 1))
 
 In each scenario a user is shown targets with probability proportional to q_i · (0.03 + a_ui) and
-acts on each by a ladder: the weakest action always, the middle one with probability
-σ(7a - 2), the strongest with σ(7a - 3.5), a dislike with 0.08 · (1 - a) when nothing else.
+acts on each: the weakest action always, and then the strongest with probability σ(7a - 3.5), else
+the middle one with σ(7a - 2), else a dislike with 0.08 · (1 - a).
 Times are uniform in the 90 days before `NOW`, but not before the target appeared. Users follow
 each other with probability rising with the cosine of their θ. Everything is drawn from one seed.
 """

@@ -134,10 +134,12 @@ class Asker:
         ids, items = self._model.space(scenario).targets.ids, self._model.items.targets.ids
         people = spec.target == "person"
         if spec.seen == "exclude":
+            readable = self._workspace.settings.readable(scenario)
             seen = (
                 event.item_id
                 for event in events
-                if (not spec.seen_actions or event.action in spec.seen_actions)
+                if (event.scenario is None or event.scenario in readable)
+                and (not spec.seen_actions or event.action in spec.seen_actions)
                 and (not people or event.item_id not in items)
             )
             _clear(allowed, ids.rows(seen))

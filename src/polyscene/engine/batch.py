@@ -68,7 +68,7 @@ def write_results(answers: Iterable[Answer], path: Path) -> int:
         count = _write(answers, beside, path.suffix)
         beside.replace(path)
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}") from error
+        raise DataError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         beside.unlink(missing_ok=True)
     return count

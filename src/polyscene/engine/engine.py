@@ -176,7 +176,7 @@ class Engine:
         notes = []
         if user is not None and not asking.known:
             notes.append(f"user {user!r} is unknown")
-        if not asking.query.vector.any():
+        if not any(part.any() for name, part in candidates.parts.items() if name not in FALLBACKS):
             notes.append("nothing is known of the user's interests: trending and new targets")
         return Answer(
             request_id=uuid.uuid4().hex,

@@ -21,6 +21,10 @@ from polyscene.text.verbalise import Verbaliser
 __all__ = ["Explainer"]
 
 
+_NOTHING = 1e-6
+"""Contributions up to this size only break ties."""
+
+
 class Explainer:
     """Adds titles, evidence and reasons to ranked candidates.
 
@@ -47,7 +51,7 @@ class Explainer:
             sources = {
                 name: float(part[position])
                 for name, part in candidates.parts.items()
-                if part[position] != 0
+                if abs(part[position]) > _NOTHING
             }
             support = []
             if candidates.support is not None:

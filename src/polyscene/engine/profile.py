@@ -10,7 +10,7 @@ from polyscene.data.dataset import IdMap
 from polyscene.errors import NotFoundError
 from polyscene.represent.strength import Strengths
 from polyscene.represent.users import Deeds, gather_history
-from polyscene.settings import Settings
+from polyscene.settings import Settings, preset_verbs
 from polyscene.text.template import GENERIC
 from polyscene.text.verbalise import Deed, Verbaliser
 from polyscene.workspace import Workspace
@@ -55,12 +55,16 @@ def user_texts(
 
 
 def verbs(settings: Settings, action: str, origin: str | None, scenario: str) -> dict[str, str]:
-    """The verb of an action per language: of the scenario it happened in, else of the reader."""
+    """The verb of an action per language.
+
+    Of the scenario it happened in, else of the reader, else of any preset that has the action.
+    """
     for name in (origin, scenario):
         spec = settings.scenarios.get(name or "")
         if spec is not None and action in spec.verbs:
             return spec.verbs[action]
-    return {"en": action}
+    unnamed = {"en": f"acted ({action}) on", "zh": f"操作（{action}）过"}
+    return preset_verbs().get(action, unnamed)
 
 
 def _deeds(workspace: Workspace, user_id: str, scenario: str) -> list[Deed]:

@@ -24,11 +24,10 @@ _log = get_logger(__name__)
 
 def changed_settings(workspace: Workspace, model: Model) -> str:
     """What differs from the settings a model was fitted with, if its vectors depend on it."""
-    changed = [
-        name
-        for name, value in vector_settings(workspace.settings).items()
-        if model.config.settings.get(name) != value
-    ]
+    fitted, current = model.config.settings, vector_settings(workspace.settings)
+    # Scenarios added behind the others leave the wording of what was encoded as it is.
+    current["templates"] = current["templates"][: len(fitted.get("templates", ()))]
+    changed = [name for name, value in current.items() if fitted.get(name) != value]
     if model.config.encoder != workspace.encoder.id:
         changed.append(f"encoder {model.config.encoder} is now {workspace.encoder.id}")
     people = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -102,6 +103,7 @@ def vector_settings(settings: Settings) -> dict[str, Any]:
         "text": settings.text.model_dump(),
         "whitening": settings.whitening.model_dump(),
         "index": settings.index.model_dump(),
+        "templates": [[name, s.preset, s.target] for name, s in settings.scenarios.items()],
     }
 
 
@@ -160,9 +162,15 @@ def _other_texts(workspace: Workspace, targets: Targets) -> dict[str, Vectors]:
         descriptions.add(user.description.strip())
     encode = workspace.encoder.encode
     return {
-        "tag": encode(sorted(tags)[:_TEXTS]),
-        "description": encode(sorted(descriptions - {""})[:_TEXTS]),
+        "tag": encode(_sample(tags)),
+        "description": encode(_sample(descriptions - {""})),
     }
+
+
+def _sample(texts: set[str]) -> list[str]:
+    """Some of the texts, drawn without regard to their spelling, the same each time."""
+    ordered = sorted(texts)
+    return ordered if len(ordered) <= _TEXTS else random.Random(0).sample(ordered, _TEXTS)
 
 
 def _on_rows(data: Dataset, targets: Targets) -> Dataset:

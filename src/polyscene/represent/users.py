@@ -112,11 +112,12 @@ def gather_history(
     weighted = strengths(deeds)[used] * decay(now - deeds.timestamp[used], spec.half_life_days)
     total = np.bincount(entry, weights=weighted, minlength=len(rows))
     latest = np.argsort(first)[: spec.users.recent]
+    strongest = max(float(np.abs(total[latest]).max(initial=0.0)), np.finfo(np.float64).tiny)
     telling = _most_telling(entry, np.abs(weighted), len(rows))
     return History(
         rows=rows[latest],
         vectors=vectors[rows[latest]],
-        strengths=total[latest].astype(np.float32),
+        strengths=(total[latest] / strongest).astype(np.float32),
         actions=tuple(deeds.actions[deeds.action[used[telling[place]]]] for place in latest),
         scenarios=tuple(_name(deeds, used[telling[place]]) for place in latest),
     )

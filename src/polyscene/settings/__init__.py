@@ -1,6 +1,6 @@
 """Typed settings: the workspace, its scenarios, and the domain presets."""
 
-from polyscene.settings.presets import preset_names, preset_table
+from polyscene.settings.presets import preset_names, preset_table, preset_verbs
 from polyscene.settings.scenario import (
     Action,
     Duplicates,
@@ -38,4 +38,5 @@ __all__ = [
     "parse_settings",
     "preset_names",
     "preset_table",
+    "preset_verbs",
 ]

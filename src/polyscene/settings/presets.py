@@ -9,7 +9,7 @@ from typing import Any
 
 from polyscene.errors import SettingsError, did_you_mean
 
-__all__ = ["preset_names", "preset_table"]
+__all__ = ["preset_names", "preset_table", "preset_verbs"]
 
 
 @cache
@@ -35,3 +35,12 @@ def preset_table(name: str, where: str = "preset") -> dict[str, Any]:
         raise SettingsError(f"{where}: unknown preset {name!r}; {hint}")
     table = tomllib.loads((files("polyscene") / "presets" / f"{name}.toml").read_text("utf-8"))
     return {"preset": name, **table}
+
+
+@cache
+def preset_verbs() -> dict[str, dict[str, str]]:
+    """The verbs of all presets by action; where presets differ, of the first by name."""
+    verbs: dict[str, dict[str, str]] = {}
+    for name in preset_names():
+        verbs = preset_table(name).get("verbs", {}) | verbs
+    return verbs

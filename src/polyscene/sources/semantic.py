@@ -113,7 +113,8 @@ class _EntrySource(Source):
         history = query.history
         strongest = max(float(np.abs(history.strengths).max(initial=0.0)), 1e-12)
         weights = history.strengths / strongest
-        positive, negative = weights > 0, weights < 0
+        told = history.vectors.any(axis=1)  # an item without text says nothing
+        positive, negative = told & (weights > 0), told & (weights < 0)
         disliked = history.vectors[negative] * -weights[negative, None]
         liked, own, weights = history.vectors[positive], history.rows[positive], weights[positive]
         if query.spec.target == "person":
