@@ -1,3 +1,43 @@
 """Polyscene: recommendation across scenarios and tasks with language models."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from polyscene.data.schema import Event, Item, Relation, User
+    from polyscene.engine import Answer, Engine, Recommendation
+    from polyscene.errors import PolysceneError
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Answer",
+    "Engine",
+    "Event",
+    "Item",
+    "PolysceneError",
+    "Recommendation",
+    "Relation",
+    "User",
+    "__version__",
+]
+
+_HOMES = {
+    "Answer": "polyscene.engine",
+    "Engine": "polyscene.engine",
+    "Event": "polyscene.data.schema",
+    "Item": "polyscene.data.schema",
+    "PolysceneError": "polyscene.errors",
+    "Recommendation": "polyscene.engine",
+    "Relation": "polyscene.data.schema",
+    "User": "polyscene.data.schema",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use, so that `import polyscene` stays light."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'polyscene' has no attribute {name!r}")

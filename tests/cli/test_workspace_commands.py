@@ -91,11 +91,13 @@ class TestIngest:
         assert f"the store has {len(ITEMS)} items, 0 users, 0 events, 0 relations" in done.out
 
     def test_several_files_of_a_kind_and_of_all_kinds_at_once(
-        self, empty: Path, files: Path, tmp_path: Path
+        self, files: Path, tmp_path: Path
     ) -> None:
         more = write(tmp_path / "more.csv", "item_id,title\nx1,One more\n")
+        path = tmp_path / "w"
+        assert call("-w", path, "init", "--preset", "shop", "--preset", "social").code == 0
         done = call(
-            "-w", empty, "ingest", "--events", files / "events.parquet", "--items",
+            "-w", path, "ingest", "--events", files / "events.parquet", "--items",
             files / "items.csv", "--items", more, "--users", files / "users.jsonl",
         )  # fmt: skip
         assert done.code == 0
@@ -236,11 +238,11 @@ class TestBrokenWorkspaces:
         fails(call("-w", empty, *words), "scenarios.shop.presets: unknown key", "'preset'?")
 
     @pytest.mark.parametrize("words", COMMANDS)
-    def test_a_store_that_is_none(self, empty: Path, words: tuple[str, ...]) -> None:
-        for file in empty.glob("store.db*"):
+    def test_a_store_that_is_none(self, copied: Path, words: tuple[str, ...]) -> None:
+        for file in copied.glob("store.db*"):
             file.unlink()
-        (empty / "store.db").write_bytes(b"this is not a database, whatever its name says" * 99)
-        fails(call("-w", empty, *words), "store.db")
+        (copied / "store.db").write_bytes(b"this is not a database, whatever its name says" * 99)
+        fails(call("-w", copied, *words), "store.db")
 
     def test_errors_are_json_where_json_is_asked_for(self, tmp_path: Path) -> None:
         """{"error": {"type", "message"}} on stdout, exit 1."""

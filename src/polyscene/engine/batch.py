@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,8 @@ def write_results(answers: Iterable[Answer], path: Path) -> int:
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # it is there only when writing failed half-way
+            beside.unlink()
     return count
 
 
@@ -90,12 +92,15 @@ def _write(answers: Iterable[Answer], path: Path, suffix: str) -> int:
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
                     count += 1
         return count
-    rows = [
-        row | {"sources": json.dumps(row["sources"])} for answer in answers for row in answer.rows()
-    ]
-    frame = pl.DataFrame(rows, schema=_SCHEMA)
-    if suffix == ".csv":
-        frame.write_csv(path)
-    else:
-        frame.write_parquet(path)
+    with path.open("wb") as file:  # a path that cannot be written fails before the work
+        rows = [
+            row | {"sources": json.dumps(row["sources"])}
+            for answer in answers
+            for row in answer.rows()
+        ]
+        frame = pl.DataFrame(rows, schema=_SCHEMA)
+        if suffix == ".csv":
+            frame.write_csv(file)
+        else:
+            frame.write_parquet(file)
     return len(frame)

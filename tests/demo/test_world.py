@@ -1,0 +1,91 @@
+"""The sample world and its simulated behaviour."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from polyscene.data.schema import Event, Item, Relation, User, parse_timestamp
+from polyscene.demo.simulate import NEWCOMERS, NOW, simulate
+from polyscene.demo.world import World, load_world
+from polyscene.settings import preset_names
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return load_world()
+
+
+def test_there_are_400_targets_and_every_preset_has_some(world: World) -> None:
+    assert len(world.items) >= 400
+    shown = Counter(name for item in world.items for name in item["scenarios"])
+    assert set(shown) | {"social"} == set(preset_names())
+    assert min(shown.values()) >= 50
+    assert len(world.users) >= 90
+
+
+def test_ids_and_titles_are_unique_and_descriptions_are_there(world: World) -> None:
+    assert len({item["item_id"] for item in world.items}) == len(world.items)
+    assert len({item["title"] for item in world.items}) == len(world.items)
+    assert len({user["user_id"] for user in world.users}) == len(world.users)
+    assert all(item["description"] for item in world.items)
+
+
+@pytest.mark.parametrize("scenario", [*sorted(set(preset_names()) - {"social"}), "people"])
+def test_a_third_is_chinese(world: World, scenario: str) -> None:
+    if scenario == "people":
+        records = world.users
+    else:
+        records = [item for item in world.items if scenario in item["scenarios"]]
+    share = sum(record["language"] == "zh" for record in records) / len(records)
+    assert 0.30 <= share <= 0.37
+
+
+def test_the_records_are_valid_and_hidden_interests_are_not_among_them(world: World) -> None:
+    items = [Item.model_validate(item) for item in world.items]
+    users = [User.model_validate(user) for user in world.users]
+    assert not any("interests" in record.attributes for record in (*items, *users))
+    assert all(world.item_interests)
+    assert all(world.user_interests)
+
+
+def test_activities_have_place_and_time(world: World) -> None:
+    trips = [item for item in world.items if item["kind"] == "activity"]
+    assert len(trips) >= 50
+    for trip in trips:
+        assert trip["place"]
+        assert parse_timestamp(trip["ends_at"]) >= parse_timestamp(trip["starts_at"])
+
+
+def test_equal_seeds_give_equal_behaviour_and_others_do_not(world: World) -> None:
+    assert simulate(world, 7) == simulate(world, 7)
+    assert simulate(world, 7) != simulate(world, 8)
+
+
+def test_behaviour_is_valid_and_ends_in_time_order_before_now(world: World) -> None:
+    events, relations = simulate(world)
+    parsed = [Event.model_validate(event) for event in events]
+    assert len(parsed) > 3000
+    assert len({event.event_id for event in parsed}) == len(parsed)
+    times = [event.timestamp or 0 for event in parsed]
+    assert times == sorted(times)
+    assert times[-1] <= NOW.timestamp()
+    assert all(Relation.model_validate(relation).predicate == "follows" for relation in relations)
+
+
+def test_people_act_on_what_interests_them_and_newcomers_hardly_act(world: World) -> None:
+    events, _ = simulate(world)
+    interests = dict(
+        zip([item["item_id"] for item in world.items], world.item_interests, strict=True)
+    )
+    likes = dict(zip([u["user_id"] for u in world.users], world.user_interests, strict=True))
+    strong = [event for event in events if event["action"] in ("purchase", "like", "book", "enrol")]
+    fitting = sum(
+        bool(set(interests[event["item_id"]]) & set(likes[event["user_id"]])) for event in strong
+    )
+    assert fitting / len(strong) > 0.85
+    counts = Counter(event["user_id"] for event in events)
+    newcomers = [user["user_id"] for user in world.users[-NEWCOMERS:]]
+    assert [counts[name] for name in newcomers[: NEWCOMERS // 2]] == [0] * (NEWCOMERS // 2)
+    assert max(counts[name] for name in newcomers) < counts["u-001"] / 2
