@@ -151,6 +151,30 @@ class TestRecommend:
             out = tmp_path / "no folder" / f"r{suffix}"
             fails(call(*words, "--users-file", users, "--out", out), "cannot write", "No such file")
 
+    def test_a_path_that_cannot_be_written_is_named(self, fitted: Path, tmp_path: Path) -> None:
+        """Below a file, or where a directory stands: one message, and nothing is left behind."""
+        (tmp_path / "file").touch()
+        (tmp_path / "taken.jsonl").mkdir()
+        words = ("-w", fitted, "recommend", "--scenario", "shop", "--user", "ann", "--out")
+        fails(call(*words, tmp_path / "file" / "r.csv"), "cannot write", "Not a directory")
+        fails(call(*words, tmp_path / "taken.jsonl"), "cannot write", "Is a directory")
+        error = call(*words, tmp_path / "file" / "r.parquet", "--json").json["error"]
+        assert error["type"] == "DataError"
+        assert "r.parquet: Not a directory" in error["message"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken.jsonl"]
+
+    def test_an_existing_file_is_replaced_only_by_a_whole_one(
+        self, fitted: Path, tmp_path: Path
+    ) -> None:
+        """An unknown scenario fails half-way: what was there stays; then a run replaces it."""
+        out = tmp_path / "r.csv"
+        out.write_text("old")
+        words = ("-w", fitted, "recommend", "--user", "ann", "--out", out, "--scenario")
+        fails(call(*words, "shp"), "unknown scenario")
+        assert out.read_text() == "old"
+        assert call(*words, "shop").code == 0
+        assert pl.read_csv(out).columns == COLUMNS
+
     def test_a_failing_run_leaves_no_half_file(self, empty: Path, tmp_path: Path) -> None:
         users = users_file(tmp_path / "users.csv", "ann")
         out = tmp_path / "r.jsonl"

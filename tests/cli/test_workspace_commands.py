@@ -11,7 +11,7 @@ import pytest
 
 import polyscene
 from calling import call, fails
-from polyscene.settings import preset_names
+from polyscene.settings import load_settings, preset_names
 from tiny_world import EVENTS, ITEMS, USERS
 
 
@@ -72,6 +72,34 @@ class TestInit:
         monkeypatch.setenv("POLYSCENE_WORKSPACE", str(tmp_path / "w"))
         assert call("init", "--preset", "news").code == 0
         assert (tmp_path / "w" / "polyscene.toml").is_file()
+
+    def test_the_option_goes_before_the_environment(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("POLYSCENE_WORKSPACE", str(tmp_path / "environment"))
+        assert call("-w", tmp_path / "option", "init", "--preset", "news").code == 0
+        assert [path.name for path in tmp_path.iterdir()] == ["option"]
+
+    def test_without_either_it_is_the_current_directory(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert call("init", "--preset", "news").code == 0
+        assert (tmp_path / "polyscene.toml").is_file()
+
+    def test_what_it_makes_has_only_the_presets_that_were_named(self, tmp_path: Path) -> None:
+        """In the order given, each once, and the file says what may be changed."""
+        presets = ("--preset", "news", "--preset", "shop", "--preset", "news")
+        assert call("-w", tmp_path / "w", "init", *presets).code == 0
+        text = (tmp_path / "w" / "polyscene.toml").read_text("utf-8")
+        assert list(load_settings(tmp_path / "w" / "polyscene.toml").scenarios) == ["news", "shop"]
+        assert "docs/settings.md" in text
+
+    def test_a_file_is_no_directory(self, tmp_path: Path) -> None:
+        fails(
+            call("-w", write(tmp_path / "file", ""), "init"),
+            "cannot make a workspace in", "File exists",
+        )  # fmt: skip
 
     def test_an_existing_workspace_and_an_unknown_preset_are_errors(self, empty: Path) -> None:
         fails(call("-w", empty, "init"), "has a polyscene.toml already")
@@ -236,6 +264,51 @@ class TestBrokenWorkspaces:
     def test_wrong_settings(self, empty: Path, words: tuple[str, ...]) -> None:
         write(empty / "polyscene.toml", 'version = 1\n[scenarios.shop]\npresets = "shop"\n')
         fails(call("-w", empty, *words), "scenarios.shop.presets: unknown key", "'preset'?")
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (b"[scenarios.shop\n", "is not valid TOML: Expected ']'"),
+            (b"# caf\xe9\n", "is not valid TOML: 'utf-8' codec"),
+            (b"version = 2\n", "version: got 2; Input should be less than or equal to 1"),
+            (b"[scenarios.a]\npreset = 'shp'", "scenarios.a.preset: unknown preset 'shp'; did you"),
+            (b"[scenarios.a]\nreads = ['b']", "scenarios.a.reads: unknown scenario 'b'"),
+            (b"[scenarios.a]\nhalf_life_days = 'x'", "scenarios.a.half_life_days: got 'x'"),
+            (b"scenarios = 3\n", "scenarios: got 3"),
+        ],
+    )
+    def test_damaged_settings_name_the_file_and_the_place(
+        self, empty: Path, content: bytes, said: str
+    ) -> None:
+        (empty / "polyscene.toml").write_bytes(content)
+        fails(call("-w", empty, "fit"), f"error: {empty}/polyscene.toml", said)
+        error = call("-w", empty, "doctor", "--json").json["error"]
+        assert error["type"] == "SettingsError"
+        assert said in " ".join(error["message"].split())
+
+    def test_a_file_is_no_workspace(self, tmp_path: Path) -> None:
+        fails(call("-w", write(tmp_path / "file", ""), "fit"), "cannot read", "Not a directory")
+
+    @pytest.mark.parametrize(
+        ("encoder", "said"),
+        [
+            ('{type = "bundeld"}', "did you mean 'bundled'?"),
+            ('{type = "bundled", speed = 1}', "encoders.0.speed: unknown key"),
+            ("{dims = 3}", "encoders.0.type: got None; allowed: bundled,"),
+            ("", "encoders: empty"),
+        ],
+    )
+    def test_a_wrong_encoder(self, copied: Path, encoder: str, said: str) -> None:
+        """What does not need it works on; the rest names the setting, doctor among the others."""
+        text = (copied / "polyscene.toml").read_text("utf-8")
+        text = text.replace("version = 1", f"version = 1\nencoders = [{encoder}]")
+        write(copied / "polyscene.toml", text)
+        assert call("-w", copied, "show", "--item", "tea-1").code == 0
+        fails(call("-w", copied, "fit"), said)
+        fails(call("-w", copied, "recommend", "--user", "ann", "--scenario", "shop"), said)
+        done = call("-w", copied, "doctor")
+        fails(done, "FAIL encoder", said)
+        assert "ok   store" in done.out
 
     @pytest.mark.parametrize("words", COMMANDS)
     def test_a_store_that_is_none(self, copied: Path, words: tuple[str, ...]) -> None:

@@ -296,6 +296,15 @@ class TestChangedSettings:
         with tiny_world.reopen(tmp_path, both) as engine:
             assert engine.recommend("bo", "gifts", 3, now=NOW).items
 
+    def test_behaviour_that_became_private_needs_one(self, tmp_path: Path) -> None:
+        """The vectors of people contain what people did in the shop."""
+        tiny_world.make(tmp_path).close()
+        with (
+            tiny_world.reopen(tmp_path, self.scenarios(private=True)) as engine,
+            pytest.raises(NotFittedError, match="other settings \\(people"),
+        ):
+            _ = engine.model
+
     def test_changed_safety_is_judged_anew_without_a_fit(self, tmp_path: Path) -> None:
         """Stricter words hide at once, and giving them up shows again; for people as well."""
         tiny_world.make(tmp_path).close()

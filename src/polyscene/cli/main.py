@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -56,6 +57,9 @@ def run() -> None:
     from polyscene.cli import commands  # noqa: F401  (registers the commands)
     from polyscene.cli.output import error_console, print_json
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a letter that it lacks is shown by its code
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(standalone_mode=True)
     except PolysceneError as error:

@@ -101,8 +101,9 @@ def progress_bars() -> Progress:
 
 
 def print_json(data: Any, indent: int | None = 2) -> None:
-    """Print plain values as one JSON document."""
-    sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=indent) + "\n")
+    """Print plain values as one JSON document, escaped where the stream is not UTF-8."""
+    escaped = not (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    sys.stdout.write(json.dumps(data, ensure_ascii=escaped, indent=indent) + "\n")
 
 
 def print_report(report: IngestReport) -> None:

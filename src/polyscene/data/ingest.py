@@ -367,7 +367,11 @@ class _Loading:
         return self._people is None or event.scenario in self._people
 
     def _unknown_target(self, row: int, target: str, on_person: bool) -> Problem:
-        expected = f"the id of an item {'(or user) ' if on_person else ''}ingested before"
+        expected = "the id of an item ingested before"
+        if on_person:
+            expected = "the id of an item (or user) ingested before"
+        elif self._people is not None:
+            expected += " (a user only in a scenario that recommends people)"
         return Problem(self.validator.file, row, "item_id", shortened(target), expected)
 
 

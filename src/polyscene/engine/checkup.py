@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from polyscene.engine.engine import Engine
-from polyscene.errors import PolysceneError
+from polyscene.errors import PolysceneError, did_you_mean
 from polyscene.fitting.model import library_versions, model_versions
 from polyscene.represent.space import TargetSpace
 
@@ -72,6 +72,12 @@ def _store(engine: Engine) -> Iterator[Finding]:
         f"{counts.relations:,} relations"
     )
     yield Finding("ok" if counts.items else "note", "store", text)
+    declared = engine.workspace.settings.scenarios
+    for name, count in engine.workspace.store.event_scenarios().items():
+        if name not in declared:
+            hint = did_you_mean(name, declared)
+            text = f"{count:,} events name the scenario {name!r}, which is not declared; {hint}"
+            yield Finding("note", "store", text)
 
 
 def _encoder(engine: Engine) -> Iterator[Finding]:

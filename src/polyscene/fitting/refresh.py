@@ -27,6 +27,9 @@ def changed_settings(workspace: Workspace, model: Model) -> str:
     fitted, current = model.config.settings, vector_settings(workspace.settings)
     # Scenarios added behind the others leave the wording of what was encoded as it is.
     current["templates"] = current["templates"][: len(fitted.get("templates", ()))]
+    read, reads = fitted.get("people", {}), current["people"]
+    if read.keys() <= reads.keys() and all(set(read[name]) <= set(reads[name]) for name in read):
+        current["people"] = read  # nothing that the vectors contain has become private
     changed = [name for name, value in current.items() if fitted.get(name) != value]
     if model.config.encoder != workspace.encoder.id:
         changed.append(f"encoder {model.config.encoder} is now {workspace.encoder.id}")

@@ -104,6 +104,12 @@ def vector_settings(settings: Settings) -> dict[str, Any]:
         "whitening": settings.whitening.model_dump(),
         "index": settings.index.model_dump(),
         "templates": [[name, s.preset, s.target] for name, s in settings.scenarios.items()],
+        # The vectors of people contain the behaviour that their scenario may read.
+        "people": {
+            name: sorted(settings.readable(name))
+            for name, s in settings.scenarios.items()
+            if s.target == "person"
+        },
     }
 
 

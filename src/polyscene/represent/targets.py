@@ -184,7 +184,6 @@ def _cells(record: Item | User) -> dict[str, Any]:
             "text_key": _key("person", record.user_id),
             "numbers": numbers,
         }
-    described = (record.title + record.description).strip()
     return {
         "id": record.item_id,
         "kind": record.kind,
@@ -195,11 +194,21 @@ def _cells(record: Item | User) -> dict[str, Any]:
         "available": record.available,
         "scenarios": record.scenarios,
         "published_at": math.nan if record.published_at is None else record.published_at,
-        "text_key": _key("text", record.title, record.description)
-        if described
-        else _key("id", record.item_id),
+        "text_key": _item_key(record),
         "numbers": numbers,
     }
+
+
+def _item_key(item: Item) -> int:
+    """A key that is equal for items that read the same."""
+    if item.description.strip():
+        return _key("text", item.title, item.description)
+    if not item.title.strip():
+        return _key("id", item.item_id)
+    # Titles alone are shared by different things, such as two songs.
+    said = [item.provider or "", *item.tags]
+    said += [f"{name}={value}" for name, value in sorted(item.attributes.items())]
+    return _key("title", item.title, *said)
 
 
 def _key(*parts: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -12,6 +12,7 @@ __all__ = ["Action", "Duplicates", "Safety", "Scenario", "TargetKind", "UserVect
 
 TargetKind = Literal["item", "content", "activity", "person"]
 """What a scenario recommends."""
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Action(Config):
@@ -99,7 +100,7 @@ class Scenario(Config):
     """The actions that make a target seen; empty means every action."""
     languages: list[str] = []
     """If not empty, only targets in these languages (or with none stated) are shown."""
-    sources: dict[str, float] = {"semantic-soft": 1.0}
+    sources: dict[str, Weight] = {"semantic-soft": 1.0}
     """The sources of candidates and their weights in the fused score."""
     reward: dict[str, Any] = {"type": "constant"}
     """The reward f(u,i): a `type` and its options."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -32,7 +32,7 @@ class TextSettings(Config):
     max_tokens: int = Field(default=128, ge=8, le=8192)
     """Budget of one text in approximate tokens (a word, or a CJK character); what does not fit
     is cut, the least important field first."""
-    language: str = "en"
+    language: Literal["en", "zh"] = "en"
     """Language of the templates for records that state none."""
 
 

@@ -237,6 +237,13 @@ class Store:
             )
             return Counts(*found)
 
+    def event_scenarios(self) -> dict[str, int]:
+        """How many events there are by the scenario they name. O(events)."""
+        column = tables.events.c.scenario
+        query = sa.select(column, sa.func.count()).where(column.is_not(None)).group_by(column)
+        with self._read() as connection:
+            return {name: count for name, count in connection.execute(query)}
+
     def revision(self) -> int:
         """How many transactions have written something; every record carries its own."""
         with self._read() as connection:

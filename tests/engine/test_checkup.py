@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from polyscene.data.schema import Item
+from polyscene.engine.checkup import examine
+from tiny_world import EVENTS, ITEMS, NOW, Maker, act, ids
+
+
+def test_events_in_a_scenario_that_is_not_declared_are_noted(make: Maker) -> None:
+    engine = make(events=[*EVENTS, act("cy", "tea-1", scenario="shops")])
+    notes = [finding.text for finding in examine(engine) if finding.status == "note"]
+    assert any("name the scenario 'shops'" in text and "'shop'?" in text for text in notes)
+
+
+def test_a_healthy_workspace_has_no_failure_and_its_numbers_are_right(make: Maker) -> None:
+    findings = {finding.subject: finding for finding in examine(make())}
+    assert not [finding for finding in findings.values() if finding.status == "fail"]
+    assert f"{len(ITEMS)} items" in findings["store"].text
+    assert "recall@100 1.000" in findings["index of items"].text
+    assert findings["scenario news"].text.startswith("3 targets of kind content")
+
+
+def test_equal_titles_alone_do_not_make_two_things_one(make: Maker) -> None:
+    """Two songs called Home by different artists are both shown; a true copy is not."""
+    songs = [
+        Item(item_id="s1", title="Home", tags=["tea"], artist="A"),
+        Item(item_id="s2", title="Home", tags=["tea"], artist="B"),
+        Item(item_id="s3", title="home ", tags=["tea"], artist="B"),
+    ]
+    duplicates = {"duplicates": {"threshold": 1.0}}
+    engine = make({"shop": {"preset": "shop", **duplicates}}, items=[*ITEMS, *songs])
+    found = ids(engine.recommend("ann", "shop", 50, now=NOW))
+    assert "s1" in found
+    assert len({"s2", "s3"} & set(found)) == 1
