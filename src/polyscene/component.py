@@ -28,6 +28,7 @@ __all__ = [
     "Query",
     "Space",
     "Trainable",
+    "Training",
     "Vectors",
     "build",
     "component_names",
@@ -98,18 +99,26 @@ def build(
     return cls(parse(cls.config_type, options or {}, where or f"{base.family}.{name}"))
 
 
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What a component learns from."""
+
+    data: Dataset
+    """All events."""
+    settings: Settings
+    """The workspace's settings, with the declared scenarios."""
+    vectors: Vectors
+    """Unit vectors of the items, shape (number of items, dim); zero for items without text."""
+    now: float
+    """The time to count ages from, seconds since 1970-01-01 UTC."""
+
+
 @runtime_checkable
 class Trainable(Protocol):
     """A component that learns from the events."""
 
-    def fit(self, data: Dataset, settings: Settings, now: float) -> None:
-        """Learn.
-
-        Args:
-            data: All events.
-            settings: The workspace's settings, with the declared scenarios.
-            now: The time to count ages from, seconds since 1970-01-01 UTC.
-        """
+    def fit(self, training: Training) -> None:
+        """Learn; what was learned before is forgotten."""
 
 
 @runtime_checkable

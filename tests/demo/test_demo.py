@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from calling import call
+from calling import call, fails
 from polyscene.demo.run import PERSONAS, sample_now
 from polyscene.engine import Engine
 from polyscene.settings import preset_names
@@ -37,6 +39,70 @@ def test_reasons_are_in_the_language_of_the_person(shown: tuple[Path, str]) -> N
     assert all(item.reason.startswith("你") for item in chinese.items)
 
 
+@pytest.mark.parametrize("scenario", preset_names())
+def test_every_reason_of_the_chinese_reader_is_chinese(
+    shown: tuple[Path, str], scenario: str
+) -> None:
+    """Whatever it rests on: history, stated interests, trend. Titles may be in English."""
+    with Engine.open(shown[0]) as engine:
+        answer = engine.recommend("u-002", scenario, 20, now=sample_now())
+    assert len(answer.items) == 20
+    for item in answer.items:
+        own_words = re.sub(r"《.*》|「.*」", "", item.reason).partition("；")[0]
+        assert re.search("[\u4e00-\u9fff]", own_words)
+        assert not re.search("[A-Za-z]", own_words)
+
+
+def test_reasons_and_evidence_mention_only_what_the_person_did(shown: tuple[Path, str]) -> None:
+    """Each named target is in an event of theirs that the scenario may read."""
+    checked = 0
+    with Engine.open(shown[0]) as engine:
+        store, settings = engine.workspace.store, engine.workspace.settings
+        for user in (*PERSONAS, "u-010", "u-057", "u-094", "u-096"):
+            history = store.history(user)
+            for scenario in settings.scenarios:
+                readable = settings.readable(scenario)
+                done = {e.item_id for e in history if e.scenario in readable}
+                titles = {item.title for item in store.items(list(done))}
+                for item in engine.recommend(user, scenario, 10, now=sample_now()).items:
+                    assert {support.item_id for support in item.evidence.support} <= done
+                    quoted = re.search(r"[“《「](.*)[”》」](?:[;；]|$)", item.reason)
+                    if quoted is not None:
+                        assert quoted[1] in titles
+                        checked += 1
+    assert checked > 200
+
+
+def test_what_is_private_is_not_told_elsewhere(shown: tuple[Path, str]) -> None:
+    """Nobody's reading on health is named in another scenario."""
+    with Engine.open(shown[0]) as engine:
+        for user in PERSONAS:
+            for scenario in set(preset_names()) - {"health"}:
+                for item in engine.recommend(user, scenario, 20, now=sample_now()).items:
+                    named = {support.item_id for support in item.evidence.support}
+                    assert not any(name.startswith("health-") for name in named)
+
+
+def test_the_kept_workspace_works_with_every_command(shown: tuple[Path, str]) -> None:
+    assert f"try: polyscene -w {shown[0]} doctor" in " ".join(shown[1].split())
+    done = call("-w", shown[0], "doctor", "--json")
+    assert done.code == 0, done
+    assert {finding["status"] for finding in done.json} <= {"ok", "note"}
+    texts = call("-w", shown[0], "show", "--user", "u-002", "--scenario", "shop", "--json").json
+    assert texts[0] == "兴趣：街头摄影、本帮菜、城市漫步、菜市场"
+    fails(call("demo", "--keep", shown[0]), "has a polyscene.toml already")
+
+
+def test_wrong_folders_leave_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    done = call("demo", "--movielens", tmp_path / "none")
+    fails(done, "no such folder; expected one with movies.csv")
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
 def test_a_newcomer_without_any_word_gets_what_is_trending(shown: tuple[Path, str]) -> None:
     with Engine.open(shown[0]) as engine:
         answer = engine.recommend("u-089", "news", 5, now=sample_now())
@@ -45,8 +111,11 @@ def test_a_newcomer_without_any_word_gets_what_is_trending(shown: tuple[Path, st
     assert all("trending" in item.sources for item in answer.items)
 
 
-def test_movielens_leaves_the_damaged_row_out_and_says_so(data_dir: Path) -> None:
-    done = call("demo", "--movielens", data_dir / "movielens-small", "-n", "2")
+def test_movielens_leaves_the_damaged_row_out_and_says_so(data_dir: Path, tmp_path: Path) -> None:
+    """The real set without its overviews, whose encoding takes most of the time."""
+    for name in ("movies.csv", "ratings.csv", "tags.csv"):
+        (tmp_path / name).symlink_to(data_dir / "movielens-small" / name)
+    done = call("demo", "--movielens", tmp_path, "-n", "2")
     assert done.code == 0, done
     assert "100,835 events loaded, 1 skipped" in done.out
     assert "row 521, column timestamp" in done.out

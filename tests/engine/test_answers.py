@@ -289,3 +289,16 @@ def test_many_users_in_turn(world: Engine) -> None:
 def test_users_can_state_their_interests_without_an_event_ever(make: Maker) -> None:
     engine = make(users=[User(user_id="x", tags=["茶"])], events=[])
     assert ids(engine.recommend("x", "shop", 2, now=NOW)) in (["zh-1", "zh-2"], ["zh-2", "zh-1"])
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_lists_without_length(world: Engine, n: int) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        world.recommend("ann", "shop", n)
+    with pytest.raises(ValueError, match="at least 1"):
+        world.similar("tea-1", "shop", n)
+
+
+def test_one_target_as_a_string_is_not_a_list_of_letters(world: Engine) -> None:
+    with pytest.raises(ValueError, match="list of ids"):
+        world.recommend("ann", "shop", targets="map-1")

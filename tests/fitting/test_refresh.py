@@ -75,7 +75,7 @@ def test_what_a_failing_ingest_kept_is_taken_in(tmp_path: Path) -> None:
     bad = lines(tmp_path / "bad.jsonl", {"item_id": "worse", "published_at": "someday"})
     with tiny_world.make(tmp_path / "w") as engine:
         shown(engine)
-        with pytest.raises(IngestError, match="bad.jsonl"):
+        with pytest.raises(IngestError, match=r"bad\.jsonl"):
             engine.ingest(items=[good, bad])
         assert "late" in shown(engine, n=3)
         assert "worse" not in shown(engine)
@@ -218,7 +218,7 @@ def test_every_way_to_a_model_of_other_settings_is_refused(
 
 
 def test_a_damaged_vector_file_is_a_model_error_until_the_next_fit(tmp_path: Path) -> None:
-    """One bit is not noticed by sizes; a wrong number of rows is."""
+    """A file that is whole by itself but lacks a row of the others."""
     with tiny_world.make(tmp_path) as engine:
         file = engine.workspace.models / engine.model.config.version / "items" / "vectors.npy"
     np.save(file, np.load(file)[:-1])

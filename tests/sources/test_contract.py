@@ -59,3 +59,8 @@ def test_every_component_has_a_contract_test(
     """A source or reward that is registered without a class above fails here."""
     tested = {kind().make().name for kind in contract.__subclasses__()}
     assert tested >= set(component_names(family))
+
+
+class TestKernel(SourceContract):
+    def make(self) -> Source:
+        return build(Source, "kernel", {"rank": 8})

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planes import DAY, NOW, dataset, query, settings, space
-from polyscene.component import Candidates
+from polyscene.component import Candidates, Training
 from polyscene.data.schema import Item, User
 from polyscene.errors import ModelError
 from polyscene.sources import Fresh, Trending
@@ -24,7 +24,9 @@ def trend(
     events: list[tuple[str, str, str, str | None, float | None]], **scenarios: Any
 ) -> Trending:
     source = Trending()
-    source.fit(dataset(events, ITEMS, ["a", "b", "c"]), settings(**scenarios), NOW)
+    data = dataset(events, ITEMS, ["a", "b", "c"])
+    vectors = np.eye(len(ITEMS), dtype=np.float32)
+    source.fit(Training(data, settings(**scenarios), vectors, NOW))
     return source
 
 

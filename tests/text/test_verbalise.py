@@ -350,10 +350,9 @@ class TestLanguage:
         assert made.language("ja", "漢字") == "zh"
         assert made.language("fr", "Bonjour") == "en"
 
-    def test_then_the_default_of_the_settings_and_at_last_english(self) -> None:
+    def test_then_the_default_of_the_settings(self) -> None:
         assert verbaliser(language="zh").language(None, "") == "zh"
         assert verbaliser(language="zh").language("fr", "Bonjour") == "zh"
-        assert verbaliser(language="xx").language(None, "") == "en"
 
     def test_an_item_without_a_title_is_judged_by_its_other_words(self) -> None:
         texts = verbaliser().item(item("travel", description="揉泥七日。", place="景德镇"))

@@ -168,7 +168,11 @@ class Engine:
         Raises:
             SettingsError: When the scenario is unknown.
             NotFittedError: When there is no model.
+            ValueError: When `n` is below 1, or `targets` is one string.
         """
+        _check_length(n)
+        if isinstance(targets, str):
+            raise ValueError("targets is a list of ids, not one string")
         model = self.model
         moment = time.time() if now is None else now
         asking = self._asker.user(user, scenario, max(10 * n, _POOL), moment, targets)
@@ -210,7 +214,9 @@ class Engine:
 
         Raises:
             NotFoundError: When the target is unknown.
+            ValueError: When `n` is below 1.
         """
+        _check_length(n)
         model, spec = self.model, self.workspace.settings.scenario(scenario)
         space = model.space(scenario)
         row = space.targets.ids.row(item)
@@ -325,3 +331,8 @@ class Engine:
             reward = build(Reward, str(options.pop("type", "constant")), options, where)
             self._rewards[scenario] = reward
         return reward
+
+
+def _check_length(n: int) -> None:
+    if n < 1:
+        raise ValueError(f"n is the length of a list, at least 1; got {n}")

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from polyscene.component import Trainable, Vectors, build
+from polyscene.component import Trainable, Training, Vectors, build
 from polyscene.data.dataset import Dataset
 from polyscene.data.schema import Item, User
 from polyscene.errors import DataError
@@ -73,9 +73,10 @@ def fit(workspace: Workspace, progress: Progress = NO_PROGRESS, now: float | Non
     }
     for name, space in people.items():
         withheld[name] = screen(settings, name, list(store.users(list(space.targets.ids.ids))))
+    training = Training(data, settings, items.vectors, moment)
     for source in sources.values():
         if isinstance(source, Trainable):
-            source.fit(data, settings, moment)
+            source.fit(training)
     config = ModelConfig(
         format=FORMAT,
         version=f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}",

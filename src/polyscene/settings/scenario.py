@@ -46,7 +46,7 @@ class UserVectors(Config):
     """Weight of the vector of the user's own description."""
     behaviour: float = Field(default=1.0, ge=0)
     """Weight of the mean of the vectors of what the user acted on."""
-    recent: int = Field(default=50, ge=1, le=1000)
+    recent: int = Field(default=500, ge=1, le=10_000)
     """How many of the latest distinct targets of the history are used."""
 
 

@@ -73,6 +73,8 @@ class EntriesConfig(Config):
     """γ, how much likeness to something disliked costs."""
     interests: float = Field(default=1.0, ge=0)
     """Weight of the stated interests among the history, whose strongest entry has 1."""
+    recent: int = Field(default=50, ge=1)
+    """How many of the latest entries of the history are compared with."""
     support: int = Field(default=3, ge=0)
     """How many history items are named as the ground of a recommendation."""
 
@@ -110,13 +112,14 @@ class _EntrySource(Source):
 
         Stated interests are the last entry, with row -1, as are entries of another space.
         """
-        history = query.history
-        strongest = max(float(np.abs(history.strengths).max(initial=0.0)), 1e-12)
-        weights = history.strengths / strongest
-        told = history.vectors.any(axis=1)  # an item without text says nothing
+        recent = slice(self.config.recent)
+        strengths, vectors = query.history.strengths[recent], query.history.vectors[recent]
+        weights = strengths / max(float(np.abs(strengths).max(initial=0.0)), 1e-12)
+        told = vectors.any(axis=1)  # an item without text says nothing
         positive, negative = told & (weights > 0), told & (weights < 0)
-        disliked = history.vectors[negative] * -weights[negative, None]
-        liked, own, weights = history.vectors[positive], history.rows[positive], weights[positive]
+        disliked = vectors[negative] * -weights[negative, None]
+        liked, weights = vectors[positive], weights[positive]
+        own = query.history.rows[recent][positive]
         if query.spec.target == "person":
             own = np.full_like(own, -1)
         if query.interests.any() and self.config.interests > 0:

@@ -10,11 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from polyscene.component import Candidates, Config, Query
-from polyscene.data.dataset import Dataset
+from polyscene.component import Candidates, Config, Query, Training
 from polyscene.errors import ModelError
 from polyscene.represent.strength import SECONDS_A_DAY, Strengths, decay
-from polyscene.settings import Settings
 from polyscene.sources.base import Source, best
 
 __all__ = ["Fresh", "Trending"]
@@ -34,8 +32,9 @@ class Trending(Source):
         super().__init__(config)
         self._scores: dict[str, npt.NDArray[np.float32]] = {}
 
-    def fit(self, data: Dataset, settings: Settings, now: float) -> None:
+    def fit(self, training: Training) -> None:
         """Count; see `polyscene.component.Trainable`."""
+        data, settings, now = training.data, training.settings, training.now
         for name, spec in settings.scenarios.items():
             strengths = Strengths(settings, name)
             ages = decay(now - data.timestamp, spec.trend_half_life_days)

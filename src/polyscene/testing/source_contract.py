@@ -13,7 +13,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from polyscene.component import Candidates, History, Persistable, Query, Trainable, Vectors
+from polyscene.component import (
+    Candidates,
+    History,
+    Persistable,
+    Query,
+    Trainable,
+    Training,
+    Vectors,
+)
 from polyscene.data.dataset import Dataset, IdMap, IntArray
 from polyscene.data.schema import Item, User
 from polyscene.ranking.reward import Reward
@@ -53,7 +61,7 @@ class SourceContract:
         """A source that can be asked."""
         source = self.make()
         if isinstance(source, Trainable):
-            source.fit(_dataset(), _settings(), NOW)
+            source.fit(Training(_dataset(), _settings(), _vectors(0), NOW))
         return source
 
     def test_it_is_registered_under_its_name(self) -> None:

@@ -89,8 +89,7 @@ class Verbaliser:
             return base
         if is_chinese(sample):
             return "zh"
-        default = self._settings.text.language
-        return default if default in template_languages() else "en"
+        return self._settings.text.language
 
     def wording(self, domain: str, language: str) -> Template:
         """The template of a domain in one of `template_languages()`."""

@@ -1,0 +1,61 @@
+"""What all users did, as a matrix: the rows that kernels are fitted on."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from polyscene.data.dataset import Dataset
+from polyscene.represent.strength import Strengths, decay
+from polyscene.settings import Settings
+
+__all__ = ["graded", "interactions"]
+
+_FLOOR = 0.2
+"""What the strongest dislike still counts as an interaction, in `graded`."""
+
+
+def interactions(data: Dataset, settings: Settings, now: float) -> sp.csr_matrix:
+    """Strengths of users (rows) on items (columns), as `gather_history` gives them for each user.
+
+    Events on one item are added up after time decay, and each row is scaled so that its largest
+    entry has size 1. An event of no declared scenario counts as in the first scenario that
+    recommends items.
+
+    Args:
+        data: All events, their items numbered as the targets are.
+        settings: The workspace's settings.
+        now: The time to count ages from, seconds since 1970-01-01 UTC.
+
+    Returns:
+        Shape (users, items), float32, without explicit zeros.
+    """
+    name = next((n for n, spec in settings.scenarios.items() if spec.target != "person"), None)
+    used = np.flatnonzero(~data.on_person & (data.target >= 0))
+    shape = (len(data.users), len(data.items))
+    if name is None or not len(used):
+        return sp.csr_matrix(shape, dtype=np.float32)
+    half_lives = np.array(
+        [
+            settings.scenarios.get(scenario, settings.scenarios[name]).half_life_days
+            for scenario in (*data.scenarios, name)  # code -1 is the last
+        ]
+    )
+    aged = decay((now - data.timestamp) / half_lives[data.scenario], 1.0)
+    values = (Strengths(settings, name)(data) * aged)[used]
+    matrix = sp.csr_matrix((values, (data.user[used], data.target[used])), shape=shape)
+    largest = abs(matrix).max(axis=1).toarray().ravel()
+    scaled = sp.diags(1.0 / np.maximum(largest, np.finfo(np.float64).tiny)) @ matrix
+    scaled = sp.csr_matrix(scaled, dtype=np.float32)
+    scaled.eliminate_zeros()
+    return scaled
+
+
+def graded(strengths: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Strengths from -1 to 1 as weights from 0.2 to 1: that something was tried says most.
+
+    Args:
+        strengths: Any shape.
+    """
+    return np.asarray(_FLOOR + (1 - _FLOOR) * (strengths + 1) / 2, np.float32)
