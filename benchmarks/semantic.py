@@ -57,6 +57,7 @@ class Split:
     train: list[Event]
     test: dict[str, set[str]]
     preset: str
+    liked: float
 
 
 def movielens() -> Split:
@@ -131,7 +132,7 @@ def split(
         right = {event.item_id for event in own[:held] if event.value >= liked}
         if right:
             test[user] = right
-    return Split(items, train, test, preset)
+    return Split(items, train, test, preset, liked)
 
 
 def measure(path: Path, data: Split, source: str, whitening: dict[str, Any]) -> float:

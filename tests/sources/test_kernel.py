@@ -52,10 +52,10 @@ def asked(rows: list[int], strengths: list[float], n: int = 12) -> Query:
 
 
 def test_the_taste_of_the_history_comes_first() -> None:
-    found = fitted()(asked([0, 1], [1.0, 1.0]))
-    assert set(found.rows[:3].tolist()) == {2, 3, 4}
-    found = fitted()(asked([5], [1.0]))
-    assert set(found.rows[:4].tolist()) == {6, 7, 8, 9}
+    source = fitted(reg=5.0, text=1.0, graded=True)
+    for liked, same, other in (([0, 1], [2, 3, 4], [6, 7, 8, 9]), ([5], [6, 7, 8, 9], [1, 2, 3])):
+        rows = source(asked(liked, [1.0] * len(liked))).rows.tolist()
+        assert max(map(rows.index, same)) < min(map(rows.index, other))
 
 
 def test_an_item_without_events_has_its_place_by_its_text() -> None:
@@ -133,3 +133,12 @@ def test_interactions_add_up_decay_and_scale_each_user() -> None:
 @pytest.mark.parametrize(("strength", "weight"), [(1.0, 1.0), (0.0, 0.6), (-1.0, 0.2)])
 def test_graded_weights_by_hand(strength: float, weight: float) -> None:
     assert graded(np.array([strength], np.float32))[0] == pytest.approx(weight)
+
+
+def test_a_neutral_action_is_an_interaction_too() -> None:
+    """A rating of 3 with center 3 has strength 0, and stands in the matrix all the same."""
+    rated = {"shop": {"target": "item", "actions": {"rate": {"value": "linear", "center": 3.0}}}}
+    data = dataset([("u0", "i0", "rate", "shop", 0.0)], ["i0", "i1"], ["u0"], value=3.0)
+    matrix = interactions(data, settings(**rated), NOW)
+    assert matrix.getnnz() == 1
+    assert matrix[0, 0] == 0.0

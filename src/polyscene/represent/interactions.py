@@ -29,7 +29,8 @@ def interactions(data: Dataset, settings: Settings, now: float) -> sp.csr_matrix
         now: The time to count ages from, seconds since 1970-01-01 UTC.
 
     Returns:
-        Shape (users, items), float32, without explicit zeros.
+        Shape (users, items), float32. Neutral actions, such as a middling rating, stand in it as
+        explicit zeros: they are interactions.
     """
     name = next((n for n, spec in settings.scenarios.items() if spec.target != "person"), None)
     used = np.flatnonzero(~data.on_person & (data.target >= 0))
@@ -45,11 +46,11 @@ def interactions(data: Dataset, settings: Settings, now: float) -> sp.csr_matrix
     aged = decay((now - data.timestamp) / half_lives[data.scenario], 1.0)
     values = (Strengths(settings, name)(data) * aged)[used]
     matrix = sp.csr_matrix((values, (data.user[used], data.target[used])), shape=shape)
-    largest = abs(matrix).max(axis=1).toarray().ravel()
-    scaled = sp.diags(1.0 / np.maximum(largest, np.finfo(np.float64).tiny)) @ matrix
-    scaled = sp.csr_matrix(scaled, dtype=np.float32)
-    scaled.eliminate_zeros()
-    return scaled
+    largest = np.zeros(shape[0])
+    counts = np.diff(matrix.indptr)
+    np.maximum.at(largest, np.repeat(np.arange(shape[0]), counts), np.abs(matrix.data))
+    matrix.data /= np.repeat(np.maximum(largest, np.finfo(np.float64).tiny), counts)
+    return matrix.astype(np.float32)
 
 
 def graded(strengths: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

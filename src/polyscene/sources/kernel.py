@@ -176,7 +176,7 @@ class Kernel(Source):
         history = query.history
         places = np.searchsorted(fitted.warm, history.rows)
         places = np.minimum(places, len(fitted.warm) - 1)
-        known = (fitted.warm[places] == history.rows) & (history.strengths != 0)
+        known = fitted.warm[places] == history.rows
         strengths = history.strengths[known]
         return places[known], graded(strengths) if fitted.choice.graded else strengths
 

@@ -121,7 +121,8 @@ class _Trial:
         weights, factors = self._factors[choice.graded]
         kernel = low_rank(factors, self._vectors, choice.reg, choice.text)
         scores = kernel.scores(weights[self._users])
-        scores[self._train[self._users].nonzero()] = -np.inf
+        seen = self._train[self._users]  # with explicit zeros, which nonzero() would leave out
+        scores[np.repeat(np.arange(len(scores)), np.diff(seen.indptr)), seen.indices] = -np.inf
         return _mean_ndcg(scores, self._test)
 
 
