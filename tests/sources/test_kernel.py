@@ -52,7 +52,7 @@ def asked(rows: list[int], strengths: list[float], n: int = 12) -> Query:
 
 
 def test_the_taste_of_the_history_comes_first() -> None:
-    source = fitted(reg=5.0, text=1.0, graded=True)
+    source = fitted(rank=12, reg=5.0, text=0.0, graded=True)
     for liked, same, other in (([0, 1], [2, 3, 4], [6, 7, 8, 9]), ([5], [6, 7, 8, 9], [1, 2, 3])):
         rows = source(asked(liked, [1.0] * len(liked))).rows.tolist()
         assert max(map(rows.index, same)) < min(map(rows.index, other))
