@@ -136,9 +136,9 @@ def answer_table(answer: Answer, title: str | None = None) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", expand=False)
     table.add_column("#", justify="right")
     table.add_column("id", no_wrap=True)
-    table.add_column("title", max_width=44)
+    table.add_column("title", max_width=44, overflow="fold")
     table.add_column("score", justify="right", no_wrap=True)
-    table.add_column("why", max_width=64)
+    table.add_column("why", max_width=64, overflow="fold")
     for item in answer.items:
         table.add_row(
             str(item.rank), Text(item.item_id), Text(item.title), f"{item.score:.3f}",
