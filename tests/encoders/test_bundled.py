@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import pytest
+import threadpoolctl
 
 from polyscene.encoders import BundledEncoder, Encoder
 from polyscene.encoders.bundled import BundledConfig
@@ -57,8 +57,6 @@ def test_threads_may_share_it() -> None:
 
 
 def test_blas_gets_its_threads_back() -> None:
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-
     def threads() -> list[int]:
         return [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -83,11 +84,10 @@ def test_an_unknown_model_is_an_encoder_error() -> None:
         encoder.encode(["text"])
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("sentence_transformers") is not None,
-    reason="sentence_transformers is installed",
-)
-def test_without_the_extra_the_pip_line_is_named(tmp_path: Path) -> None:
+def test_without_the_extra_the_pip_line_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)  # as if not installed
     (tmp_path / "config.json").write_text("{}")
     encoder = open_encoder([{"type": "transformer", "model": str(tmp_path)}], None)
     with pytest.raises(MissingExtraError, match=r'pip install "polyscene\[train\]"'):
