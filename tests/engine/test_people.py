@@ -59,12 +59,16 @@ def test_blocked_people_never_meet(make: Maker, predicate: str, seen: str) -> No
 
 
 @pytest.mark.parametrize("seen", ["exclude", "include"])
-def test_a_block_told_as_an_event_hides_the_blocked_as_well(make: Maker, seen: str) -> None:
-    """Whatever the seen policy says."""
+def test_a_block_told_as_an_event_keeps_both_apart(make: Maker, seen: str) -> None:
+    """Whatever the seen policy says; and at once, when it comes after the fit."""
     engine = make(
         {"social": {"preset": "social", "seen": seen}}, events=[act("ann", "bo", "block", "social")]
     )
     assert "bo" not in ids(engine.recommend("ann", "social", 50, now=NOW))
+    assert "ann" not in ids(engine.recommend("bo", "social", 50, now=NOW))
+    assert "cy" in ids(engine.recommend("bo", "social", 50, now=NOW))
+    engine.record(act("cy", "bo", "blocks", "social"))
+    assert "cy" not in ids(engine.recommend("bo", "social", 50, now=NOW))
 
 
 def test_other_relations_do_not_matter(make: Maker) -> None:

@@ -145,8 +145,9 @@ class Asker:
             _clear(allowed, ids.rows(seen))
         if people:
             blocked = (event.item_id for event in events if event.action in BLOCKS)
+            blocking = self._workspace.store.acted_on_person(user.user_id, BLOCKS)
             apart = self._apart(user.user_id, spec)
-            _clear(allowed, ids.rows([user.user_id, *apart, *blocked]))
+            _clear(allowed, ids.rows([user.user_id, *apart, *blocked, *blocking]))
 
     def _apart(self, user_id: str, spec: Scenario) -> list[str]:
         """People connected to a user already, and people that one of the two has blocked."""

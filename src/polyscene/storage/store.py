@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -212,6 +212,20 @@ class Store:
             else:
                 found = connection.execute(_RECENT_HISTORY, {"user_id": user_id, "n": limit})
             return [rows.event_of(row) for row in found]
+
+    def acted_on_person(self, user_id: str, actions: Collection[str]) -> set[str]:
+        """The users who did one of the actions on a person.
+
+        Args:
+            user_id: The person.
+            actions: Names of actions.
+        """
+        events = tables.events
+        query = sa.select(events.c.user_id).where(
+            events.c.person_id == user_id, events.c.action.in_(list(actions))
+        )
+        with self._read() as connection:
+            return set(connection.scalars(query))
 
     def dataset(self) -> Dataset:
         """All events as arrays, in order of arrival, with the id maps of all users and items.

@@ -59,6 +59,8 @@ users = sa.Table(
     sa.Column("revision", sa.BigInteger, nullable=False, index=True),
 )
 
+_ON_PERSON = sa.text("person_id IS NOT NULL")
+
 events = sa.Table(
     "events",
     metadata,
@@ -75,6 +77,7 @@ events = sa.Table(
     sa.CheckConstraint("(item_id IS NULL) != (person_id IS NULL)", name="one_target"),
     # Serves a history newest first: SQLite ends every index entry with the row number, seq.
     sa.Index(None, "user_id", "timestamp"),
+    sa.Index(None, "person_id", sqlite_where=_ON_PERSON, postgresql_where=_ON_PERSON),
     sqlite_autoincrement=True,
 )
 

@@ -97,6 +97,11 @@ def _create_events() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_events_user_id_timestamp", "events", ["user_id", "timestamp"])
+    on_person = sa.text("person_id IS NOT NULL")
+    op.create_index(
+        "ix_events_person_id", "events", ["person_id"],
+        sqlite_where=on_person, postgresql_where=on_person,
+    )  # fmt: skip
 
 
 def _create_relations() -> None:
