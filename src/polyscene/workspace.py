@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
+from polyscene.closing import Closing
 from polyscene.encoders import Encoder, open_encoder
 from polyscene.errors import SettingsError, WorkspaceError
 from polyscene.settings import (
@@ -26,7 +26,7 @@ __all__ = ["Workspace"]
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
-class Workspace:
+class Workspace(Closing):
     """The files of one installation. Use it as a context manager, or close it.
 
     Args:
@@ -95,17 +95,6 @@ class Workspace:
             opened = self.__dict__.pop(name, None)
             if opened is not None and opened is not self._given:
                 opened.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _store_url(self) -> str:
         declared = self.settings.store

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
+from polyscene.closing import Closing
 from polyscene.component import Candidates, Query, build
 from polyscene.data.dataset import IntArray
 from polyscene.data.importers import import_folder
@@ -44,7 +44,7 @@ _POOL = 300
 _log = get_logger(__name__)
 
 
-class Engine:
+class Engine(Closing):
     """Recommendations from a workspace. Use it as a context manager, or close it.
 
     Not safe for use by several threads at once.
@@ -74,17 +74,6 @@ class Engine:
     def close(self) -> None:
         """Close the store and the cache."""
         self.workspace.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def model(self) -> Model:

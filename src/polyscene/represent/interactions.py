@@ -10,7 +10,7 @@ from polyscene.data.dataset import Dataset
 from polyscene.represent.strength import Strengths, decay
 from polyscene.settings import Settings
 
-__all__ = ["graded", "interactions"]
+__all__ = ["graded", "interactions", "weighted"]
 
 _FLOOR = 0.2
 """What the strongest dislike still counts as an interaction, in `graded`."""
@@ -60,3 +60,10 @@ def graded(strengths: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         strengths: Any shape.
     """
     return np.asarray(_FLOOR + (1 - _FLOOR) * (strengths + 1) / 2, np.float32)
+
+
+def weighted(rows: sp.csr_matrix, grade: bool) -> sp.csr_matrix:
+    """The same rows with strengths as `graded` weights, or as they are. Same shape."""
+    if not grade:
+        return rows
+    return sp.csr_matrix((graded(rows.data), rows.indices, rows.indptr), shape=rows.shape)

@@ -57,11 +57,14 @@ class LowRank:
     columns: Vectors
     """H_j / P_jj, shape (n, r)."""
 
+    def diagonal(self, places: slice | npt.NDArray[np.int64] = slice(None)) -> Vectors:
+        """rows_i · columns_i, what B leaves out, of all or of some items. Shape (items,)."""
+        return np.asarray(np.einsum("ij,ij->i", self.rows[places], self.columns[places]))
+
     def scores(self, x: sp.csr_matrix) -> Vectors:
         """x·B for history rows x, shape (users, n)."""
         full = np.asarray(x @ self.rows) @ self.columns.T
-        own = np.einsum("ij,ij->i", self.rows, self.columns)
-        full -= np.asarray(x.multiply(own[None, :]).todense(), np.float32)
+        full -= np.asarray(x.multiply(self.diagonal()[None, :]).todense(), np.float32)
         return np.asarray(full, np.float32)
 
 

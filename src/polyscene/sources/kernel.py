@@ -30,7 +30,7 @@ from polyscene.component import Candidates, Config, Query, Training, Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.errors import ModelError
 from polyscene.logs import get_logger
-from polyscene.represent.interactions import graded, interactions
+from polyscene.represent.interactions import graded, interactions, weighted
 from polyscene.sources.base import Source, best
 from polyscene.sources.closed_form import LowRank, behaviour_factors, low_rank
 from polyscene.sources.kernel_search import Choice, choose
@@ -103,9 +103,7 @@ class Kernel(Source):
         config = self.config
         choice = choose(rows, vectors, config.rank, config.reg, config.text, config.graded)
         _log.info("kernel: %d items, %s", len(warm), choice)
-        weights = rows.copy()
-        weights.data = graded(rows.data) if choice.graded else rows.data
-        factors = behaviour_factors(weights, config.rank)
+        factors = behaviour_factors(weighted(rows, choice.graded), config.rank)
         self._fitted = _Fitted(
             warm=warm,
             kernel=low_rank(factors, vectors, choice.reg, choice.text),
@@ -121,15 +119,9 @@ class Kernel(Source):
         places, weights = self._entries(query, fitted)
         if not len(places):
             return self._none()
-        own = fitted.kernel.rows[places]
-        scores = np.zeros(len(query.space.vectors), np.float32)
-        told = weights @ fitted.cold[places]
-        cold = np.ones(len(scores), np.bool_)
-        cold[fitted.warm] = False
-        cold &= query.allowed
-        scores[cold] = query.space.vectors[cold] @ told
-        warm = (weights @ own) @ fitted.kernel.columns.T
-        warm[places] -= weights * np.einsum("ij,ij->i", own, fitted.kernel.columns[places])
+        scores = query.space.vectors @ (weights @ fitted.cold[places])
+        warm = (weights @ fitted.kernel.rows[places]) @ fitted.kernel.columns.T
+        warm[places] -= weights * fitted.kernel.diagonal(places)
         scores[fitted.warm] = warm
         rows = np.flatnonzero(query.allowed)
         rows, found = best(scores[rows], rows, query.n)
@@ -202,8 +194,7 @@ class Kernel(Source):
 
 def _cold_map(kernel: LowRank, vectors: Vectors, reg: float) -> Vectors:
     """T = B·V (VᵀV + ρI)⁻¹, shape (n, dim)."""
-    own = np.einsum("ij,ij->i", kernel.rows, kernel.columns)
-    seen = kernel.rows @ (kernel.columns.T @ vectors) - own[:, None] * vectors
+    seen = kernel.rows @ (kernel.columns.T @ vectors) - kernel.diagonal()[:, None] * vectors
     inner = (vectors.T @ vectors).astype(np.float64)
     inner += (reg * max(np.trace(inner), 1e-6) / len(inner)) * np.eye(len(inner))
     return np.asarray(np.linalg.solve(inner, seen.T).T, np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from polyscene.component import Vectors
-from polyscene.represent.interactions import graded
+from polyscene.represent.interactions import weighted
 from polyscene.sources.closed_form import Factors, behaviour_factors, low_rank
 
 __all__ = ["Choice", "choose"]
@@ -115,8 +115,7 @@ class _Trial:
     def score(self, choice: Choice) -> float:
         """NDCG@10 of a choice over the users of the trial."""
         if choice.graded not in self._factors:
-            weights = self._train.copy()
-            weights.data = graded(weights.data) if choice.graded else weights.data
+            weights = weighted(self._train, choice.graded)
             self._factors[choice.graded] = weights, behaviour_factors(weights, self._rank)
         weights, factors = self._factors[choice.graded]
         kernel = low_rank(factors, self._vectors, choice.reg, choice.text)

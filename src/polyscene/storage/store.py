@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
 
+from polyscene.closing import Closing
 from polyscene.data.dataset import Dataset, IdMap
 from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.storage import rows, tables
@@ -46,7 +46,7 @@ class Counts:
     relations: int
 
 
-class Store:
+class Store(Closing):
     """Every record and event of a workspace, in SQLite or PostgreSQL.
 
     Any number of threads and processes may read while one writes; each read sees the store as
@@ -76,17 +76,6 @@ class Store:
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @contextmanager
     def write(self) -> Iterator[StoreWriter]:
