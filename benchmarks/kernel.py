@@ -27,7 +27,7 @@ import semantic
 from polyscene.component import Vectors
 from polyscene.encoders import open_encoder
 from polyscene.engine import Engine
-from polyscene.metrics.ranking import ndcg
+from polyscene.metrics.ranking import hit_matrix, ndcg
 from polyscene.represent.interactions import graded, interactions
 from polyscene.represent.whiten import normalise
 from polyscene.settings import parse_settings
@@ -60,13 +60,13 @@ def open_engine(path: Path, data: semantic.Split) -> Engine:
 
 def ranked(scores: Vectors, seen: sp.csr_matrix, test: sp.csr_matrix) -> float:
     """Mean NDCG@10 over the rows with a held-out positive."""
-    values = []
+    lists, right = [], []
     for user in np.flatnonzero(test.getnnz(axis=1)):
         row = scores[user].copy()
         row[seen[user].indices] = -np.inf
-        top = np.argsort(-row, kind="stable")[:10]
-        values.append(ndcg([str(i) for i in top], {str(i) for i in test[user].indices}, 10))
-    return float(np.mean(values))
+        lists.append(np.argsort(-row, kind="stable")[:10].tolist())
+        right.append(test[user].indices.tolist())
+    return float(ndcg(*hit_matrix(lists, right, 10), 10).mean())
 
 
 def warm(name: str, engine: Engine, data: semantic.Split) -> Kernel:
@@ -74,11 +74,8 @@ def warm(name: str, engine: Engine, data: semantic.Split) -> Kernel:
     kernel = engine.fit().sources["kernel"]
     seconds = round(time.perf_counter() - start, 1)
     assert isinstance(kernel, Kernel)
-    lists = (
-        ([i.item_id for i in engine.recommend(user, "here", 10).items], right)
-        for user, right in data.test.items()
-    )
-    value = float(np.mean([ndcg(found, right, 10) for found, right in lists]))
+    lists = [[i.item_id for i in engine.recommend(user, "here", 10).items] for user in data.test]
+    value = float(ndcg(*hit_matrix(lists, list(data.test.values()), 10), 10).mean())
     print(f"  {kernel.choice}")
     report(name, "kernel through the engine, fit from text to model", value, seconds)
     return kernel

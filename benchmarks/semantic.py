@@ -32,7 +32,7 @@ from polyscene.data.importers import get_importer
 from polyscene.data.schema import Event, Item
 from polyscene.encoders import open_encoder
 from polyscene.engine import Engine
-from polyscene.metrics.ranking import ndcg
+from polyscene.metrics.ranking import hit_matrix, ndcg
 from polyscene.settings import parse_settings
 from polyscene.workspace import Workspace
 
@@ -144,11 +144,11 @@ def measure(path: Path, data: Split, source: str, whitening: dict[str, Any]) -> 
     encoder = open_encoder(settings.encoders, path / "cache")
     with Engine(Workspace(path, settings, encoder)) as engine:
         engine.fit()
-        scores = [
-            ndcg([item.item_id for item in engine.recommend(user, "here", 10).items], right, 10)
-            for user, right in data.test.items()
+        lists = [
+            [item.item_id for item in engine.recommend(user, "here", 10).items]
+            for user in data.test
         ]
-    return sum(scores) / len(scores)
+    return float(ndcg(*hit_matrix(lists, list(data.test.values()), 10), 10).mean())
 
 
 def main() -> None:

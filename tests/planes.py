@@ -35,8 +35,9 @@ def space(
 def history(of: TargetSpace, rows: Sequence[int] = (), strengths: Sequence[float] = ()) -> History:
     return History(
         rows=np.array(rows, np.int64),
-        vectors=of.vectors[list(rows)],
+        items=of.vectors,
         strengths=np.array(strengths, np.float32),
+        undecayed=np.array(strengths, np.float32),
         actions=("like",) * len(rows),
         scenarios=(None,) * len(rows),
     )

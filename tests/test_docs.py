@@ -6,6 +6,8 @@ import importlib
 import json
 import pkgutil
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -159,6 +161,19 @@ def test_every_component_is_registered() -> None:
 @pytest.mark.parametrize("cls", COMPONENTS, ids=lambda cls: f"{cls.family} {cls.name}")
 def test_every_component_and_option_is_described(cls: type[Component]) -> None:
     check_fields(cls.config_type, cls.name, DOCS / "components.md")
+
+
+def test_the_example_of_a_source_passes_its_contract(tmp_path: Path) -> None:
+    """In a process of its own: a source is registered for good."""
+    code = [
+        code for name, code in FENCE.findall(text_of(DOCS / "components.md")) if name == "python"
+    ]
+    assert len(code) == 2, "the source and its test"
+    file = tmp_path / "test_latest.py"
+    file.write_text("\n".join(code), "utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", file]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("name", importer_names())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from polyscene.settings import (
     Action,
     Scenario,
     Settings,
+    ValidationSettings,
     load_settings,
     parse_settings,
     preset_names,
@@ -33,6 +35,7 @@ def scenario(table: dict[str, Any]) -> Scenario:
     ("data", "message"),
     [
         ({"stroe": "x"}, "stroe: unknown key; did you mean 'store'?"),
+        ({"validation": {"fold": 2}}, "validation.fold: unknown key; did you mean 'folds'?"),
         ({"text": {"max_token": 9}}, "text.max_token: unknown key; did you mean 'max_tokens'?"),
         (
             {"scenarios": {"a": {"half_life_day": 3}}},
@@ -75,6 +78,13 @@ def test_unknown_names_fail_with_a_suggestion(data: dict[str, Any], message: str
         ({"scenarios": {"a": "shop"}}, "scenarios.a"),
         ({"scenarios": ["a"]}, "scenarios"),
         ({"encoders": "bundled"}, "encoders"),
+        ({"validation": {"split": "first"}}, "validation.split: got 'first'; Input should"),
+        ({"validation": {"share": 1}}, "validation.share: got 1; Input should be less than 1"),
+        ({"validation": {"share": 0}}, "validation.share: got 0"),
+        ({"validation": {"users": 0}}, "validation.users: got 0"),
+        ({"validation": {"folds": -1}}, "validation.folds: got -1"),
+        ({"validation": {"seed": -1}}, "validation.seed: got -1"),
+        ({"scenarios": {"a": {"positive": "like"}}}, "scenarios.a.positive: got 'like'"),
     ],
 )
 def test_bad_values_name_their_key_and_what_came(data: dict[str, Any], key: str) -> None:
@@ -177,6 +187,70 @@ def test_a_number_is_short_for_an_action_of_that_weight() -> None:
     spec = scenario({"actions": {"like": 1, "rate": {"weight": 2.0, "value": "linear"}}})
     assert spec.actions["like"] == Action(weight=1.0, value="ignore")
     assert spec.actions["rate"] == Action(weight=2.0, value="linear")
+
+
+def test_an_empty_validation_table_is_all_defaults() -> None:
+    """By default a fifth is held out, of at most 1,000 users, up to three times."""
+    assert parse_settings({"validation": {}}) == Settings()
+    assert Settings().validation == ValidationSettings(
+        split="auto", share=0.2, users=1000, folds=3, seed=0
+    )
+
+
+@pytest.mark.parametrize("kind", ["auto", "random", "latest", "cold-users"])
+def test_each_kind_of_validation_is_accepted(kind: str) -> None:
+    settings = parse_settings({"validation": {"split": kind, "folds": 0, "share": 0.5}})
+    assert settings.validation.model_dump() == {
+        "split": kind, "share": 0.5, "users": 1000, "folds": 0, "seed": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("declared", "successes"),
+    [
+        ([], {}),
+        (["like"], {"like": -math.inf}),
+        (["rate>=4"], {"rate": 4.0}),
+        ([" rate >= 3.5 ", "buy"], {"rate": 3.5, "buy": -math.inf}),
+        (["score>=-1"], {"score": -1.0}),
+        (["收藏", "add-to-cart>=2"], {"收藏": -math.inf, "add-to-cart": 2.0}),
+    ],
+)
+def test_what_counts_as_a_success(declared: list[str], successes: dict[str, float]) -> None:
+    """An action alone counts whatever its value, with a bound from that value on."""
+    assert scenario({"positive": declared}).successes == successes
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", " ", "rate>4", "rate>=", ">=4", "rate>=four", "rate>=4>=5", "rate=4", "two words"]
+)
+def test_a_success_that_is_neither_action_nor_bound_is_refused(wrong: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        scenario({"positive": ["like", wrong]})
+    assert str(caught.value) == (
+        f"scenarios.here.positive: got {['like', wrong]!r}; "
+        f"Value error, {wrong!r} is neither an action nor like 'rate>=4'"
+    )
+
+
+@pytest.mark.parametrize("weight", ["auto", 0, 0.5, 3])
+def test_a_weight_is_a_number_or_auto(weight: float | str) -> None:
+    assert scenario({"sources": {"kernel": weight}}).sources == {"kernel": weight}
+
+
+@pytest.mark.parametrize("wrong", ["Auto", "0.5", -1, math.inf, math.nan, None, [1.0]])
+def test_any_other_weight_is_refused_in_one_line(wrong: object) -> None:
+    with pytest.raises(SettingsError) as caught:
+        scenario({"sources": {"kernel": wrong}})
+    assert str(caught.value) == (
+        f"scenarios.here.sources.kernel: got {wrong!r}; "
+        'Value error, a weight is a number of at least 0, or "auto"'
+    )
+
+
+def test_by_default_the_sources_are_weighed_by_the_fit() -> None:
+    assert set(Scenario().sources) <= set(component_names(Source.family))
+    assert set(Scenario().sources.values()) == {"auto"}
 
 
 def test_history_reads_all_but_private_ones_or_only_the_named() -> None:

@@ -25,6 +25,9 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "health": {"preset": "health"},
     "social": {"preset": "social"},
 }
+SOURCES = {"news": "semantic-multi", "social": "semantic-mean"}
+"""The source of a preset where a test declares none, `semantic-soft` for all others: texts alone,
+so that a fit has nothing to choose and an answer has one reason."""
 TITLES = {
     "tea-1": ("Green tea from Hangzhou", ["tea", "green"]),
     "tea-2": ("Black tea from Assam", ["tea", "black"]),
@@ -123,7 +126,14 @@ def reopen(
 ) -> Engine:
     """An engine over what is in a directory, with these settings."""
     declared = parse_settings(
-        {"scenarios": SCENARIOS if scenarios is None else scenarios, **settings}
+        {
+            "scenarios": {
+                name: {"sources": {SOURCES.get(spec.get("preset", ""), "semantic-soft"): 1.0}}
+                | spec
+                for name, spec in (SCENARIOS if scenarios is None else scenarios).items()
+            },
+            **settings,
+        }
     )
     path.mkdir(exist_ok=True)
     return Engine(Workspace(path, declared, encoder or words()))

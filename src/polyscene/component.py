@@ -7,15 +7,16 @@ line, the documentation test and the contract tests find it there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any, ClassVar, Protocol, Self, TypeVar, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
-from polyscene.data.dataset import Dataset, IntArray
+from polyscene.data.dataset import NO_LINKS, Dataset, IntArray, Links
 from polyscene.errors import SettingsError, did_you_mean
 from polyscene.settings import Config, Scenario, Settings, parse
 
@@ -24,11 +25,14 @@ __all__ = [
     "Component",
     "Config",
     "History",
+    "Path",
     "Persistable",
     "Query",
     "Space",
     "Trainable",
     "Training",
+    "Tunable",
+    "Validation",
     "Vectors",
     "build",
     "component_names",
@@ -111,6 +115,25 @@ class Training:
     """Unit vectors of the items, shape (number of items, dim); zero for items without text."""
     now: float
     """The time to count ages from, seconds since 1970-01-01 UTC."""
+    people: Mapping[str, Vectors] = field(default_factory=dict)
+    """Unit vectors of people by the scenario that recommends them, shape (targets, dim); the first
+    rows are the users of `data`, in their order."""
+    tags: Sequence[tuple[str, ...]] = ()
+    """Tags of each item; empty where unknown."""
+    links: Links = NO_LINKS
+    """All relations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Events held out of a training set, on which options are tried."""
+
+    training: Training
+    """What is left to learn from."""
+    users: IntArray
+    """Rows of the users who have something held out that they liked, ascending, shape (u,)."""
+    relevant: Mapping[str, sp.csr_matrix]
+    """By scenario what those users did and liked there, shape (u, targets of the scenario)."""
 
 
 @runtime_checkable
@@ -122,13 +145,25 @@ class Trainable(Protocol):
 
 
 @runtime_checkable
+class Tunable(Protocol):
+    """A component that can choose options that are left unset."""
+
+    def tuned(self, validations: Sequence[Validation]) -> Self:
+        """A component of the same kind with every option set, by what was held out.
+
+        Args:
+            validations: One or more splits of the same events.
+        """
+
+
+@runtime_checkable
 class Persistable(Protocol):
     """A component whose learned state is saved with the model: JSON and .npy, never pickle."""
 
-    def save(self, path: Path) -> None:
+    def save(self, path: FilePath) -> None:
         """Write the learned state into the existing directory `path`."""
 
-    def load(self, path: Path) -> Self:
+    def load(self, path: FilePath) -> Self:
         """Read what `save` wrote; returns the component itself."""
 
 
@@ -164,11 +199,13 @@ class History:
 
     rows: IntArray
     """Rows in the space of items."""
-    vectors: Vectors
-    """Unit vectors of those items, shape (h, dim)."""
+    items: Vectors
+    """Unit vectors of all items, shape (number of items, dim)."""
     strengths: npt.NDArray[np.float32]
     """Sum of action strength × time decay of the events on each, scaled so that the largest has
     size 1; negative for dislikes."""
+    undecayed: npt.NDArray[np.float32]
+    """The same without time decay, scaled alike."""
     actions: tuple[str, ...]
     """The action that tells most of each entry, for texts and reasons."""
     scenarios: tuple[str | None, ...]
@@ -176,6 +213,11 @@ class History:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def vectors(self) -> Vectors:
+        """Unit vectors of the items in it, shape (h, dim)."""
+        return self.items[self.rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +242,22 @@ class Query:
     """What the user states in words (tags, description) as one unit vector, or zero."""
     allowed: npt.NDArray[np.bool_]
     """Which targets may be recommended, shape (number of targets,)."""
+    user: str | None = None
+    """Id of the user; None for somebody unknown."""
+    friends: Sequence[str] = ()
+    """Ids of the people that the user is connected with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """What connects a history item with a target, in two steps."""
+
+    start: int
+    """Row of the history item."""
+    kind: str
+    """What stands between: "tag", "people" for users who acted on both, or a predicate."""
+    via: str
+    """The tag, or the object of the relation; "" for people."""
 
 
 @dataclass(slots=True)
@@ -212,9 +270,6 @@ class Candidates:
     """Scores; higher is better."""
     parts: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     """What each source contributed to the score."""
-    support: IntArray | None = None
-    """For each candidate the rows of the history items that produced it, shape (m, k), -1 past
-    the last; None when the source has none."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -225,5 +280,4 @@ class Candidates:
             rows=self.rows[order],
             scores=self.scores[order],
             parts={name: part[order] for name, part in self.parts.items()},
-            support=None if self.support is None else self.support[order],
         )

@@ -45,7 +45,7 @@ class TestRecommend:
         done = call(
             "-w", fitted, "recommend", "--user", "bo", "--scenario", "shop", "-n", "2", "--explain"
         )
-        assert "sources: semantic-soft +" in done.out
+        assert "sources: semantic-mean +" in done.out
         assert "bought 'Old map of the Baltic' (map-1), similarity 0." in done.out
         assert "shared tags: maps" in done.out
 

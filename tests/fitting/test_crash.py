@@ -38,7 +38,9 @@ def test_kill_during_fit_leaves_a_whole_model(tmp_path: Path) -> None:
     A version that was reported as done is the current one, or was followed by a newer one.
     """
     with tiny_world.make(tmp_path / "w") as engine:
-        started = engine.model.config.version
+        begun = time.monotonic()
+        started = engine.fit(now=NOW).config.version
+        took = time.monotonic() - begun
         expected = ids(engine.recommend("ann", "shop", 5, now=NOW))
     path, rng, seen = tmp_path / "w", random.Random(5), {started}
     with subprocess.Popen(
@@ -55,7 +57,7 @@ def test_kill_during_fit_leaves_a_whole_model(tmp_path: Path) -> None:
             while not {"pid", "begun"} <= words.keys():
                 word, _, rest = child.stdout.readline().strip().partition(" ")
                 words[word] = rest
-            time.sleep(rng.uniform(0.0, 0.25))
+            time.sleep(rng.uniform(0.0, 3 * took))  # during one of the first fits
             os.kill(int(words["pid"]), signal.SIGKILL)  # not yet reaped: still that process
             child.stdin.write("killed\n")
             child.stdin.flush()

@@ -12,6 +12,7 @@ import tiny_world
 from polyscene.data.schema import Item
 from polyscene.errors import ModelError, NotFittedError
 from polyscene.fitting.model import FORMAT, Model, ModelConfig, current_version, model_versions
+from polyscene.sources import SemanticMean, SemanticMulti
 from tiny_world import ITEMS, NOW, USERS, ids, put
 
 FILES = (
@@ -291,10 +292,17 @@ class TestChangedSettings:
             _ = engine.model
 
     def test_a_new_scenario_of_items_needs_none(self, tmp_path: Path) -> None:
-        tiny_world.make(tmp_path, {"shop": {"preset": "shop"}}).close()
-        both = {"shop": {"preset": "shop"}, "gifts": {"reads": ["shop"]}}
-        with tiny_world.reopen(tmp_path, both) as engine:
-            assert engine.recommend("bo", "gifts", 3, now=NOW).items
+        """Its sources were fitted for another; a weight that is "auto" is the usual one."""
+        fitted = {"semantic-mean": 1.0, "semantic-multi": 0.4}
+        shop = {"shop": {"preset": "shop", "sources": fitted}}
+        tiny_world.make(tmp_path, shop).close()
+        gifts = {"reads": ["shop"], "sources": dict.fromkeys(fitted, "auto")}
+        with tiny_world.reopen(tmp_path, shop | {"gifts": gifts}) as engine:
+            items = engine.recommend("bo", "gifts", 50, now=NOW).items
+            assert {item.item_id for item in items} >= {"map-3", "tea-1"}
+            for source in (SemanticMean, SemanticMulti):
+                most = max(item.sources.get(source.name, 0.0) for item in items)
+                assert most == pytest.approx(source.usual)
 
     def test_behaviour_that_became_private_needs_one(self, tmp_path: Path) -> None:
         """The vectors of people contain what people did in the shop."""

@@ -1,22 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from polyscene.component import Candidates
-from polyscene.ranking.fuse import fuse, joined
+from polyscene.ranking.fuse import fuse, joined, min_max
 
 
-def found(
-    name: str, scores: dict[int, float], support: Sequence[Sequence[int]] | None = None
-) -> Candidates:
+def found(name: str, scores: dict[int, float]) -> Candidates:
     values = np.array(list(scores.values()), np.float32)
-    rows = np.array(list(scores), np.int64)
-    grounds = None if support is None else np.array(support, np.int64)
-    return Candidates(rows, values, {name: values}, grounds)
+    return Candidates(np.array(list(scores), np.int64), values, {name: values})
 
 
 def test_each_source_is_scaled_to_its_own_range_and_weighted() -> None:
@@ -50,14 +44,10 @@ def test_nothing_found_is_an_empty_list() -> None:
     assert len(fuse({}, {})) == 0
 
 
-def test_support_is_that_of_the_first_source_that_has_some() -> None:
-    """Row 0 has grounds from a, row 1 only from b, row 2 from neither."""
-    a = found("a", {0: 2, 1: 1, 2: 0.5}, [[7, 8], [-1, -1], [-1, -1]])
-    b = found("b", {0: 2, 1: 1}, [[5], [6]])
-    fused = fuse({"a": a, "b": b, "c": found("c", {2: 1})}, {"a": 1, "b": 1, "c": 1})
-    assert fused.support is not None
-    grounds = dict(zip(fused.rows.tolist(), fused.support.tolist(), strict=True))
-    assert grounds == {0: [7, 8], 1: [6, -1], 2: [-1, -1]}
+def test_min_max_by_hand() -> None:
+    """-1, 0, 3 → 0, 1/4, 1; without a range all are 1."""
+    np.testing.assert_allclose(min_max(np.array([-1, 0, 3], np.float32)), [0, 0.25, 1])
+    np.testing.assert_array_equal(min_max(np.array([7, 7], np.float32)), [1, 1])
 
 
 lists = st.dictionaries(st.integers(0, 30), st.floats(-5, 5, width=32), min_size=1, max_size=12)
@@ -81,21 +71,16 @@ def test_fusion_is_the_union_best_first_and_the_sum_of_its_parts(
 
 
 def test_joined_puts_one_list_behind_the_other() -> None:
-    """A source that one of them lacks contributed 0 there, and fallbacks have no support."""
-    first = found("a", {3: 0.9, 1: 0.4}, [[0], [2]])
-    both = joined(first, found("b", {5: 0.2}))
+    """A source that one of them lacks contributed 0 there."""
+    both = joined(found("a", {3: 0.9, 1: 0.4}), found("b", {5: 0.2}))
     assert both.rows.tolist() == [3, 1, 5]
     np.testing.assert_allclose(both.scores, [0.9, 0.4, 0.2])
     np.testing.assert_allclose(both.parts["a"], [0.9, 0.4, 0])
     np.testing.assert_allclose(both.parts["b"], [0, 0, 0.2])
-    assert both.support is not None
-    assert both.support.tolist() == [[0], [2], [-1]]
-    assert joined(found("b", {5: 0.2}), found("b", {})).support is None
 
 
 def test_taking_reorders_everything_together() -> None:
-    taken = found("a", {3: 0.9, 1: 0.4}, [[0], [2]]).take(np.array([1]))
+    taken = found("a", {3: 0.9, 1: 0.4}).take(np.array([1]))
     assert taken.rows.tolist() == [1]
+    np.testing.assert_allclose(taken.scores, [0.4])
     np.testing.assert_allclose(taken.parts["a"], [0.4])
-    assert taken.support is not None
-    assert taken.support.tolist() == [[2]]

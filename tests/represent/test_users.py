@@ -15,6 +15,7 @@ from polyscene.represent.people import person_vectors
 from polyscene.represent.strength import Strengths
 from polyscene.represent.users import (
     Deeds,
+    DeedsOfAll,
     behaviour_vector,
     gather_history,
     interest_vectors,
@@ -57,6 +58,11 @@ class TestHistory:
         """view today 0.4 + like 10 days ago 1/2 = 0.9; like 20 days ago 1/4; scaled by 0.9."""
         found = gather([event("i1", "view"), event("i1", days=10), event("i0", days=20)])
         np.testing.assert_allclose(found.strengths, [1.0, 0.25 / 0.9], atol=1e-6)
+
+    def test_undecayed_is_the_sum_of_plain_weights(self) -> None:
+        """view 0.4 + like 1 = 1.4; like 1, however long ago; scaled by 1.4."""
+        found = gather([event("i1", "view"), event("i1", days=10), event("i0", days=20)])
+        np.testing.assert_allclose(found.undecayed, [1.0, 1 / 1.4], atol=1e-6)
 
     def test_a_dislike_is_negative_and_weighs_against_a_like(self) -> None:
         """like 1 and dislike 10 days ago 1/2 leave 1/2; a dislike alone is -1."""
@@ -134,24 +140,33 @@ class TestHistory:
         )
         declared = settings(here={"actions": {"like": 1, "view": 0.4, "dislike": -1}})
         one = gather(newest_first, declared)
-        for _, deeds in Deeds.by_user(data):
-            strengths = Strengths(declared, "here")
-            other = gather_history(deeds, AXES, strengths, declared.scenario("here"), NOW)
-            np.testing.assert_array_equal(one.rows, other.rows)
-            np.testing.assert_allclose(one.strengths, other.strengths, rtol=1e-5, atol=1e-7)
-            assert one.actions == other.actions
+        deeds, strengths = DeedsOfAll(data)[0], Strengths(declared, "here")
+        other = gather_history(deeds, AXES, strengths, declared.scenario("here"), NOW)
+        np.testing.assert_array_equal(one.rows, other.rows)
+        np.testing.assert_allclose(one.strengths, other.strengths, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(one.undecayed, other.undecayed, rtol=1e-5, atol=1e-7)
+        assert one.actions == other.actions
         if not any(item != "gone" for item, *_ in acts):
             assert len(one) == 0
 
 
-def test_deeds_by_user_leave_events_on_people_out() -> None:
+def test_deeds_of_all_leave_events_on_people_out() -> None:
     data = dataset(
         [("a", "b", "follow", None, 0), ("b", "i1", "like", None, 0), ("b", "i0", "like", None, 0)],
         items=["i0", "i1"],
     )
-    deeds = dict(Deeds.by_user(data))
-    assert list(deeds) == [data.users.row("b")]
-    assert deeds[data.users.row("b")].rows.tolist() == [0, 1]  # the last to arrive comes first
+    deeds, row = DeedsOfAll(data), data.users.row("b")
+    assert deeds.active().tolist() == [row]
+    assert deeds[row].rows.tolist() == [0, 1]  # the last to arrive comes first
+    assert len(deeds[data.users.row("a")].rows) == 0
+
+
+def test_nobody_has_no_deeds() -> None:
+    """Row -1 is nobody, not the last user."""
+    data = dataset([("a", "i0", "like", None, 0)], items=["i0"])
+    assert len(DeedsOfAll(data)[-1].rows) == 0
+    assert len(DeedsOfAll(dataset([]))[-1].rows) == 0
+    assert DeedsOfAll(dataset([])).active().tolist() == []
 
 
 class TestVectors:
@@ -218,7 +233,8 @@ def test_people_as_targets_are_the_vectors_they_have_as_users() -> None:
         items=["tea", "maps", "insulin"],
     )
     people = [User(user_id="anna"), User(user_id="bo"), User(user_id="cy", tags=["maps"])]
-    deeds = [(data.users.ids[row], own) for row, own in Deeds.by_user(data)]
+    everyone = DeedsOfAll(data)
+    deeds = [(data.users.ids[row], everyone[row]) for row in everyone.active()]
     found = person_vectors(people, deeds, things, encoder, IDENTITY, declared, "friends", NOW)
     np.testing.assert_allclose(found[0], things[0], atol=1e-6)
     assert not found[1].any(), "what is private must not leak into who is recommended"

@@ -30,6 +30,36 @@ class TestTrending(SourceContract):
         return build(Source, "trending")
 
 
+class TestItemKnn(SourceContract):
+    def make(self) -> Source:
+        return build(Source, "item-knn")
+
+
+class TestRp3Beta(SourceContract):
+    def make(self) -> Source:
+        return build(Source, "rp3beta")
+
+
+class TestFactor(SourceContract):
+    def make(self) -> Source:
+        return build(Source, "factor")
+
+
+class TestUserKnn(SourceContract):
+    def make(self) -> Source:
+        return build(Source, "user-knn")
+
+
+class TestSocial(SourceContract):
+    def make(self) -> Source:
+        return build(Source, "social")
+
+
+class TestGraph(SourceContract):
+    def make(self) -> Source:
+        return build(Source, "graph")
+
+
 class TestFresh(SourceContract):
     def make(self) -> Source:
         return build(Source, "fresh")

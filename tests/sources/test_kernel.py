@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from planes import NOW, dataset, history, query, settings, space
 from polyscene.component import Query, Training
+from polyscene.fitting.holdout import validations
 from polyscene.represent.interactions import graded, interactions
 from polyscene.represent.whiten import normalise
 from polyscene.sources.kernel import Kernel, KernelConfig
@@ -78,9 +80,8 @@ def test_an_item_that_came_after_the_fit_has_its_place_too() -> None:
 
 def test_the_support_is_what_gave_most_and_never_the_target_itself() -> None:
     made = query(THINGS, history(THINGS, [0, 5], [1.0, 1.0]), n=12)
-    found = fitted(support=2)(made)
-    assert found.support is not None
-    for row, support in zip(found.rows.tolist(), found.support.tolist(), strict=True):
+    rows = np.arange(12)
+    for row, support in enumerate(fitted(support=2).support(made, rows).tolist()):
         assert row not in support
         if row in (1, 2, 3, 4):
             assert support[0] == 0
@@ -98,22 +99,105 @@ def test_signed_dislikes_push_their_taste_down() -> None:
     assert all(scores[row] < 0 for row in of_other)
 
 
+OPEN = [name for name, field in KernelConfig.model_fields.items() if field.default is None]
+"""The options that can be left unset."""
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_tuned_sets_every_option(held_out: bool) -> None:
+    """Also where nothing was held out; what is not open stays as it was."""
+    before = KernelConfig(rank=9, support=1)
+    assert [name for name in OPEN if getattr(before, name) is not None] == []
+    after = Kernel(before).tuned(validations(training()) if held_out else []).config
+    assert [name for name in OPEN if getattr(after, name) is None] == []
+    assert (after.rank, after.support) == (9, 1)
+
+
 def test_options_that_are_given_are_kept_and_the_others_chosen() -> None:
-    choice = fitted(reg=30.0).choice
-    assert choice is not None
-    assert choice.reg == 30.0
-    assert 0.5 < choice.ndcg <= 1.0
-    given = fitted(reg=30.0, text=0.0, graded=False).choice
-    assert given is not None
-    assert (given.text, given.graded) == (0.0, False)
-    assert np.isnan(given.ndcg)
+    """κ = 0 would be chosen last of equals; text = 7 is not even among what is tried."""
+    splits = validations(training())
+    assert splits
+    given: dict[str, object] = {"text": 7.0, "graded": False, "cold": 0.0}
+    source = Kernel(KernelConfig.model_validate({"rank": 8, **given})).tuned(splits)
+    assert {name: getattr(source.config, name) for name in given} == given
+    assert source.config.reg in (10.0, 30.0, 100.0, 300.0, 1000.0)
+    everything = KernelConfig(
+        rank=8, reg=5.0, text=1.0, graded=True, decay=False, recency=0.0, cold=0.3
+    )
+    assert Kernel(everything).tuned(splits).config == everything
+
+
+@pytest.mark.parametrize("telling", [True, False])
+def test_options_are_chosen_by_what_was_held_out(telling: bool) -> None:
+    """Texts that tell the taste get a weight, texts that tell nothing get none."""
+    rng = np.random.default_rng(0)
+    tastes = np.repeat(np.eye(6), 10, axis=0) + 0.2 * rng.random((60, 6))
+    vectors = tastes if telling else rng.standard_normal((60, 6))
+    events = []
+    for number in range(300):
+        first = 10 * int(rng.integers(6))
+        for row in rng.choice(10, 3, replace=False):
+            events.append((f"u{number}", f"i{first + row}", "like", "shop", 1.0))
+    data = dataset(events, [f"i{row}" for row in range(60)])
+    known = Training(data, settings(**SCENARIOS), normalise(vectors.astype(np.float32)), NOW)
+    source = Kernel(KernelConfig(rank=8, reg=10.0, graded=True, decay=False))
+    text = source.tuned(validations(known)).config.text
+    assert text is not None
+    assert (text > 0) == telling
+
+
+def test_kappa_scales_what_has_no_behaviour() -> None:
+    """κ = 1/2 halves the scores of i10 and i11, κ = 0 makes them 0; all others stay."""
+    one, half, none = (fitted(cold=share).scores([asked([0], [1.0])])[0] for share in (1, 0.5, 0))
+    assert abs(one[10]) > 0.01
+    np.testing.assert_allclose(half[10:], one[10:] / 2, rtol=1e-5)
+    np.testing.assert_array_equal(none[10:], [0, 0])
+    np.testing.assert_array_equal(half[:10], one[:10])
+    np.testing.assert_array_equal(none[:10], one[:10])
+
+
+def test_without_decay_older_likes_count_in_full() -> None:
+    """One like today and one of a half-life ago: equal parts without decay, else two to one."""
+    past = replace(history(THINGS, [0, 5], [1.0, 0.5]), undecayed=np.array([1.0, 1.0], np.float32))
+    made = query(THINGS, past, n=12)
+    options = {"graded": False, "text": 0.0, "cold": 1.0}
+    plain, aged = (fitted(decay=decay, **options).scores([made])[0] for decay in (False, True))
+    alone = [
+        fitted(decay=False, **options).scores([query(THINGS, history(THINGS, [row], [1.0]))])[0]
+        for row in (0, 5)
+    ]
+    np.testing.assert_allclose(plain, alone[0] + alone[1], atol=1e-5)
+    aged_alone = [
+        fitted(decay=True, **options).scores([query(THINGS, history(THINGS, [row], [1.0]))])[0]
+        for row in (0, 5)
+    ]
+    np.testing.assert_allclose(aged, aged_alone[0] + aged_alone[1] / 2, atol=1e-5)
+
+
+def test_recency_halves_each_further_entry_of_the_history() -> None:
+    """With recency 1 the entry before the latest counts half, whatever its age."""
+    options = {"graded": False, "decay": False, "cold": 1.0}
+    source, plain = fitted(recency=1.0, **options), fitted(recency=0.0, **options)
+    alone = plain.scores([query(THINGS, history(THINGS, [row], [1.0])) for row in (0, 5)])
+    both = query(THINGS, history(THINGS, [0, 5], [1.0, 1.0]))
+    np.testing.assert_allclose(source.scores([both])[0], alone[0] + alone[1] / 2, atol=1e-5)
+    np.testing.assert_allclose(plain.scores([both])[0], alone[0] + alone[1], atol=1e-5)
+
+
+def test_a_loaded_kernel_has_the_options_that_were_chosen(tmp_path: Path) -> None:
+    source = Kernel(KernelConfig(rank=8)).tuned(validations(training()))
+    source.fit(training())
+    source.save(tmp_path)
+    loaded = Kernel(KernelConfig(rank=8)).load(tmp_path)
+    assert loaded.config == source.config
+    made = asked([0, 5], [1.0, -1.0])
+    np.testing.assert_array_equal(loaded.scores([made]), source.scores([made]))
 
 
 def test_without_events_it_has_nothing_to_say() -> None:
     source = Kernel()
     data = dataset([], NAMES, ["u0"])
     source.fit(Training(data, settings(**SCENARIOS), THINGS.vectors, NOW))
-    assert source.choice is None
     assert len(source(asked([0], [1.0]))) == 0
 
 

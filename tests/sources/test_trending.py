@@ -14,16 +14,18 @@ from polyscene.data.schema import Item, User
 from polyscene.errors import ModelError
 from polyscene.sources import Fresh, Trending
 from polyscene.sources.base import best
-from polyscene.sources.trending import FreshConfig
+from polyscene.sources.trending import FreshConfig, TrendingConfig
 
 ITEMS = ["i0", "i1", "i2"]
 THINGS = space(np.eye(3).tolist())
 
 
 def trend(
-    events: list[tuple[str, str, str, str | None, float | None]], **scenarios: Any
+    events: list[tuple[str, str, str, str | None, float | None]],
+    shrink: float = 20.0,
+    **scenarios: Any,
 ) -> Trending:
-    source = Trending()
+    source = Trending(TrendingConfig(shrink=shrink))
     data = dataset(events, ITEMS, ["a", "b", "c"])
     vectors = np.eye(len(ITEMS), dtype=np.float32)
     source.fit(Training(data, settings(**scenarios), vectors, NOW))
@@ -70,17 +72,27 @@ class TestTrending:
         )
         assert scores(source(query(THINGS))) == {0: 1.0, 1: 0.25}
 
-    def test_events_of_other_scenarios_do_not_count_where_there_are_own(self) -> None:
-        """i1 is loved elsewhere; here only i0 and the event of no scenario count."""
-        source = trend(
-            [
-                ("a", "i1", "like", "there", 0),
-                ("b", "i1", "like", "there", 0),
-                ("a", "i0", "like", "here", 0),
-                ("a", "i2", "view", None, 0),
-            ],
-            here=self.HERE, there={},
-        )  # fmt: skip
+    ELSEWHERE = (
+        ("a", "i1", "like", "there", 0.0),
+        ("b", "i1", "like", "there", 0.0),
+        ("a", "i0", "like", "here", 0.0),
+        ("a", "i2", "view", None, 0.0),
+    )
+    """i1 is loved elsewhere; here only i0 and the event of no scenario are own."""
+
+    def test_events_of_other_scenarios_do_not_count_where_there_is_no_shrinkage(self) -> None:
+        source = trend(list(self.ELSEWHERE), shrink=0, here=self.HERE, there={})
+        assert scores(source(query(THINGS))) == {0: 1.0, 2: 0.5}
+
+    def test_the_trend_of_all_counts_as_many_events_as_the_shrinkage(self) -> None:
+        """Shares of all are 2/7, 4/7, 1/7. m = 7: i0 = 1 + 2, i1 = 0 + 4, i2 = 1/2 + 1."""
+        source = trend(list(self.ELSEWHERE), shrink=7, here=self.HERE, there={})
+        assert scores(source(query(THINGS))) == {1: 1.0, 0: 0.75, 2: 0.375}
+
+    def test_what_may_not_be_read_does_not_draw(self) -> None:
+        """There is private: its likes are no part of the whole."""
+        there = {"private": True}
+        source = trend(list(self.ELSEWHERE), here=self.HERE, there=there)
         assert scores(source(query(THINGS))) == {0: 1.0, 2: 0.5}
 
     def test_a_scenario_without_events_borrows_those_it_may_read(self) -> None:
@@ -89,6 +101,10 @@ class TestTrending:
             [("a", "i1", "like", "there", 0), ("a", "i0", "like", "secret", 0)],
             here=self.HERE, there={}, secret={"private": True},
         )  # fmt: skip
+        assert scores(source(query(THINGS))) == {1: 1.0}
+
+    def test_a_scenario_without_events_borrows_whatever_the_shrinkage(self) -> None:
+        source = trend([("a", "i1", "like", "there", 0)], shrink=0, here=self.HERE, there={})
         assert scores(source(query(THINGS))) == {1: 1.0}
 
     def test_an_isolated_scenario_borrows_nothing(self) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Dataset", "IdMap"]
+__all__ = ["NO_LINKS", "Dataset", "IdMap", "Links"]
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -78,3 +79,66 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.user)
+
+    def take(self, events: IntArray | npt.NDArray[np.bool_]) -> Dataset:
+        """The same users and items with some of the events only.
+
+        Args:
+            events: Which to keep: positions, or a mask.
+        """
+        return replace(
+            self,
+            user=self.user[events],
+            target=self.target[events],
+            on_person=self.on_person[events],
+            action=self.action[events],
+            scenario=self.scenario[events],
+            timestamp=self.timestamp[events],
+            value=self.value[events],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Relations between users, items, tags and whatever else has a name, as arrays of length L."""
+
+    names: IdMap
+    """Rows of everything that is linked."""
+    subject: IntArray
+    """Row of the subject of each relation."""
+    predicate: npt.NDArray[np.int32]
+    """Code of the predicate of each relation, an index into `predicates`."""
+    object: IntArray
+    """Row of the object of each relation."""
+    predicates: tuple[str, ...]
+    """Names of the predicate codes."""
+
+    def __len__(self) -> int:
+        return len(self.subject)
+
+    def take(self, relations: IntArray | npt.NDArray[np.bool_]) -> Links:
+        """The same names with some of the relations only: positions, or a mask."""
+        return replace(
+            self,
+            subject=self.subject[relations],
+            predicate=self.predicate[relations],
+            object=self.object[relations],
+        )
+
+    @classmethod
+    def of(cls, triples: Iterable[tuple[str, str, str]]) -> Self:
+        """From (subject, predicate, object)."""
+        names, predicates = IdMap(), IdMap()
+        codes = [(names.add(s), predicates.add(p), names.add(o)) for s, p, o in triples]
+        table = np.array(codes, np.int64).reshape(-1, 3)
+        return cls(
+            names=names,
+            subject=table[:, 0],
+            predicate=table[:, 1].astype(np.int32),
+            object=table[:, 2],
+            predicates=tuple(predicates.ids),
+        )
+
+
+NO_LINKS = Links.of(())
+"""No relations."""

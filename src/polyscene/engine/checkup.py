@@ -22,6 +22,7 @@ _EXTRAS = {
     "llm": "xllamacpp",
     "postgres": "psycopg",
     "media": "PIL",
+    "report": "matplotlib",
     "scale": "ray",
 }
 _LOW_DISK = 1 << 30

@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
 from polyscene.closing import Closing
-from polyscene.component import Candidates, Query, build
-from polyscene.data.dataset import IntArray
 from polyscene.data.importers import import_folder
 from polyscene.data.ingest import ingest
 from polyscene.data.report import IngestReport
 from polyscene.data.schema import Event
 from polyscene.engine.answer import Answer
-from polyscene.engine.asking import Asker, Asking
-from polyscene.engine.explainer import Explainer
 from polyscene.engine.profile import item_texts, user_texts
-from polyscene.errors import DataError, NotFittedError, NotFoundError
+from polyscene.engine.recommender import Recommender
+from polyscene.errors import DataError, NotFittedError
 from polyscene.fitting.model import Model
+from polyscene.fitting.past import DatasetPast, Past, StorePast
 from polyscene.fitting.refresh import changed_settings, refresh
-from polyscene.fitting.run import fit
-from polyscene.logs import NO_PROGRESS, Progress, get_logger
-from polyscene.ranking.fuse import fuse, joined
-from polyscene.ranking.reward import Reward
-from polyscene.represent.space import TargetSpace
-from polyscene.rerank.duplicates import distinct
-from polyscene.settings import Scenario
-from polyscene.sources import FALLBACKS
+from polyscene.fitting.run import fit, on_rows
+from polyscene.logs import NO_PROGRESS, Progress
 from polyscene.text.verbalise import Verbaliser
 from polyscene.workspace import Workspace
 
 __all__ = ["Engine"]
 
-_POOL = 300
-"""Candidates asked of a source, at least; ten times the length of the list when that is more."""
-_log = get_logger(__name__)
+_TOGETHER = 100
+"""Users from which on all events are read at once instead of user by user."""
 
 
 class Engine(Closing):
@@ -57,9 +44,7 @@ class Engine(Closing):
         self.workspace = workspace
         self._verbaliser = Verbaliser(workspace.settings)
         self._model: Model | None = None
-        self._asker: Asker
-        self._explainer: Explainer
-        self._rewards: dict[str, Reward] = {}
+        self._recommender: Recommender
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -159,26 +144,10 @@ class Engine(Closing):
             NotFittedError: When there is no model.
             ValueError: When `n` is below 1, or `targets` is one string.
         """
-        _check_length(n)
-        if isinstance(targets, str):
-            raise ValueError("targets is a list of ids, not one string")
-        model = self.model
+        _check(n, targets)
+        _ = self.model  # reads it on first use
         moment = time.time() if now is None else now
-        asking = self._asker.user(user, scenario, max(10 * n, _POOL), moment, targets)
-        candidates = self._ranked(asking, n)
-        notes = []
-        if user is not None and not asking.known:
-            notes.append(f"user {user!r} is unknown")
-        if not any(part.any() for name, part in candidates.parts.items() if name not in FALLBACKS):
-            notes.append("nothing is known of the user's interests: trending and new targets")
-        return Answer(
-            request_id=uuid.uuid4().hex,
-            user_id=user,
-            scenario=scenario,
-            model=model.config.version,
-            items=self._explainer.recommendations(asking, candidates),
-            notes=notes,
-        )
+        return next(self._recommender.answers([user], scenario, n, moment, targets))
 
     def recommend_many(
         self,
@@ -188,10 +157,32 @@ class Engine(Closing):
         *,
         targets: Sequence[str] | None = None,
         now: float | None = None,
+        reasons: bool = True,
     ) -> Iterator[Answer]:
-        """`recommend` for each user in turn."""
-        for user in users:
-            yield self.recommend(user, scenario, n, targets=targets, now=now)
+        """`recommend` for many users, who are scored together.
+
+        Args:
+            users: User ids.
+            scenario: Name of the scenario.
+            n: Length of a list.
+            targets: If given, only these are ranked.
+            now: Time of the questions, seconds since 1970-01-01 UTC; the clock when omitted.
+            reasons: Whether to say why; without, it is faster.
+
+        Raises:
+            SettingsError: When the scenario is unknown.
+            NotFittedError: When there is no model.
+            ValueError: When `n` is below 1, or `targets` is one string.
+        """
+        _check(n, targets)
+        model, asked = self.model, list(users)
+        moment = time.time() if now is None else now
+        recommender = self._recommender
+        if len(asked) >= _TOGETHER:
+            store = self.workspace.store
+            data = on_rows(store.dataset(), model.items.targets.ids)
+            recommender = self._over(model, DatasetPast(data, store.links(), store.users))
+        yield from recommender.answers(asked, scenario, n, moment, targets, reasons)
 
     def similar(self, item: str, scenario: str, n: int = 10) -> Answer:
         """The targets of a scenario that are nearest to one target by their vectors.
@@ -205,31 +196,9 @@ class Engine(Closing):
             NotFoundError: When the target is unknown.
             ValueError: When `n` is below 1.
         """
-        _check_length(n)
-        model, spec = self.model, self.workspace.settings.scenario(scenario)
-        space = model.space(scenario)
-        row = space.targets.ids.row(item)
-        if row < 0:
-            kind = "user" if spec.target == "person" else "item"
-            raise NotFoundError(f"unknown {kind} {item!r}")
-        allowed = self._asker.shown(scenario).copy()
-        if row < len(allowed):
-            allowed[row] = False
-        candidates = Candidates(np.zeros(0, np.int64), np.zeros(0, np.float32))
-        notes = [] if space.vectors[row].any() else [f"{item!r} has no text to compare"]
-        if not notes:
-            rows, cosines = space.search(space.vectors[row][None], max(10 * n, _POOL), allowed)
-            near = rows[0] >= 0
-            candidates = Candidates(rows[0][near], cosines[0][near])
-            candidates = candidates.take(self._distinct(space, spec, candidates.rows, n))
-        return Answer(
-            request_id=uuid.uuid4().hex,
-            user_id=None,
-            scenario=scenario,
-            model=model.config.version,
-            items=self._explainer.similar(space, row, candidates, spec),
-            notes=notes,
-        )
+        _check(n)
+        _ = self.model  # reads it on first use
+        return self._recommender.similar(item, scenario, n)
 
     def texts(
         self, *, item: str | None = None, user: str | None = None, scenario: str | None = None
@@ -264,64 +233,17 @@ class Engine(Closing):
 
     def _use(self, model: Model) -> Model:
         self._model = model
-        self._asker = Asker(self.workspace, model)
-        self._explainer = Explainer(self.workspace.settings, self._verbaliser, model.items)
+        past = StorePast(self.workspace.store, model.items.targets.ids)
+        self._recommender = self._over(model, past)
         return model
 
-    def _ranked(self, asking: Asking, n: int) -> Candidates:
-        """The n best distinct candidates, looked for ever wider until n are found or none left."""
-        query, spec = asking.query, asking.query.spec
-        left = int(query.allowed.sum())
-        wanted = min(n, left)
-        while True:
-            candidates = self._candidates(asking, query)
-            kept = self._distinct(asking.space, spec, candidates.rows, n)
-            if len(kept) < wanted:
-                candidates = self._filled(candidates, query)
-                kept = self._distinct(asking.space, spec, candidates.rows, n)
-            if len(kept) >= wanted or query.n >= left:
-                return candidates.take(kept)
-            query = replace(query, n=4 * query.n)
-
-    def _candidates(self, asking: Asking, query: Query) -> Candidates:
-        """The candidates of the declared sources by satisfaction sim·f, best first."""
-        weights = query.spec.sources
-        found = {name: self.model.sources[name](query) for name in weights}
-        candidates = fuse(found, weights)
-        reward = self._reward(query.scenario, query.spec)
-        worth = reward(asking.space.targets, candidates.rows, query.now)
-        satisfaction = np.maximum(candidates.scores, 0) * worth
-        order = np.lexsort((-candidates.scores, -satisfaction))
-        candidates.scores = satisfaction.astype(np.float32)
-        return candidates.take(order)
-
-    def _filled(self, candidates: Candidates, query: Query) -> Candidates:
-        """The candidates followed by what is trending and what is new, scaled to stand behind."""
-        for name in FALLBACKS:
-            rest = self.model.sources[name](query)
-            fresh = np.flatnonzero(~np.isin(rest.rows, candidates.rows))
-            rest = rest.take(fresh)
-            lowest = float(candidates.scores[-1]) if len(candidates) else 1.0
-            rest.scores = np.clip(rest.scores, 0, 1) * np.float32(lowest)
-            candidates = joined(candidates, rest)
-        return candidates
-
-    def _distinct(self, space: TargetSpace, spec: Scenario, rows: IntArray, n: int) -> IntArray:
-        keys = space.targets.text_keys[rows]
-        # People who are alike are still different people.
-        threshold = 1.0 if spec.target == "person" else spec.duplicates.threshold
-        return distinct(keys, space.vectors, rows, threshold, n)
-
-    def _reward(self, scenario: str, spec: Scenario) -> Reward:
-        reward = self._rewards.get(scenario)
-        if reward is None:
-            options = dict(spec.reward)
-            where = f"scenarios.{scenario}.reward"
-            reward = build(Reward, str(options.pop("type", "constant")), options, where)
-            self._rewards[scenario] = reward
-        return reward
+    def _over(self, model: Model, past: Past) -> Recommender:
+        workspace = self.workspace
+        return Recommender(workspace.settings, model, workspace.encoder, self._verbaliser, past)
 
 
-def _check_length(n: int) -> None:
+def _check(n: int, targets: Sequence[str] | None = None) -> None:
     if n < 1:
         raise ValueError(f"n is the length of a list, at least 1; got {n}")
+    if isinstance(targets, str):
+        raise ValueError("targets is a list of ids, not one string")

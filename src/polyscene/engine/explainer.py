@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from polyscene.component import Candidates, History
+from polyscene.component import Candidates, History, Query
 from polyscene.data.schema import User
 from polyscene.engine.answer import Recommendation
-from polyscene.engine.asking import Asking
 from polyscene.engine.profile import verbs
 from polyscene.explain.reasons import Evidence, Support, sentence, shared_tags
+from polyscene.fitting.asking import Asking
+from polyscene.fitting.model import Model
 from polyscene.represent.space import TargetSpace
 from polyscene.settings import Scenario, Settings
 from polyscene.sources import FALLBACKS
@@ -31,32 +32,38 @@ class Explainer:
     Args:
         settings: The workspace's settings.
         verbaliser: What words the reasons.
-        items: The space that history items are rows of.
+        model: Whose sources say what a score rests on.
     """
 
-    def __init__(self, settings: Settings, verbaliser: Verbaliser, items: TargetSpace) -> None:
+    def __init__(self, settings: Settings, verbaliser: Verbaliser, model: Model) -> None:
         self._settings = settings
         self._verbaliser = verbaliser
-        self._items = items
+        self._model = model
+        self._items = model.items
 
-    def recommendations(self, asking: Asking, candidates: Candidates) -> list[Recommendation]:
-        """The candidates, best first, each with its reason in the user's language."""
+    def recommendations(
+        self, asking: Asking, candidates: Candidates, reasons: bool = True
+    ) -> list[Recommendation]:
+        """The candidates, best first, each with its reason in the user's language.
+
+        Args:
+            asking: The question.
+            candidates: What was found, best first.
+            reasons: Whether to say why; otherwise reasons are empty.
+        """
         query, space = asking.query, asking.space
+        if not reasons:
+            return self._bare(space, candidates)
+        supports = self._supports(query, candidates)
         language = self._language(asking.user)
         wording = self._verbaliser.wording(query.spec.preset or GENERIC, language)
         places = {int(row): place for place, row in enumerate(query.history.rows)}
         stated = bool(query.interests.any())
         items = []
         for position, row in enumerate(candidates.rows.tolist()):
-            sources = {
-                name: float(part[position])
-                for name, part in candidates.parts.items()
-                if abs(part[position]) > _NOTHING
-            }
-            support = []
-            if candidates.support is not None:
-                found = [places[r] for r in candidates.support[position].tolist() if r in places]
-                support = self._support(space, row, found, query.history, query.scenario)
+            sources = _contributions(candidates, position)
+            found = [places[r] for r in supports[position] if r in places]
+            support = self._support(space, row, found, query.history, query.scenario)
             tags = shared_tags(
                 space.targets.tags[row],
                 asking.user.tags,
@@ -77,6 +84,44 @@ class Explainer:
                 )
             )
         return items
+
+    def _bare(self, space: TargetSpace, candidates: Candidates) -> list[Recommendation]:
+        found = []
+        for position, row in enumerate(candidates.rows.tolist()):
+            sources = _contributions(candidates, position)
+            found.append(
+                Recommendation(
+                    rank=position + 1,
+                    item_id=space.targets.ids.ids[row],
+                    title=space.targets.titles[row],
+                    score=float(candidates.scores[position]),
+                    sources=sources,
+                    reason="",
+                    evidence=Evidence(sources, (), (), stated=False),
+                )
+            )
+        return found
+
+    def _supports(self, query: Query, candidates: Candidates) -> list[list[int]]:
+        """For each candidate the liked history items behind it, of the source that gave most.
+
+        What somebody disliked may have its part in a score too, but is no reason to give.
+        """
+        liked = set(query.history.rows[query.history.strengths > 0].tolist())
+        supports: list[list[int]] = [[] for _ in candidates.rows]
+        most = np.zeros(len(candidates), np.float32)
+        for name, part in candidates.parts.items():
+            chosen = np.flatnonzero(part > most)
+            if not len(chosen):
+                continue
+            found = self._model.sources[name].support(query, candidates.rows[chosen])
+            if found is None:
+                continue
+            for place, rows in zip(chosen.tolist(), found.tolist(), strict=True):
+                if named := [row for row in rows if row in liked]:
+                    supports[place] = named
+                    most[place] = part[place]
+        return supports
 
     def similar(
         self, space: TargetSpace, row: int, candidates: Candidates, spec: Scenario
@@ -136,3 +181,11 @@ class Explainer:
 
     def _row(self, support: Support) -> int:
         return self._items.targets.ids.row(support.item_id)
+
+
+def _contributions(candidates: Candidates, position: int) -> dict[str, float]:
+    return {
+        name: float(part[position])
+        for name, part in candidates.parts.items()
+        if abs(part[position]) > _NOTHING
+    }

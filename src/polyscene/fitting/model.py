@@ -34,15 +34,30 @@ from polyscene.represent.whiten import Transform
 from polyscene.settings import Settings
 from polyscene.sources import Source
 
-__all__ = ["FORMAT", "Model", "ModelConfig", "current_version", "model_versions"]
+__all__ = ["FORMAT", "Fusion", "Model", "ModelConfig", "current_version", "model_versions"]
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout on disk."""
 _KEPT = 3
 """How many versions stay on disk."""
 _DAMAGE = (ModelError, OSError, ValueError, EOFError, KeyError, TypeError)
 """What reading a damaged file may raise."""
 _LIBRARIES = ("polyscene", "numpy", "faiss-cpu", "polars")
+
+
+class Fusion(BaseModel):
+    """The weights of the sources of a scenario, and what they were chosen by."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    weights: dict[str, float]
+    """A source of weight 0 only fills up lists that are too short."""
+    alone: dict[str, float] = {}
+    """NDCG@10 of each source by itself on held-out events; empty where nothing was held out."""
+    ndcg: float | None = None
+    """NDCG@10 of all together; None where nothing was held out."""
+    users: int = 0
+    """How many users had something held out."""
 
 
 class ModelConfig(BaseModel):
@@ -68,8 +83,10 @@ class ModelConfig(BaseModel):
     sources: list[str]
     people: list[str]
     """The scenarios that recommend people."""
+    fusions: dict[str, Fusion] = {}
+    """The weights of the sources by scenario."""
     libraries: dict[str, str]
-    seconds: float
+    seconds: float = 0.0
     """How long the fit took."""
 
 
@@ -85,6 +102,11 @@ class Model:
     withheld: dict[str, npt.NDArray[np.bool_]]
     """By scenario, which targets the safety screen keeps back."""
     sources: dict[str, Source]
+
+    @property
+    def fusions(self) -> dict[str, Fusion]:
+        """The weights of the sources by scenario."""
+        return self.config.fusions
 
     def space(self, scenario: str) -> TargetSpace:
         """The targets that a scenario chooses from."""

@@ -14,25 +14,25 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from polyscene.component import Trainable, Training, Vectors, build
-from polyscene.data.dataset import Dataset
+from polyscene.component import Training, Vectors
+from polyscene.data.dataset import Dataset, IdMap, Links
 from polyscene.data.schema import Item, User
 from polyscene.errors import DataError
+from polyscene.fitting.learn import build_sources, learn
 from polyscene.fitting.model import FORMAT, Model, ModelConfig, library_versions
 from polyscene.logs import NO_PROGRESS, Progress, get_logger
 from polyscene.represent.items import encode_groups
 from polyscene.represent.people import person_vectors
 from polyscene.represent.space import TargetSpace
 from polyscene.represent.targets import Targets
-from polyscene.represent.users import Deeds
+from polyscene.represent.users import DeedsOfAll
 from polyscene.represent.whiten import Transform
 from polyscene.rerank.safety import Screen
 from polyscene.settings import Settings
-from polyscene.sources import FALLBACKS, Source
 from polyscene.text.verbalise import Verbaliser
 from polyscene.workspace import Workspace
 
-__all__ = ["fit", "screen", "vector_settings"]
+__all__ = ["fit", "fit_to", "on_rows", "screen", "vector_settings"]
 
 _BATCH = 100_000
 """Records whose texts are in memory at once."""
@@ -56,16 +56,43 @@ def fit(workspace: Workspace, progress: Progress = NO_PROGRESS, now: float | Non
         DataError: When there is nothing to recommend.
         SettingsError: When a scenario names an unknown source.
     """
+    build_sources(workspace.settings)  # a wrong name fails before the work
+    store = workspace.store
+    model = fit_to(workspace, store.dataset(), store.links(), progress, now)
+    model.save(workspace.models)
+    return model
+
+
+def fit_to(
+    workspace: Workspace,
+    data: Dataset,
+    links: Links,
+    progress: Progress = NO_PROGRESS,
+    now: float | None = None,
+) -> Model:
+    """A model of all items of the store that learns from the events and relations given.
+
+    It is not saved.
+
+    Args:
+        workspace: The workspace.
+        data: The events.
+        links: The relations.
+        progress: Where long steps report.
+        now: As for `fit`.
+
+    Raises:
+        DataError: When there is nothing to recommend.
+    """
     started = time.monotonic()
     moment = time.time() if now is None else now
     settings, store = workspace.settings, workspace.store
-    sources = _build_sources(settings)
     revision, fingerprint = store.revision(), store.fingerprint()
     targets, raw, withheld = _encode_items(workspace, progress)
     transform = Transform.fit(raw, settings.whitening, _other_texts(workspace, targets))
     items = TargetSpace.build(targets, transform(raw), settings.index, progress)
     del raw
-    data = _on_rows(store.dataset(), targets)
+    data = on_rows(data, targets.ids)
     people = {
         name: _people(workspace, name, data, items.vectors, transform, moment, progress)
         for name, spec in settings.scenarios.items()
@@ -73,10 +100,7 @@ def fit(workspace: Workspace, progress: Progress = NO_PROGRESS, now: float | Non
     }
     for name, space in people.items():
         withheld[name] = screen(settings, name, list(store.users(list(space.targets.ids.ids))))
-    training = Training(data, settings, items.vectors, moment)
-    for source in sources.values():
-        if isinstance(source, Trainable):
-            source.fit(training)
+    sources = build_sources(settings)
     config = ModelConfig(
         format=FORMAT,
         version=f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}",
@@ -90,11 +114,21 @@ def fit(workspace: Workspace, progress: Progress = NO_PROGRESS, now: float | Non
         sources=list(sources),
         people=list(people),
         libraries=dict(library_versions()),
-        seconds=round(time.monotonic() - started, 3),
     )
     model = Model(config, transform, items, people, withheld, sources)
-    model.save(workspace.models)
-    _log.info("fitted %s: %d items in %.1f s", config.version, len(items), config.seconds)
+    training = Training(
+        data=data,
+        settings=settings,
+        vectors=items.vectors,
+        now=moment,
+        people={name: space.vectors for name, space in people.items()},
+        tags=targets.tags,
+        links=links,
+    )
+    learn(model, training, workspace.encoder, lambda ids: store.users(ids), progress)
+    seconds = round(time.monotonic() - started, 3)
+    model.config = model.config.model_copy(update={"seconds": seconds})
+    _log.info("fitted %s: %d items in %.1f s", config.version, len(items), seconds)
     return model
 
 
@@ -120,20 +154,6 @@ def screen(
     """Which records a scenario's safety screen keeps back. Shape (number of records,)."""
     judge = Screen(settings.scenario(scenario).safety)
     return np.array([judge.withheld(record) is not None for record in records], np.bool_)
-
-
-def _build_sources(settings: Settings) -> dict[str, Source]:
-    """Every source that a scenario names, and those that fill lists up."""
-    names: dict[str, str] = dict.fromkeys(FALLBACKS, "sources")
-    for scenario, spec in settings.scenarios.items():
-        for name in spec.sources:
-            names.setdefault(name, f"scenarios.{scenario}.sources")
-    for name in settings.sources:
-        build(Source, name, settings.sources[name], f"sources.{name}")
-    return {
-        name: build(Source, name, settings.sources.get(name), where)
-        for name, where in names.items()
-    }
 
 
 def _encode_items(
@@ -180,13 +200,13 @@ def _sample(texts: set[str]) -> list[str]:
     return ordered if len(ordered) <= _TEXTS else random.Random(0).sample(ordered, _TEXTS)
 
 
-def _on_rows(data: Dataset, targets: Targets) -> Dataset:
-    """The events with items numbered as the targets are."""
-    rows = targets.ids.rows(data.items.ids)
+def on_rows(data: Dataset, items: IdMap) -> Dataset:
+    """The events with items numbered as in a map; -1 for those that it does not know."""
+    rows = items.rows(data.items.ids)
     on_item = ~data.on_person
     target = data.target.copy()
     target[on_item] = rows[target[on_item]]
-    return replace(data, items=targets.ids, target=target)
+    return replace(data, items=items, target=target)
 
 
 def _people(
@@ -204,7 +224,8 @@ def _people(
     order = {name: row for row, name in enumerate(data.users.ids)}
     users.sort(key=lambda user: order.get(user.user_id, len(order)))
     targets.put(users)
-    deeds = ((data.users.ids[row], own) for row, own in Deeds.by_user(data))
+    everyone = DeedsOfAll(data)
+    deeds = ((data.users.ids[row], everyone[row]) for row in everyone.active())
     vectors = person_vectors(
         users, deeds, item_vectors, workspace.encoder, transform, settings, scenario, now
     )

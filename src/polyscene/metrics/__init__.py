@@ -1,1 +1,7 @@
-"""Metrics as pure functions on arrays."""
+"""Metrics as pure functions on arrays; a value that is not defined is NaN, never a guess.
+
+ranking      relevant targets near the top of each list
+probability  predicted probabilities and scores against what happened
+catalogue    what lists do beyond accuracy: coverage, exposure, novelty, diversity, serendipity
+compare      how sure a mean over users is, and whether two differ
+"""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from polyscene.component import Candidates
 
-__all__ = ["fuse", "joined"]
+__all__ = ["fuse", "joined", "min_max"]
 
 
 def fuse(found: Mapping[str, Candidates], weights: Mapping[str, float]) -> Candidates:
@@ -34,19 +34,14 @@ def fuse(found: Mapping[str, Candidates], weights: Mapping[str, float]) -> Candi
     rows = np.unique(np.concatenate([candidates.rows for candidates in used.values()]))
     scores = np.zeros(len(rows), np.float32)
     parts = {}
-    width = max(0 if c.support is None else c.support.shape[1] for c in used.values())
-    support = np.full((len(rows), width), -1, np.int64)
     for name, candidates in used.items():
         places = np.searchsorted(rows, candidates.rows)
         part = np.zeros(len(rows), np.float32)
-        part[places] = weights[name] * _min_max(candidates.scores)
+        part[places] = weights[name] * min_max(candidates.scores)
         parts[name] = part
         scores += part
-        if candidates.support is not None:
-            free = support[places, :1].max(axis=1, initial=-1) < 0
-            support[places[free], : candidates.support.shape[1]] = candidates.support[free]
     order = np.lexsort((rows, -scores))
-    return Candidates(rows, scores, parts, support if width else None).take(order)
+    return Candidates(rows, scores, parts).take(order)
 
 
 def joined(first: Candidates, then: Candidates) -> Candidates:
@@ -57,19 +52,15 @@ def joined(first: Candidates, then: Candidates) -> Candidates:
         parts[name][: len(first)] = part
     for name, part in then.parts.items():
         parts[name][len(first) :] = part
-    support = None
-    if first.support is not None:
-        none = np.full((len(then), first.support.shape[1]), -1, np.int64)
-        support = np.vstack([first.support, none])
     return Candidates(
         rows=np.concatenate([first.rows, then.rows]),
         scores=np.concatenate([first.scores, then.scores]),
         parts=parts,
-        support=support,
     )
 
 
-def _min_max(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def min_max(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Scores scaled to [0, 1]; all 1 where they are equal. Same shape."""
     spread = scores.max() - scores.min()
     if spread <= 0:
         return np.ones_like(scores)

@@ -7,16 +7,19 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from polyscene.data.dataset import Dataset
-from polyscene.represent.strength import Strengths, decay
+from polyscene.represent.strength import Strengths
+from polyscene.represent.strength import decay as aged
 from polyscene.settings import Settings
 
-__all__ = ["graded", "interactions", "weighted"]
+__all__ = ["fading", "graded", "interactions", "places", "weighted"]
 
 _FLOOR = 0.2
 """What the strongest dislike still counts as an interaction, in `graded`."""
 
 
-def interactions(data: Dataset, settings: Settings, now: float) -> sp.csr_matrix:
+def interactions(
+    data: Dataset, settings: Settings, now: float, *, decay: bool = True
+) -> sp.csr_matrix:
     """Strengths of users (rows) on items (columns), as `gather_history` gives them for each user.
 
     Events on one item are added up after time decay, and each row is scaled so that its largest
@@ -27,6 +30,7 @@ def interactions(data: Dataset, settings: Settings, now: float) -> sp.csr_matrix
         data: All events, their items numbered as the targets are.
         settings: The workspace's settings.
         now: The time to count ages from, seconds since 1970-01-01 UTC.
+        decay: Whether older events count less, by the half-life of their scenario.
 
     Returns:
         Shape (users, items), float32. Neutral actions, such as a middling rating, stand in it as
@@ -37,20 +41,52 @@ def interactions(data: Dataset, settings: Settings, now: float) -> sp.csr_matrix
     shape = (len(data.users), len(data.items))
     if name is None or not len(used):
         return sp.csr_matrix(shape, dtype=np.float32)
-    half_lives = np.array(
-        [
-            settings.scenarios.get(scenario, settings.scenarios[name]).half_life_days
-            for scenario in (*data.scenarios, name)  # code -1 is the last
-        ]
-    )
-    aged = decay((now - data.timestamp) / half_lives[data.scenario], 1.0)
-    values = (Strengths(settings, name)(data) * aged)[used]
+    values = Strengths(settings, name)(data)
+    if decay:
+        half_lives = np.array(
+            [
+                settings.scenarios.get(scenario, settings.scenarios[name]).half_life_days
+                for scenario in (*data.scenarios, name)  # code -1 is the last
+            ]
+        )
+        values *= aged((now - data.timestamp) / half_lives[data.scenario], 1.0)
+    values = values[used]
     matrix = sp.csr_matrix((values, (data.user[used], data.target[used])), shape=shape)
     largest = np.zeros(shape[0])
     counts = np.diff(matrix.indptr)
     np.maximum.at(largest, np.repeat(np.arange(shape[0]), counts), np.abs(matrix.data))
     matrix.data /= np.repeat(np.maximum(largest, np.finfo(np.float64).tiny), counts)
     return matrix.astype(np.float32)
+
+
+def places(data: Dataset) -> sp.csr_matrix:
+    """How many distinct items ago each user acted on each: 1 for the latest, 2 for the one before.
+
+    By time, and by order of arrival among events without one, as in `gather_history`.
+
+    Args:
+        data: All events, their items numbered as the targets are.
+
+    Returns:
+        Shape (users, items), float32, with the entries of `interactions`.
+    """
+    used = np.flatnonzero(~data.on_person & (data.target >= 0))[::-1]
+    times = np.nan_to_num(data.timestamp[used], nan=-np.inf)
+    used = used[np.lexsort((np.arange(len(used)), -times, data.user[used]))]
+    pairs = data.user[used] * np.int64(len(data.items)) + data.target[used]
+    _, first = np.unique(pairs, return_index=True)
+    used = used[np.sort(first)]
+    user = data.user[used]
+    rank = np.arange(1, len(used) + 1) - np.searchsorted(user, user)
+    shape = (len(data.users), len(data.items))
+    return sp.csr_matrix((rank.astype(np.float32), (user, data.target[used])), shape=shape)
+
+
+def fading(ranks: npt.NDArray[np.float32], half_life: float) -> npt.NDArray[np.float32]:
+    """0.5^((rank - 1) / half-life) for the ranks of `places`; 1 where the half-life is 0."""
+    if not half_life:
+        return np.ones_like(ranks)
+    return np.asarray(np.exp2((1 - ranks) / half_life), np.float32)
 
 
 def graded(strengths: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -92,6 +92,14 @@ class Strengths:
             strengths[same] = action_strength(meaning, events.value[same])
         return strengths
 
+    def positive(self, events: Events) -> npt.NDArray[np.bool_]:
+        """Which events are successes here. Shape (number of events,)."""
+        wanted = self._spec.successes
+        if not wanted:
+            return self(events) > 0
+        least = np.array([wanted.get(action, np.inf) for action in events.actions], np.float64)
+        return events.value >= least[events.action] if len(least) else self(events) > 0
+
     def _look_up(self, action: str, scenario: str | None) -> Action:
         origin: Scenario | None = self._settings.scenarios.get(scenario or "")
         for spec in (origin, self._spec):

@@ -11,7 +11,7 @@ What a user lacks is zero and leaves u to the rest; a user with nothing has u = 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -27,7 +27,14 @@ from polyscene.represent.strength import Strengths, decay
 from polyscene.represent.whiten import Transform, normalise
 from polyscene.settings import Scenario, UserVectors
 
-__all__ = ["Deeds", "behaviour_vector", "gather_history", "interest_vectors", "user_vector"]
+__all__ = [
+    "Deeds",
+    "DeedsOfAll",
+    "behaviour_vector",
+    "gather_history",
+    "interest_vectors",
+    "user_vector",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +81,41 @@ class Deeds:
             scenarios=tuple(scenarios),
         )
 
-    @classmethod
-    def by_user(cls, data: Dataset) -> Iterator[tuple[int, Self]]:
-        """Row and deeds of each user who acted on an item, in order of row."""
+
+class DeedsOfAll:
+    """The deeds of every user of a dataset on items, by row.
+
+    Args:
+        data: The events.
+    """
+
+    def __init__(self, data: Dataset) -> None:
         events = np.flatnonzero(~data.on_person)[::-1]  # arrival order, reversed: newest first
-        events = events[np.argsort(data.user[events], kind="stable")]
-        edges = np.flatnonzero(np.diff(data.user[events])) + 1
-        for own in np.split(events, edges) if len(events) else []:
-            deeds = cls(
-                data.target[own],
-                data.action[own],
-                data.scenario[own],
-                data.timestamp[own],
-                data.value[own],
-                data.actions,
-                data.scenarios,
-            )
-            yield int(data.user[own[0]]), deeds
+        self._events = events[np.argsort(data.user[events], kind="stable")]
+        self._starts = np.searchsorted(data.user[self._events], np.arange(len(data.users) + 1))
+        self._data = data
+
+    def __getitem__(self, user: int) -> Deeds:
+        """The deeds of the user at a row; of nobody, with -1, none."""
+        data = self._data
+        own = (
+            self._events[self._starts[user] : self._starts[user + 1]]
+            if user >= 0
+            else self._events[:0]
+        )
+        return Deeds(
+            data.target[own],
+            data.action[own],
+            data.scenario[own],
+            data.timestamp[own],
+            data.value[own],
+            data.actions,
+            data.scenarios,
+        )
+
+    def active(self) -> IntArray:
+        """Rows of the users who acted on an item, ascending."""
+        return np.flatnonzero(np.diff(self._starts))
 
 
 def gather_history(
@@ -109,18 +134,27 @@ def gather_history(
     newest = np.argsort(-np.nan_to_num(deeds.timestamp[used], nan=-np.inf), kind="stable")
     used = used[newest]
     rows, first, entry = np.unique(deeds.rows[used], return_index=True, return_inverse=True)
-    weighted = strengths(deeds)[used] * decay(now - deeds.timestamp[used], spec.half_life_days)
-    total = np.bincount(entry, weights=weighted, minlength=len(rows))
+    plain = strengths(deeds)[used]
+    weighted = plain * decay(now - deeds.timestamp[used], spec.half_life_days)
     latest = np.argsort(first)[: spec.users.recent]
-    strongest = max(float(np.abs(total[latest]).max(initial=0.0)), np.finfo(np.float64).tiny)
     telling = _most_telling(entry, np.abs(weighted), len(rows))
     return History(
         rows=rows[latest],
-        vectors=vectors[rows[latest]],
-        strengths=(total[latest] / strongest).astype(np.float32),
+        items=vectors,
+        strengths=_scaled_sums(entry, weighted, len(rows))[latest],
+        undecayed=_scaled_sums(entry, plain, len(rows))[latest],
         actions=tuple(deeds.actions[deeds.action[used[telling[place]]]] for place in latest),
         scenarios=tuple(_name(deeds, used[telling[place]]) for place in latest),
     )
+
+
+def _scaled_sums(
+    entry: IntArray, values: npt.NDArray[np.float64], count: int
+) -> npt.NDArray[np.float32]:
+    """The sum of the values of each entry, scaled so that the largest has size 1."""
+    total = np.bincount(entry, weights=values, minlength=count)
+    strongest = max(float(np.abs(total).max(initial=0.0)), np.finfo(np.float64).tiny)
+    return (total / strongest).astype(np.float32)
 
 
 def _name(deeds: Deeds, event: int) -> str | None:

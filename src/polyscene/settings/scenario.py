@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from polyscene.settings.validate import Config
 
@@ -12,7 +14,17 @@ __all__ = ["Action", "Duplicates", "Safety", "Scenario", "TargetKind", "UserVect
 
 TargetKind = Literal["item", "content", "activity", "person"]
 """What a scenario recommends."""
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_POSITIVE = re.compile(r"\s*([^<>=\s]+)\s*(?:>=\s*(-?\d+(?:\.\d+)?)\s*)?")
+
+
+def _weight(value: Any) -> Any:
+    """One message for both kinds of weight, where a union would have two."""
+    if value != "auto" and not (isinstance(value, int | float) and 0 <= value < math.inf):
+        raise ValueError('a weight is a number of at least 0, or "auto"')
+    return value
+
+
+Weight = Annotated[float | Literal["auto"], BeforeValidator(_weight)]
 
 
 class Action(Config):
@@ -46,7 +58,7 @@ class UserVectors(Config):
     """Weight of the vector of the user's own description."""
     behaviour: float = Field(default=1.0, ge=0)
     """Weight of the mean of the vectors of what the user acted on."""
-    recent: int = Field(default=500, ge=1, le=10_000)
+    recent: int = Field(default=5000, ge=1, le=100_000)
     """How many of the latest distinct targets of the history are used."""
 
 
@@ -88,6 +100,10 @@ class Scenario(Config):
     """What each action says; a plain number is short for {weight = number}."""
     other_actions: float = 0.5
     """Weight of an action that `actions` does not name."""
+    positive: list[str] = []
+    """What counts as a success where options are chosen and quality is measured: actions, with a
+    least value where that matters, such as ["like", "rate>=4"]; empty means every event of positive
+    strength."""
     verbs: dict[str, dict[str, str]] = {}
     """The verb of an action per language, for the text of a history: bought, liked, 购买了."""
     half_life_days: float = Field(default=90.0, gt=0)
@@ -100,8 +116,17 @@ class Scenario(Config):
     """The actions that make a target seen; empty means every action."""
     languages: list[str] = []
     """If not empty, only targets in these languages (or with none stated) are shown."""
-    sources: dict[str, Weight] = {"semantic-soft": 1.0}
-    """The sources of candidates and their weights in the fused score."""
+    sources: dict[str, Weight] = {
+        "kernel": "auto",
+        "rp3beta": "auto",
+        "factor": "auto",
+        "user-knn": "auto",
+        "social": "auto",
+        "semantic-mean": "auto",
+        "trending": "auto",
+    }
+    """The sources of candidates and their weights in the fused score; "auto" to choose the weight
+    by validation at each fit. A source of weight 0 fills up lists that are too short."""
     reward: dict[str, Any] = {"type": "constant"}
     """The reward f(u,i): a `type` and its options."""
     users: UserVectors = UserVectors()
@@ -110,6 +135,20 @@ class Scenario(Config):
     """What is never shown."""
     duplicates: Duplicates = Duplicates()
     """Which targets count as the same."""
+
+    @field_validator("positive")
+    @classmethod
+    def _conditions(cls, positive: list[str]) -> list[str]:
+        for text in positive:
+            if not _POSITIVE.fullmatch(text):
+                raise ValueError(f"{text!r} is neither an action nor like 'rate>=4'")
+        return positive
+
+    @property
+    def successes(self) -> dict[str, float]:
+        """`positive` as the least value that counts, by action; empty when nothing is declared."""
+        found = (_POSITIVE.fullmatch(text) for text in self.positive)
+        return {m[1]: float(m[2]) if m[2] else -math.inf for m in found if m}
 
     @field_validator("actions", mode="before")
     @classmethod

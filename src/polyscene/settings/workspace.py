@@ -18,6 +18,7 @@ __all__ = [
     "IndexSettings",
     "Settings",
     "TextSettings",
+    "ValidationSettings",
     "Whitening",
     "load_settings",
     "parse_settings",
@@ -58,6 +59,23 @@ class IndexSettings(Config):
     until it does."""
 
 
+class ValidationSettings(Config):
+    """What a fit holds out to choose options and weights by; nothing of it is lost to the model."""
+
+    split: Literal["auto", "random", "latest", "last", "cold-users"] = "auto"
+    """What is held out: a share of each user's events at random, the latest events of all, the last
+    one of each user, or all that some users did in one scenario; "auto" takes the latest where most
+    events have a time and enough users have events on both sides, else random ones."""
+    share: float = Field(default=0.2, gt=0, lt=1)
+    """The share of the events that is held out."""
+    users: int = Field(default=1000, ge=1)
+    """How many users are on trial in one split, at most."""
+    folds: int = Field(default=3, ge=0)
+    """How many splits are tried, at most; fewer when they have users enough, 0 for none."""
+    seed: int = Field(default=0, ge=0)
+    """Of what is drawn at random."""
+
+
 class Settings(Config):
     """Everything that `polyscene.toml` may contain."""
 
@@ -75,6 +93,8 @@ class Settings(Config):
     """Centring and scaling of the vectors."""
     index: IndexSettings = IndexSettings()
     """The vector index."""
+    validation: ValidationSettings = ValidationSettings()
+    """What a fit holds out to choose options and weights by."""
     sources: dict[str, dict[str, Any]] = {}
     """Options of a source, by its name, for all scenarios."""
     scenarios: dict[str, Scenario] = {}

@@ -1,19 +1,30 @@
 """Sources of candidates with scores."""
 
 from polyscene.sources.base import Source
+from polyscene.sources.factor import Factor
+from polyscene.sources.graph import Graph
 from polyscene.sources.kernel import Kernel
+from polyscene.sources.neighbours import ItemKnn, Rp3Beta
 from polyscene.sources.semantic import SemanticMean, SemanticMulti, SemanticSoft
+from polyscene.sources.social import Social
 from polyscene.sources.trending import Fresh, Trending
+from polyscene.sources.user_knn import UserKnn
 
 __all__ = [
     "FALLBACKS",
+    "Factor",
     "Fresh",
+    "Graph",
+    "ItemKnn",
     "Kernel",
+    "Rp3Beta",
     "SemanticMean",
     "SemanticMulti",
     "SemanticSoft",
+    "Social",
     "Source",
     "Trending",
+    "UserKnn",
 ]
 
 FALLBACKS = (Trending.name, Fresh.name)

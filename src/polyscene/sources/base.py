@@ -3,28 +3,106 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
-from polyscene.component import Candidates, Component, Query
+from polyscene.component import Candidates, Component, Path, Query, Vectors
 from polyscene.data.dataset import IntArray
 
-__all__ = ["Source", "best"]
+__all__ = ["SILENT", "Source", "best", "history_rows", "nothing"]
+
+SILENT = np.float32(-np.inf)
+"""The score of a target of which a source says nothing."""
 
 
 class Source(Component):
     """Produces candidates for a query."""
 
     family: ClassVar[str] = "source"
+    usual: ClassVar[float] = 0.3
+    """The weight in a fused score where it is "auto" and there is nothing to choose it by."""
 
     @abstractmethod
+    def scores(self, queries: Sequence[Query]) -> Vectors:
+        """The score of every target for each query, whether or not it is allowed.
+
+        Args:
+            queries: Questions in one scenario over one space.
+
+        Returns:
+            Shape (number of queries, number of targets), float32; `SILENT` where the source has
+            nothing to go on, such as everywhere for a user without history.
+        """
+
+    def support(self, query: Query, rows: IntArray) -> IntArray | None:
+        """The rows of the history items that produced the score of each target.
+
+        Args:
+            query: The question.
+            rows: The targets, shape (m,).
+
+        Returns:
+            Shape (m, k), -1 past the last; None when the source has none.
+        """
+        return None
+
+    def paths(self, query: Query, rows: IntArray) -> Sequence[Path | None] | None:
+        """What connects each target with the history; None when the source has none."""
+        return None
+
     def __call__(self, query: Query) -> Candidates:
         """Up to `query.n` allowed targets, best first, each once.
 
-        Empty when the source has nothing to go on, such as a user without history.
+        Empty when the source has nothing to go on.
         """
+        return self.candidates(query, self.scores([query])[0])
+
+    def candidates(self, query: Query, scores: npt.NDArray[np.float32]) -> Candidates:
+        """The best allowed targets by their scores, shape (number of targets,)."""
+        rows = np.flatnonzero(query.allowed & (scores > SILENT))
+        rows, found = best(scores[rows], rows, query.n)
+        return Candidates(rows, found, {self.name: found})
+
+
+def nothing(queries: Sequence[Query]) -> Vectors:
+    """`SILENT` for every target of each query. Shape (number of queries, number of targets)."""
+    targets = len(queries[0].allowed) if queries else 0
+    return np.full((len(queries), targets), SILENT, np.float32)
+
+
+def history_rows(
+    queries: Sequence[Query], columns: IntArray | None = None, *, decay: bool
+) -> tuple[sp.csr_matrix, npt.NDArray[np.float32]]:
+    """The histories as a matrix of strengths, as `represent.interactions` has them.
+
+    Args:
+        queries: The questions.
+        columns: Rows of the items to keep, ascending; all items when omitted.
+        decay: Whether older events count less.
+
+    Returns:
+        Shape (queries, items or columns), float32; neutral actions are explicit zeros. And for each
+        entry its place in the history, 1 for the latest.
+    """
+    histories = [query.history for query in queries]
+    width = len(histories[0].items) if columns is None else len(columns)
+    none = np.zeros(0, np.int64)
+    rows = np.concatenate([none, *(history.rows for history in histories)])
+    values = [history.strengths if decay else history.undecayed for history in histories]
+    data = np.concatenate([np.zeros(0, np.float32), *values])
+    owner = np.repeat(np.arange(len(queries)), [len(history) for history in histories])
+    ranks = np.arange(1, len(owner) + 1) - np.searchsorted(owner, owner)
+    if columns is not None:
+        places = np.minimum(np.searchsorted(columns, rows), max(width - 1, 0))
+        known = columns[places] == rows if width else np.zeros(len(rows), np.bool_)
+        rows, data, owner, ranks = places[known], data[known], owner[known], ranks[known]
+    starts = np.searchsorted(owner, np.arange(len(queries) + 1))
+    matrix = sp.csr_matrix((data, rows, starts), shape=(len(queries), width))
+    return matrix, ranks.astype(np.float32)
 
 
 def best(

@@ -1,14 +1,15 @@
 """The kernel source: what users did and what items say, learned together in closed form.
 
 Scores are x·B for the history row x of a user (`closed_form`), so that a new event changes the
-next answer and no user is stored. λ, the weight of the text, and whether weak and negative
-actions count as interactions (`graded`) or against an item (signed) are chosen by NDCG@10 on
-entries of the matrix that are held out.
+next answer and no user is stored. Options that are unset are chosen by NDCG@10 on held-out events:
+λ, the weight of the text, whether weak and negative actions count as interactions (`graded`) or
+against an item (signed), whether older ones count less by time or by what came since, and how far
+items without behaviour may come up beside those that have some.
 
 Items with fewer than two events, and those that came after the fit, get their column of B from
 their text by a ridge map from the text of the other items:
 
-    B_new = B·V (VᵀV + ρI)⁻¹ v_new
+    B_new = κ · B·V (VᵀV + ρI)⁻¹ v_new
 
 with B fitted without text rows, which measures better there (docs/benchmarks.md).
 
@@ -17,8 +18,8 @@ References: EASE (Steck, WWW 2019); collective EASE (Jeunen et al., RecSys 2020)
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -26,26 +27,26 @@ import numpy as np
 import scipy.sparse as sp
 from pydantic import Field
 
-from polyscene.component import Candidates, Config, Query, Training, Vectors
+from polyscene.component import Config, Query, Training, Validation, Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.errors import ModelError
-from polyscene.logs import get_logger
-from polyscene.represent.interactions import graded, interactions, weighted
-from polyscene.sources.base import Source, best
+from polyscene.represent.interactions import fading, graded, interactions, weighted
+from polyscene.sources.base import Source, history_rows, nothing
 from polyscene.sources.closed_form import LowRank, behaviour_factors, low_rank
-from polyscene.sources.kernel_search import Choice, choose
+from polyscene.sources.kernel_search import choose
 
 __all__ = ["Kernel", "KernelConfig"]
 
-_log = get_logger(__name__)
 _WARM = 2
 """Events from which on an item has a column of its own."""
+_UNSET = {"reg": 100.0, "text": 30.0, "graded": True, "decay": True, "recency": 0.0, "cold": 0.5}
+"""What is taken for options that are unset where there is nothing to choose them by."""
 
 
 class KernelConfig(Config):
     """Options of `kernel`."""
 
-    rank: int = Field(default=256, ge=8, le=4096)
+    rank: int = Field(default=1024, ge=8, le=4096)
     """How many directions of the behaviour are kept; the text keeps all of its own."""
     reg: float | None = Field(default=None, gt=0)
     """λ; unset to choose it by validation."""
@@ -54,6 +55,14 @@ class KernelConfig(Config):
     graded: bool | None = None
     """Whether weak and negative actions count as interactions of less weight (true), or against
     an item (false); unset to choose it by validation."""
+    decay: bool | None = None
+    """Whether older events count less, by the half-life of the scenario; unset to choose it by
+    validation."""
+    recency: float | None = Field(default=None, ge=0)
+    """After how many further items an entry of the history counts half when a user is scored; 0 for
+    no such fading; unset to choose it by validation."""
+    cold: float | None = Field(default=None, ge=0, le=1)
+    """κ, the size of the scores of items without behaviour; unset to choose it by validation."""
     cold_reg: float = Field(default=1.0, gt=0)
     """ρ of the map from text to the columns of items without events, as a multiple of the mean
     eigenvalue of VᵀV."""
@@ -69,14 +78,14 @@ class _Fitted:
     """Their rows in the space of items, ascending, shape (n,)."""
     kernel: LowRank
     cold: Vectors
-    """T, shape (n, dim): the column of an item without events is T·v."""
-    choice: Choice
+    """κ·T, shape (n, dim): the column of an item without events is κ·T·v."""
 
 
 class Kernel(Source):
     """Scores x·B of a text-augmented linear autoencoder in closed form."""
 
     name: ClassVar[str] = "kernel"
+    usual: ClassVar[float] = 1.0
     config_type = KernelConfig
     config: KernelConfig
 
@@ -84,56 +93,70 @@ class Kernel(Source):
         super().__init__(config)
         self._fitted: _Fitted | None = None
 
-    @property
-    def choice(self) -> Choice | None:
-        """What was chosen by validation; None before a fit, or where there was nothing to fit."""
-        return None if self._fitted is None else self._fitted.choice
+    def tuned(self, validations: Sequence[Validation]) -> Self:
+        """Choose the options that are unset; see `polyscene.component.Tunable`.
+
+        O(n·(rank + dim)²) for n items with events, a dozen times over.
+        """
+        return type(self)(choose(self._set, self.config, validations))
 
     def fit(self, training: Training) -> None:
-        """Learn from all events; see `polyscene.component.Trainable`.
-
-        O(n·(rank + dim)²) for n items with events, a dozen times over to choose the options.
-        """
-        matrix = interactions(training.data, training.settings, training.now)
+        """Learn from all events; see `polyscene.component.Trainable`. O(n·(rank + dim)²)."""
+        config = self._set
+        matrix = interactions(
+            training.data, training.settings, training.now, decay=bool(config.decay)
+        )
         warm = np.flatnonzero(matrix.getnnz(axis=0) >= _WARM)
         self._fitted = None
         if not len(warm):
             return
-        rows, vectors = sp.csr_matrix(matrix[:, warm]), training.vectors[warm]
-        config = self.config
-        choice = choose(rows, vectors, config.rank, config.reg, config.text, config.graded)
-        _log.info("kernel: %d items, %s", len(warm), choice)
-        factors = behaviour_factors(weighted(rows, choice.graded), config.rank)
-        self._fitted = _Fitted(
-            warm=warm,
-            kernel=low_rank(factors, vectors, choice.reg, choice.text),
-            cold=_cold_map(low_rank(factors, vectors, choice.reg, 0.0), vectors, config.cold_reg),
-            choice=choice,
-        )
+        rows = weighted(sp.csr_matrix(matrix[:, warm]), bool(config.graded))
+        vectors = training.vectors[warm]
+        factors = behaviour_factors(rows, config.rank)
+        kernel = low_rank(factors, vectors, config.reg or 0.0, config.text or 0.0)
+        plain = low_rank(factors, vectors, config.reg or 0.0, 0.0)
+        columns = plain.text_map(vectors, config.cold_reg)
+        self._fitted = _Fitted(warm, kernel, np.float32(config.cold or 0.0) * columns)
 
-    def __call__(self, query: Query) -> Candidates:
-        """See `Source`; O(targets · (rank + dim))."""
+    def scores(self, queries: Sequence[Query]) -> Vectors:
+        """See `Source`; O(targets · (rank + dim)) a query."""
+        fitted, scores = self._fitted, nothing(queries)
+        if fitted is None or not queries or queries[0].spec.target == "person":
+            return scores
+        x = self._history(queries, fitted)
+        told = np.flatnonzero(np.diff(x.indptr))
+        if not len(told):
+            return scores
+        x, vectors = x[told], queries[0].space.vectors
+        found = np.asarray(x @ fitted.cold) @ vectors.T
+        found[:, fitted.warm] = fitted.kernel.scores(x)
+        scores[told] = found
+        return scores
+
+    def support(self, query: Query, rows: IntArray) -> IntArray:
+        """The history items that gave most to each target's score, shape (m, k)."""
         fitted = self._fitted
-        if fitted is None or query.spec.target == "person":
-            return self._none()
-        places, weights = self._entries(query, fitted)
-        if not len(places):
-            return self._none()
-        scores = query.space.vectors @ (weights @ fitted.cold[places])
-        warm = (weights @ fitted.kernel.rows[places]) @ fitted.kernel.columns.T
-        warm[places] -= weights * fitted.kernel.diagonal(places)
-        scores[fitted.warm] = warm
-        rows = np.flatnonzero(query.allowed)
-        rows, found = best(scores[rows], rows, query.n)
-        return Candidates(
-            rows, found, {self.name: found}, self._support(query, fitted, rows, places, weights)
-        )
+        support = np.full((len(rows), self.config.support), -1, np.int64)
+        if fitted is None or not self.config.support or not len(rows):
+            return support
+        x = self._history([query], fitted)
+        places, weights = x.indices, x.data
+        at = np.minimum(np.searchsorted(fitted.warm, rows), len(fitted.warm) - 1)
+        warm = fitted.warm[at] == rows
+        gave = query.space.vectors[rows] @ fitted.cold[places].T
+        gave[warm] = fitted.kernel.columns[at[warm]] @ fitted.kernel.rows[places].T
+        gave *= weights
+        gave[rows[:, None] == fitted.warm[places]] = 0
+        order = np.argsort(-gave, axis=1, kind="stable")[:, : self.config.support]
+        chosen = fitted.warm[places[order]]
+        chosen[np.take_along_axis(gave, order, axis=1) <= 0] = -1
+        support[:, : order.shape[1]] = chosen
+        return support
 
     def save(self, path: Path) -> None:
         """Write the learned state into the existing directory `path`."""
         fitted = self._fitted
-        document = None if fitted is None else asdict(fitted.choice)
-        (path / "kernel.json").write_text(json.dumps(document), "utf-8")
+        (path / "options.json").write_text(self.config.model_dump_json(), "utf-8")
         if fitted is not None:
             np.save(path / "warm.npy", fitted.warm)
             np.save(path / "rows.npy", fitted.kernel.rows)
@@ -147,54 +170,30 @@ class Kernel(Source):
             ModelError: When a file is missing or damaged.
         """
         try:
-            document = json.loads((path / "kernel.json").read_text("utf-8"))
-            if document is None:
-                return self
-            kernel = LowRank(np.load(path / "rows.npy"), np.load(path / "columns.npy"))
-            warm, cold = np.load(path / "warm.npy"), np.load(path / "cold.npy")
-            self._fitted = _Fitted(warm, kernel, cold, Choice(**document))
+            text = (path / "options.json").read_text("utf-8")
+            self.config = KernelConfig.model_validate_json(text)
+            if (path / "warm.npy").exists():
+                kernel = LowRank(np.load(path / "rows.npy"), np.load(path / "columns.npy"))
+                warm, cold = np.load(path / "warm.npy"), np.load(path / "cold.npy")
+                self._fitted = _Fitted(warm, kernel, cold)
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(
                 f"cannot read the kernel in {path}: {error}; make a new one with: polyscene fit"
             ) from error
         return self
 
-    def _none(self) -> Candidates:
-        nothing = np.zeros(0, np.float32)
-        return Candidates(np.zeros(0, np.int64), nothing, {self.name: nothing})
+    @property
+    def _set(self) -> KernelConfig:
+        """The options with all that is unset filled in."""
+        given = self.config.model_dump()
+        unset = {name: value for name, value in _UNSET.items() if given[name] is None}
+        return self.config.model_copy(update=unset)
 
-    def _entries(self, query: Query, fitted: _Fitted) -> tuple[IntArray, Vectors]:
-        """Places among the warm items, and weights, of the history."""
-        history = query.history
-        places = np.searchsorted(fitted.warm, history.rows)
-        places = np.minimum(places, len(fitted.warm) - 1)
-        known = fitted.warm[places] == history.rows
-        strengths = history.strengths[known]
-        return places[known], graded(strengths) if fitted.choice.graded else strengths
-
-    def _support(
-        self, query: Query, fitted: _Fitted, rows: IntArray, places: IntArray, weights: Vectors
-    ) -> IntArray:
-        """The history items that gave most to each target's score, shape (m, k)."""
-        support = np.full((len(rows), self.config.support), -1, np.int64)
-        if not self.config.support or not len(rows):
-            return support
-        at = np.minimum(np.searchsorted(fitted.warm, rows), len(fitted.warm) - 1)
-        warm = fitted.warm[at] == rows
-        gave = query.space.vectors[rows] @ fitted.cold[places].T
-        gave[warm] = fitted.kernel.columns[at[warm]] @ fitted.kernel.rows[places].T
-        gave *= weights
-        gave[rows[:, None] == fitted.warm[places]] = 0
-        order = np.argsort(-gave, axis=1, kind="stable")[:, : self.config.support]
-        chosen = fitted.warm[places[order]]
-        chosen[np.take_along_axis(gave, order, axis=1) <= 0] = -1
-        support[:, : order.shape[1]] = chosen
-        return support
-
-
-def _cold_map(kernel: LowRank, vectors: Vectors, reg: float) -> Vectors:
-    """T = B·V (VᵀV + ρI)⁻¹, shape (n, dim)."""
-    seen = kernel.rows @ (kernel.columns.T @ vectors) - kernel.diagonal()[:, None] * vectors
-    inner = (vectors.T @ vectors).astype(np.float64)
-    inner += (reg * max(np.trace(inner), 1e-6) / len(inner)) * np.eye(len(inner))
-    return np.asarray(np.linalg.solve(inner, seen.T).T, np.float32)
+    def _history(self, queries: Sequence[Query], fitted: _Fitted) -> sp.csr_matrix:
+        """The weights of what the users did among the warm items, shape (q, n)."""
+        config = self._set
+        x, ranks = history_rows(queries, fitted.warm, decay=bool(config.decay))
+        if config.graded:
+            x.data = graded(x.data)
+        x.data *= fading(ranks, config.recency or 0.0)
+        return x

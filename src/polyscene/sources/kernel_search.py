@@ -1,143 +1,123 @@
-"""Choosing the options of the kernel on entries that are held out."""
+"""Choosing the options of the kernel on what was held out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
-from polyscene.component import Vectors
-from polyscene.represent.interactions import weighted
+from polyscene.component import Validation
+from polyscene.logs import get_logger
+from polyscene.represent.interactions import fading, weighted
 from polyscene.sources.closed_form import Factors, behaviour_factors, low_rank
+from polyscene.sources.trial import Trial, climb
 
-__all__ = ["Choice", "choose"]
+if TYPE_CHECKING:
+    from polyscene.sources.kernel import KernelConfig
 
-_REGS = (10.0, 30.0, 100.0, 300.0, 1000.0)
-_TEXTS = (0.0, 30.0, 100.0, 300.0)
-_HELD_OUT = 0.2
-_USERS = 1000
-"""Users whose held-out entries are looked at, at most."""
-_ITEMS = 10_000
+__all__ = ["COLUMNS", "choose"]
+
+COLUMNS = 10_000
 """Items on which the options are tried, the most popular ones, at most."""
-_AT = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Options of the kernel, and how good they were."""
-
-    reg: float
-    text: float
-    graded: bool
-    ndcg: float
-    """NDCG@10 on the held-out entries; NaN where nothing was tried."""
+_WARM = 2
+_RANK = 256
+"""Rank at which the options are tried, at most."""
+_STEPS: tuple[tuple[str, tuple[Any, ...]], ...] = (
+    ("graded", (True, False)),
+    ("decay", (True, False)),
+    ("reg", (10.0, 30.0, 100.0, 300.0, 1000.0)),
+    ("text", (0.0, 10.0, 30.0, 100.0, 300.0)),
+    ("reg", (10.0, 30.0, 100.0, 300.0, 1000.0)),
+    ("recency", (0.0, 100.0, 30.0, 10.0)),
+)
+_COLD = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
+_SPLITS = 2
+"""Splits on which the options are tried, at most; each is a dozen fits."""
+_log = get_logger(__name__)
 
 
 def choose(
-    rows: sp.csr_matrix,
-    vectors: Vectors,
-    rank: int,
-    reg: float | None,
-    text: float | None,
-    grade: bool | None,
-    seed: int = 0,
-) -> Choice:
-    """The best options by NDCG@10 on a fifth of the liked entries of up to 1,000 users.
-
-    One option is varied at a time: how actions count, λ, the text weight, and λ again. With
-    nothing to hold out, or nothing to choose, λ = a = 100 and graded are taken where unset.
+    start: KernelConfig, given: KernelConfig, validations: Sequence[Validation]
+) -> KernelConfig:
+    """The best options by mean NDCG@10 over the splits, one option varied at a time.
 
     Args:
-        rows: Strengths, shape (users, n).
-        vectors: Text vectors, shape (n, dim).
-        rank: Of the behaviour.
-        reg: λ where given.
-        text: a where given.
-        grade: How actions count where given.
-        seed: Of what is held out.
+        start: All options set.
+        given: The same; those that are None there are chosen.
+        validations: The splits. With nothing held out, `start` is returned.
     """
-    start = Choice(
-        100.0 if reg is None else reg,
-        100.0 if text is None else text,
-        True if grade is None else grade,
-        float("nan"),
-    )
-    if None not in (reg, text, grade):
+    trials = [trial for trial in map(_KernelTrial, validations[:_SPLITS]) if trial.possible]
+    free = [(name, values) for name, values in _STEPS if getattr(given, name) is None]
+    if not trials or not (free or given.cold is None):
         return start
-    popular = np.sort(np.argsort(-rows.getnnz(axis=0), kind="stable")[:_ITEMS])
-    trial = _Trial(sp.csr_matrix(rows[:, popular]), vectors[popular], rank, seed)
-    if not trial.possible:
-        return start
-    best = replace(start, ndcg=trial.score(start))
-    steps: list[tuple[str, Iterable[Any], bool]] = [
-        ("graded", (True, False), grade is None),
-        ("reg", _REGS, reg is None),
-        ("text", _TEXTS, text is None),
-        ("reg", _REGS, reg is None and text is None),
-    ]
-    for option, values, free in steps:
-        for value in values if free else ():
-            if value == getattr(best, option):
-                continue
-            tried: Choice = replace(best, **{option: value})
-            tried = replace(tried, ndcg=trial.score(tried))
-            if tried.ndcg > best.ndcg:
-                best = tried
+
+    def score(config: KernelConfig) -> float:
+        return float(np.mean([trial.score(config) for trial in trials]))
+
+    best, value = climb(start, free, score)
+    if given.cold is None:
+        scores = [np.mean([trial.with_cold(best, share) for trial in trials]) for share in _COLD]
+        # Of equals the largest: what is new should have its chance.
+        at = len(_COLD) - 1 - int(np.argmax(scores[::-1]))
+        best = best.model_copy(update={"cold": _COLD[at]})
+    _log.info("kernel: %s, NDCG@10 %.4f on held-out events", best, value)
     return best
 
 
-class _Trial:
-    """One split, on which choices are scored."""
+class _KernelTrial(Trial):
+    """One split, on which options are scored."""
 
-    def __init__(self, rows: sp.csr_matrix, vectors: Vectors, rank: int, seed: int) -> None:
-        self._vectors, self._rank = vectors, rank
-        rng = np.random.default_rng(seed)
-        entries = rows.tocoo()
-        liked = entries.data > 0
-        held = liked & (rng.random(len(entries.data)) < _HELD_OUT)
-        self._train = _matrix(entries, ~held)
-        test = _matrix(entries, held)
-        able = (test.getnnz(axis=1) > 0) & (self._train.getnnz(axis=1) > 0)
-        users = np.flatnonzero(able)
-        if len(users) > _USERS:
-            users = np.sort(rng.choice(users, _USERS, replace=False))
-        self._users, self._test = users, test[users]
-        self._factors: dict[bool, tuple[sp.csr_matrix, Factors]] = {}
+    def __init__(self, validation: Validation) -> None:
+        super().__init__(validation)
+        counts = self.rows(decay=False).getnnz(axis=0)
+        self._warm = np.flatnonzero(counts >= _WARM)
+        popular = self._warm[np.argsort(-counts[self._warm], kind="stable")[:COLUMNS]]
+        self._columns = np.sort(popular)
+        self._vectors = validation.training.vectors
+        self._factors: dict[tuple[bool, bool], tuple[sp.csr_matrix, Factors]] = {}
 
-    @property
-    def possible(self) -> bool:
-        """Whether anything was held out."""
-        return len(self._users) > 0
+    def score(self, config: KernelConfig) -> float:
+        """NDCG@10 among the more popular items."""
+        if not len(self._columns):
+            return 0.0
+        key = bool(config.graded), bool(config.decay)
+        if key not in self._factors:
+            rows = weighted(sp.csr_matrix(self.rows(key[1])[:, self._columns]), key[0])
+            self._factors[key] = rows, behaviour_factors(rows, min(config.rank, _RANK))
+        rows, factors = self._factors[key]
+        vectors = self._vectors[self._columns]
+        kernel = low_rank(factors, vectors, config.reg or 0.0, config.text or 0.0)
+        asked = self._asked(rows, self._columns, config)
+        return self.ndcg(kernel.scores(asked), self._columns)
 
-    def score(self, choice: Choice) -> float:
-        """NDCG@10 of a choice over the users of the trial."""
-        if choice.graded not in self._factors:
-            weights = weighted(self._train, choice.graded)
-            self._factors[choice.graded] = weights, behaviour_factors(weights, self._rank)
-        weights, factors = self._factors[choice.graded]
-        kernel = low_rank(factors, self._vectors, choice.reg, choice.text)
-        scores = kernel.scores(weights[self._users])
-        seen = self._train[self._users]  # with explicit zeros, which nonzero() would leave out
-        scores[np.repeat(np.arange(len(scores)), np.diff(seen.indptr)), seen.indices] = -np.inf
-        return _mean_ndcg(scores, self._test)
+    def with_cold(self, config: KernelConfig, share: float) -> float:
+        """NDCG@10 among all items, those without behaviour scored κ = `share` times."""
+        if not hasattr(self, "_parts"):
+            rows = weighted(
+                sp.csr_matrix(self.rows(bool(config.decay))[:, self._warm]), bool(config.graded)
+            )
+            vectors = self._vectors[self._warm]
+            factors = behaviour_factors(rows, config.rank)
+            asked = self._asked(rows, self._warm, config)
+            kernel = low_rank(factors, vectors, config.reg or 0.0, config.text or 0.0)
+            plain = low_rank(factors, vectors, config.reg or 0.0, 0.0)
+            cold = np.asarray(asked @ plain.text_map(vectors, config.cold_reg))
+            self._parts = kernel.scores(asked), cold @ self._vectors.T
+        warm, cold = self._parts
+        scores = np.float32(share) * cold
+        scores[:, self._warm] = warm
+        return self.ndcg(scores)
 
-
-def _matrix(entries: sp.coo_matrix, kept: np.ndarray[Any, Any]) -> sp.csr_matrix:
-    cells = (entries.data[kept], (entries.row[kept], entries.col[kept]))
-    return sp.csr_matrix(cells, shape=entries.shape)
-
-
-def _mean_ndcg(scores: Vectors, test: sp.csr_matrix) -> float:
-    """Mean NDCG@10 with binary relevance over rows that each have a relevant column."""
-    k = min(_AT, scores.shape[1])
-    top = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-    order = np.argsort(-np.take_along_axis(scores, top, axis=1), axis=1, kind="stable")
-    top = np.take_along_axis(top, order, axis=1)
-    users = np.arange(len(top))[:, None]
-    hits = np.asarray(test[users, top].todense()) > 0
-    discounts = 1 / np.log2(np.arange(2, k + 2))
-    ideal = np.cumsum(discounts)[np.minimum(test.getnnz(axis=1), k) - 1]
-    return float(np.mean((hits @ discounts) / ideal))
+    def _asked(
+        self, rows: sp.csr_matrix, columns: npt.NDArray[np.int64], config: KernelConfig
+    ) -> sp.csr_matrix:
+        """The histories of the users on trial, faded, over some columns."""
+        asked = sp.csr_matrix(rows[self.users])
+        if config.recency:
+            ranks = self.places[:, columns].sorted_indices()
+            asked.sort_indices()
+            asked.data = asked.data * fading(ranks.data, config.recency)
+        return asked

@@ -20,6 +20,7 @@ Reference: PinnerSage (Pal et al., KDD 2020) for several vectors a user instead 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -28,7 +29,7 @@ from pydantic import Field
 
 from polyscene.component import Candidates, Config, Query, Vectors
 from polyscene.data.dataset import IntArray
-from polyscene.sources.base import Source, best
+from polyscene.sources.base import Source, best, nothing
 
 __all__ = ["SemanticMean", "SemanticMulti", "SemanticSoft"]
 
@@ -50,6 +51,19 @@ class SemanticMean(Source):
     config_type = SemanticMeanConfig
     config: SemanticMeanConfig
 
+    def scores(self, queries: Sequence[Query]) -> Vectors:
+        """See `Source`; O(targets · dim) a query."""
+        scores = nothing(queries)
+        told = [place for place, query in enumerate(queries) if query.vector.any()]
+        if told:
+            users = np.stack([queries[place].vector for place in told])
+            scores[told] = users @ queries[0].space.vectors.T
+        return scores
+
+    def support(self, query: Query, rows: IntArray) -> IntArray:
+        """The liked history items nearest to each target."""
+        return _support(query, rows, self.config.support if query.spec.users.behaviour > 0 else 0)
+
     def __call__(self, query: Query) -> Candidates:
         """See `Source`; O(targets · dim), less with an approximate index."""
         if not query.vector.any():
@@ -57,13 +71,7 @@ class SemanticMean(Source):
         rows, scores = query.space.search(query.vector[None], query.n, query.allowed)
         found = rows[0] >= 0
         kept = rows[0][found]
-        grounds = self.config.support if query.spec.users.behaviour > 0 else 0
-        return Candidates(
-            kept,
-            scores[0][found],
-            {self.name: scores[0][found]},
-            _support(query, kept, grounds),
-        )
+        return Candidates(kept, scores[0][found], {self.name: scores[0][found]})
 
 
 class EntriesConfig(Config):
@@ -85,14 +93,43 @@ class _EntrySource(Source):
     config_type = EntriesConfig
     config: EntriesConfig
 
+    def scores(self, queries: Sequence[Query]) -> Vectors:
+        """See `Source`; O(targets · history · dim) a query."""
+        scores = nothing(queries)
+        for place, query in enumerate(queries):
+            entries = self._entries(query)
+            if len(entries[0]):
+                rows = np.arange(len(query.allowed))
+                scores[place] = self._scored(rows, query.space.vectors, *entries)
+        return scores
+
+    def support(self, query: Query, rows: IntArray) -> IntArray:
+        """The liked history items nearest to each target."""
+        return _support(query, rows, self.config.support)
+
     def __call__(self, query: Query) -> Candidates:
         """See `Source`; O(targets · history · dim), with many targets O(history) searches."""
-        liked, own, weights, disliked = self._entries(query)
-        if not len(liked):
+        entries = self._entries(query)
+        if not len(entries[0]):
             return _nothing(self.name)
-        rows, vectors = self._targets(query, liked)
+        rows, vectors = self._targets(query, entries[0])
         if not len(rows):
             return _nothing(self.name)
+        scores = self._scored(rows, vectors, *entries)
+        scores, rows = scores[query.allowed[rows]], rows[query.allowed[rows]]
+        rows, scores = best(scores, rows, query.n)
+        return Candidates(rows, scores, {self.name: scores})
+
+    def _scored(
+        self,
+        rows: IntArray,
+        vectors: Vectors,
+        liked: Vectors,
+        own: IntArray,
+        weights: npt.NDArray[np.float32],
+        disliked: Vectors,
+    ) -> npt.NDArray[np.float32]:
+        """The scores of some targets, ascending rows, by what `_entries` returns."""
         cosines = vectors @ liked.T
         at = np.searchsorted(rows, own)
         met = np.flatnonzero((at < len(rows)) & (rows[np.minimum(at, len(rows) - 1)] == own))
@@ -100,10 +137,7 @@ class _EntrySource(Source):
         scores = np.asarray(self._pool(cosines, weights), np.float32)
         if len(disliked):
             scores -= self.config.dislike * np.maximum((vectors @ disliked.T).max(axis=1), 0)
-        scores, rows = scores[query.allowed[rows]], rows[query.allowed[rows]]
-        rows, scores = best(scores, rows, query.n)
-        support = _support(query, rows, self.config.support)
-        return Candidates(rows, scores, {self.name: scores}, support)
+        return scores
 
     @abstractmethod
     def _pool(
@@ -117,13 +151,14 @@ class _EntrySource(Source):
         Stated interests are the last entry, with row -1, as are entries of another space.
         """
         recent = slice(self.config.recent)
-        strengths, vectors = query.history.strengths[recent], query.history.vectors[recent]
+        history = query.history
+        strengths, vectors = history.strengths[recent], history.items[history.rows[recent]]
         weights = strengths / max(float(np.abs(strengths).max(initial=0.0)), 1e-12)
         told = vectors.any(axis=1)  # an item without text says nothing
         positive, negative = told & (weights > 0), told & (weights < 0)
         disliked = vectors[negative] * -weights[negative, None]
         liked, weights = vectors[positive], weights[positive]
-        own = query.history.rows[recent][positive]
+        own = history.rows[recent][positive]
         if query.spec.target == "person":
             own = np.full_like(own, -1)
         if query.interests.any() and self.config.interests > 0:
@@ -221,7 +256,7 @@ def _support(query: Query, rows: IntArray, k: int) -> IntArray:
     liked = np.flatnonzero(history.strengths > 0)
     if not k or not len(liked) or not len(rows):
         return support
-    weighted = history.vectors[liked] * history.strengths[liked, None]
+    weighted = history.items[history.rows[liked]] * history.strengths[liked, None]
     matches = query.space.vectors[rows] @ weighted.T
     if query.spec.target != "person":
         matches[rows[:, None] == history.rows[liked]] = -np.inf

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -10,23 +11,36 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from polyscene.component import Candidates, Config, Query, Training
+from polyscene.component import Config, Query, Training, Vectors
 from polyscene.errors import ModelError
 from polyscene.represent.strength import SECONDS_A_DAY, Strengths, decay
-from polyscene.sources.base import Source, best
+from polyscene.sources.base import Source, nothing
 
 __all__ = ["Fresh", "Trending"]
+
+
+class TrendingConfig(Config):
+    """Options of `trending`."""
+
+    shrink: float = Field(default=20.0, ge=0)
+    """m, how many events the trend of all scenarios counts for beside those of this one."""
 
 
 class Trending(Source):
     """What many act on: the sum over a target's events in the scenario of decayed strength.
 
-    score(i) = Σ_events max(weight of the action, 0) · 0.5^(age / trend half-life), over the events
-    of the scenario and those that name none; where a scenario has no event yet, over all events it
-    may read. Divided by the largest, so that scores lie in [0, 1].
+        w_e = max(weight of the action, 0) · 0.5^(age / trend half-life)
+        score(i) = Σ_own w_e + m · Σ_all w_e / Σ_j Σ_all w_e
+
+    over the events of the scenario and those that name none (own), and over all events it may
+    read (all): a scenario with few events of its own is drawn to what is popular elsewhere.
+    Divided by the largest, so that scores lie in [0, 1].
     """
 
     name: ClassVar[str] = "trending"
+    usual: ClassVar[float] = 0.05
+    config_type = TrendingConfig
+    config: TrendingConfig
 
     def __init__(self, config: Config | None = None) -> None:
         super().__init__(config)
@@ -44,18 +58,23 @@ class Trending(Source):
             elsewhere = [other != name for other in data.scenarios]
             own = weights.copy()
             own[np.array([*elsewhere, False], np.bool_)[data.scenario]] = 0.0
-            used = own if own.any() else weights
             size = len(data.users if on_person else data.items)
-            total = np.bincount(np.maximum(data.target, 0), used, minlength=size)
+            target = np.maximum(data.target, 0)
+            everywhere = np.bincount(target, weights, minlength=size)
+            total = np.bincount(target, own, minlength=size)
+            if (whole := everywhere.sum()) > 0:
+                # with no event of its own, a scenario follows the others whatever m is
+                total += (self.config.shrink if own.any() else 1.0) * everywhere / whole
             self._scores[name] = (total / max(total.max(initial=0.0), 1e-12)).astype(np.float32)
 
-    def __call__(self, query: Query) -> Candidates:
-        """See `Source`; O(targets)."""
-        scores = self._scores.get(query.scenario, np.zeros(0, np.float32))
-        allowed = query.allowed[: len(scores)]  # targets added since the fit have no trend
-        rows = np.flatnonzero(allowed & (scores[: len(allowed)] > 0))
-        rows, found = best(scores[rows], rows, query.n)
-        return Candidates(rows, found, {self.name: found})
+    def scores(self, queries: Sequence[Query]) -> Vectors:
+        """See `Source`; O(targets) a query."""
+        scores = nothing(queries)
+        if queries:
+            trend = self._scores.get(queries[0].scenario, np.zeros(0, np.float32))
+            known = np.flatnonzero(trend > 0)  # targets added since the fit have no trend
+            scores[:, known] = trend[known]
+        return scores
 
     def save(self, path: Path) -> None:
         """Write the scores into the existing directory `path`, an array a scenario."""
@@ -97,14 +116,14 @@ class Fresh(Source):
     config_type = FreshConfig
     config: FreshConfig
 
-    def __call__(self, query: Query) -> Candidates:
-        """See `Source`; O(targets)."""
+    def scores(self, queries: Sequence[Query]) -> Vectors:
+        """See `Source`; O(targets) a query."""
+        return np.stack([self._scored(query) for query in queries]) if queries else nothing([])
+
+    def _scored(self, query: Query) -> npt.NDArray[np.float32]:
         published = query.space.published_at
         ages = np.maximum(query.now - published, 0.0)
         scores = np.exp2(-ages / (self.config.half_life_days * SECONDS_A_DAY))
         # A part too small to overtake any dated target orders the undated ones.
         order = np.arange(len(scores)) / max(len(scores), 1)
-        scores = np.where(np.isnan(published), 1e-9 * (order - 1.0), scores)
-        rows = np.flatnonzero(query.allowed)
-        rows, found = best(scores[rows].astype(np.float32), rows, query.n)
-        return Candidates(rows, found, {self.name: found})
+        return np.where(np.isnan(published), 1e-9 * (order - 1.0), scores).astype(np.float32)

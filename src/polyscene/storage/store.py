@@ -11,7 +11,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from polyscene.closing import Closing
-from polyscene.data.dataset import Dataset, IdMap
+from polyscene.data.dataset import Dataset, IdMap, Links
 from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.storage import rows, tables
 from polyscene.storage.connect import WRITE, connect, translated
@@ -183,6 +183,27 @@ class Store(Closing):
         with self._read() as connection:
             stream = connection.execution_options(yield_per=STREAM_ROWS)
             yield from map(rows.relation_of, stream.execute(query))
+
+    def links(self, name: str | None = None) -> Links:
+        """Relations as arrays.
+
+        Args:
+            name: Only those about or to this id; None for all.
+        """
+        table = tables.relations
+        triples = sa.select(table.c.subject, table.c.predicate, table.c.object)
+        query: sa.Select[Any] | sa.CompoundSelect[Any] = triples.order_by(
+            "subject", "predicate", "object"
+        )
+        if name is not None:
+            # two indexed look-ups: one condition with OR would read the whole table
+            about = triples.where(table.c.subject == name)
+            query = about.union(triples.where(table.c.object == name)).order_by(
+                "subject", "predicate", "object"
+            )
+        with self._read() as connection:
+            stream = connection.execution_options(yield_per=EVENT_ROWS).execute(query)
+            return Links.of((subject, predicate, target) for subject, predicate, target in stream)
 
     def history(self, user_id: str, limit: int | None = None) -> list[Event]:
         """The events of a user, newest first.

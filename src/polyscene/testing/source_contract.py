@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from polyscene.component import (
     Candidates,
@@ -20,9 +21,11 @@ from polyscene.component import (
     Query,
     Trainable,
     Training,
+    Tunable,
+    Validation,
     Vectors,
 )
-from polyscene.data.dataset import Dataset, IdMap, IntArray
+from polyscene.data.dataset import Dataset, IdMap, Links
 from polyscene.data.schema import Item, User
 from polyscene.ranking.reward import Reward
 from polyscene.represent.space import TargetSpace
@@ -61,7 +64,7 @@ class SourceContract:
         """A source that can be asked."""
         source = self.make()
         if isinstance(source, Trainable):
-            source.fit(Training(_dataset(), _settings(), _vectors(0), NOW))
+            source.fit(_training())
         return source
 
     def test_it_is_registered_under_its_name(self) -> None:
@@ -112,9 +115,11 @@ class SourceContract:
         """Support names entries of the history, each once, and -1 only after the last."""
         source = self.ready()
         for query in contract_queries():
-            support = source(query).support
+            rows = source(query).rows
+            support = source.support(query, rows)
             if support is None:
                 continue
+            assert len(support) == len(rows)
             assert support.dtype == np.int64
             known = {-1, *query.history.rows.tolist()}
             for entries in support.tolist():
@@ -130,6 +135,45 @@ class SourceContract:
             first = source(query)
             _same(first, source(query))
             _same(first, other(query))
+
+    def test_many_at_once_as_one_by_one(self) -> None:
+        """Questions scored together have the candidates that each has alone."""
+        source = self.ready()
+        for scenario in _SCENARIOS:
+            queries = [query for query in contract_queries() if query.scenario == scenario]
+            together = source.scores(queries)
+            assert together.shape == (len(queries), TARGETS)
+            assert together.dtype == np.float32
+            assert not np.isnan(together).any()
+            for query, scores in zip(queries, together, strict=True):
+                alone, found = source(query), source.candidates(query, scores)
+                np.testing.assert_allclose(found.scores, alone.scores, rtol=1e-4, atol=1e-6)
+
+    def test_paths_start_in_the_history(self) -> None:
+        """Each path leads from an entry of the history; there is one or none for each target."""
+        source = self.ready()
+        for query in contract_queries():
+            rows = source(query).rows
+            paths = source.paths(query, rows)
+            if paths is None:
+                continue
+            assert len(paths) == len(rows)
+            assert {path.start for path in paths if path} <= set(query.history.rows.tolist())
+
+    def test_options_are_chosen(self) -> None:
+        """A tunable source becomes one of its kind that can be fitted, whatever was held out."""
+        source, training = self.make(), _training()
+        if not isinstance(source, Tunable):
+            return
+        users = np.arange(10)
+        right = sp.csr_matrix(np.eye(TARGETS, dtype=np.float32)[users])
+        for splits in ([], [Validation(training, users, {"things": right, "people": right})]):
+            chosen = source.tuned(splits)
+            assert type(chosen) is type(source)
+            assert isinstance(chosen, Trainable)
+            chosen.fit(training)
+            for query in contract_queries():
+                assert np.isfinite(chosen(query).scores).all()
 
     def test_nothing_is_changed(self) -> None:
         """A question is read only: mask, vectors and history stay as they were."""
@@ -286,8 +330,9 @@ def _query(
         space=space,
         history=History(
             rows=np.array(rows, np.int64),
-            vectors=vectors,
+            items=_vectors(0),
             strengths=weights,
+            undecayed=weights,
             actions=("like",) * len(rows),
             scenarios=("things",) * len(rows),
         ),
@@ -317,11 +362,21 @@ def _dataset() -> Dataset:
     )
 
 
+def _training() -> Training:
+    tags = [("red",) if row % 3 else ("red", "blue") for row in range(TARGETS)]
+    links = Links.of(
+        [(f"u{row}", "friend", f"u{(row * 7 + 1) % TARGETS}") for row in range(TARGETS)]
+        + [(f"i{row}", "author", f"writer {row % 5}") for row in range(TARGETS)]
+    )
+    people = {"people": _vectors(0)}
+    return Training(_dataset(), _settings(), _vectors(0), NOW, people, tags, links)
+
+
 def _arrays(query: Query) -> tuple[npt.NDArray[np.generic], ...]:
     history = query.history
     return (
         query.allowed, query.vector, query.interests, query.space.vectors, history.rows,
-        history.vectors, history.strengths,
+        history.items, history.strengths,
     )  # fmt: skip
 
 
@@ -331,11 +386,6 @@ def _same(first: Candidates, second: Candidates) -> None:
     assert first.parts.keys() == second.parts.keys()
     for name, part in first.parts.items():
         np.testing.assert_array_equal(part, second.parts[name])
-    supports: list[IntArray | None] = [first.support, second.support]
-    if supports[0] is None or supports[1] is None:
-        assert supports[0] is supports[1]
-    else:
-        np.testing.assert_array_equal(supports[0], supports[1])
 
 
 def _check_options(component: Source | Reward) -> None:

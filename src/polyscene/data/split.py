@@ -1,0 +1,87 @@
+"""Splitting events into what is learned from and what is held out: pure functions on a dataset.
+
+All of them hold out whole pairs: every event of a user on a target, or none, so that nothing of
+what is to be predicted stays in training.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from polyscene.data.dataset import Dataset, IntArray
+
+__all__ = ["Mask", "after", "last_pairs", "pairs_of", "random_pairs", "time_at"]
+
+Mask = npt.NDArray[np.bool_]
+"""Which events are held out, shape (events,)."""
+
+
+def pairs_of(data: Dataset) -> IntArray:
+    """A number for each event that is equal for events of one user on one target.
+
+    Pairs are numbered by user, then target; items and people are different targets, and all that
+    are unknown (row -1) are one.
+    """
+    targets = len(data.items) + len(data.users) + 1
+    target = data.target + np.where(data.on_person, len(data.items), 0) + 1
+    target[data.target < 0] = 0
+    _, pairs = np.unique(data.user * targets + target, return_inverse=True)
+    return np.asarray(pairs, np.int64)
+
+
+def random_pairs(data: Dataset, eligible: Mask, share: float, seed: int) -> Mask:
+    """A share of the eligible pairs of each user, rounded, drawn at random.
+
+    Args:
+        data: The events.
+        eligible: Which events may be held out, shape (events,).
+        share: The share of each user's eligible pairs.
+        seed: Of the draw.
+    """
+    pairs = pairs_of(data)
+    count = int(pairs.max(initial=-1)) + 1
+    user = np.zeros(count, np.int64)
+    user[pairs] = data.user
+    may = np.zeros(count, np.bool_)
+    may[pairs[eligible]] = True
+    may[pairs[~eligible]] = False
+    rank = _rank_within(user, np.random.default_rng(seed).random(count), may)
+    allowed = np.rint(share * np.bincount(user[may], minlength=len(data.users)))
+    return np.asarray((may & (rank < allowed[user]))[pairs])
+
+
+def last_pairs(data: Dataset, eligible: Mask) -> Mask:
+    """The last eligible pair of each user who has another: by time, else by order of arrival."""
+    pairs = pairs_of(data)
+    count = int(pairs.max(initial=-1)) + 1
+    user, when, may = np.zeros(count, np.int64), np.full(count, -np.inf), np.zeros(count, np.bool_)
+    user[pairs] = data.user
+    times = np.nan_to_num(data.timestamp, nan=-np.inf)
+    order = np.empty(len(data), np.int64)
+    order[np.lexsort((np.arange(len(data)), times))] = np.arange(len(data))
+    np.maximum.at(when, pairs, order)
+    may[pairs[eligible]] = True
+    rank = _rank_within(user, -when, may)
+    others = np.bincount(user, minlength=len(data.users)) > 1
+    return np.asarray((may & (rank == 0) & others[user])[pairs])
+
+
+def after(data: Dataset, moment: float) -> Mask:
+    """Events later than a moment, in seconds since 1970-01-01 UTC; undated ones are earlier."""
+    return np.nan_to_num(data.timestamp, nan=-np.inf) > moment
+
+
+def time_at(data: Dataset, share: float) -> float:
+    """The moment before which this share of the dated events lies; NaN where none is dated."""
+    known = data.timestamp[~np.isnan(data.timestamp)]
+    return float(np.quantile(known, share)) if len(known) else float("nan")
+
+
+def _rank_within(user: IntArray, key: npt.NDArray[np.float64], may: Mask) -> IntArray:
+    """The rank of each pair among those of its user that may be held out, smallest key first."""
+    order = np.lexsort((key, ~may, user))
+    starts = np.searchsorted(user[order], user[order])
+    rank = np.empty(len(user), np.int64)
+    rank[order] = np.arange(len(user)) - starts
+    return rank

@@ -1,0 +1,1 @@
+"""Honest measurement: protocols, systems compared on one split, and a report."""

@@ -1,0 +1,213 @@
+"""Measuring a workspace: fit to what a protocol leaves, ask, and compare."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+import scipy.sparse as sp
+from pydantic import TypeAdapter
+
+from polyscene.errors import DataError
+from polyscene.evaluation.measures import (
+    Context,
+    Measured,
+    Slice,
+    action_matrices,
+    measured,
+    slices,
+)
+from polyscene.evaluation.protocols import Plan, Split, split
+from polyscene.evaluation.systems import BASELINES, ENGINE, Bench
+from polyscene.fitting.holdout import succeeded
+from polyscene.fitting.model import Fusion, Model, library_versions
+from polyscene.fitting.run import fit_to
+from polyscene.logs import NO_PROGRESS, Progress
+from polyscene.metrics.compare import Comparison, paired
+from polyscene.settings import Settings
+from polyscene.workspace import Workspace
+
+__all__ = ["Report", "ScenarioReport", "evaluate"]
+
+_MATCHING = {"random": "random", "leave-one-out": "last", "given": "last", "time": "latest",
+             "cold-users": "cold-users", "cold-items": "random"}  # fmt: skip
+"""What a fit holds out for its own choices, by protocol: the like of what it will be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioReport:
+    """What was measured in one scenario."""
+
+    scenario: str
+    users: int
+    """Users with something to find."""
+    relevant: int
+    """Pairs to find."""
+    targets: int
+    """Targets that are ranked."""
+    fusion: Fusion
+    """The weights that the fit chose, and by what."""
+    systems: dict[str, Measured]
+    """Metrics of each system; the engine first."""
+    against: dict[str, Comparison]
+    """NDCG at the first k: the engine against each other system, user by user."""
+    slices: list[Slice]
+    """Recall of the engine and of popularity in parts of the users and targets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an evaluation found."""
+
+    protocol: str
+    seed: int
+    share: float
+    k: tuple[int, ...]
+    train_events: int
+    fit_seconds: float
+    ask_seconds: float
+    """Time of all lists of the engine as declared."""
+    date: str
+    machine: str
+    libraries: dict[str, str]
+    scenarios: list[ScenarioReport] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+    """Scenarios in which nobody had anything to find; they are not among `scenarios`."""
+
+    def to_json(self) -> str:
+        """The report as a JSON document; what is not defined is null."""
+        return TypeAdapter(Report).dump_json(self, indent=2).decode() + "\n"
+
+
+def evaluate(
+    workspace: Workspace,
+    plan: Plan,
+    k: Sequence[int] = (10, 20),
+    *,
+    ablation: bool = True,
+    progress: Progress = NO_PROGRESS,
+    now: float | None = None,
+) -> Report:
+    """Measure the engine and the baselines on one split. Nothing in the workspace changes.
+
+    A fit chooses its options on what it holds out of the training part in the way of the protocol,
+    unless the workspace declares `validation.split`.
+
+    Args:
+        workspace: The workspace.
+        plan: The protocol and its options.
+        k: List lengths that metrics are reported for, the main one first.
+        ablation: Whether each source alone, and the engine without each, are measured too.
+        progress: Where the steps report.
+        now: The time of the questions, but with protocol `time`; the clock when omitted.
+
+    Raises:
+        DataError: When nothing can be measured.
+    """
+    moment = time.time() if now is None else now
+    settings = _matched(workspace.settings, plan.protocol)
+    with Workspace(workspace.path, settings, workspace.encoder) as own:
+        part = split(own.store.dataset(), own.store.links(), settings, plan, moment)
+        start = time.monotonic()
+        model = fit_to(own, part.train, part.links, progress, part.now)
+        fitted = time.monotonic() - start
+        bench = Bench(own, model, part)
+        reports, asked = [], 0.0
+        for name in plan.scenarios:
+            context = _context(own, model, part, name)
+            if len(context.users):
+                found, seconds = _scenario(bench, model, context, name, k, ablation, progress)
+                reports.append(found)
+                asked += seconds
+    if not reports:
+        raise DataError("nothing to measure: no scenario may show what is held out")
+    measured_in = {found.scenario for found in reports}
+    return Report(
+        protocol=plan.protocol,
+        seed=plan.seed,
+        share=plan.share,
+        k=tuple(k),
+        train_events=len(part.train),
+        fit_seconds=round(fitted, 2),
+        ask_seconds=round(asked, 2),
+        date=datetime.now(UTC).date().isoformat(),
+        machine=f"{platform.machine()}, {platform.system()}",
+        libraries=dict(library_versions()),
+        scenarios=reports,
+        empty=[name for name in plan.scenarios if name not in measured_in],
+    )
+
+
+def _scenario(
+    bench: Bench,
+    model: Model,
+    context: Context,
+    scenario: str,
+    k: Sequence[int],
+    ablation: bool,
+    progress: Progress,
+) -> tuple[ScenarioReport, float]:
+    """What was measured in a scenario, and the seconds that the engine took for its lists."""
+    systems = bench.systems(scenario, ablation)
+    lists, seconds, users = {}, {}, context.users
+    with progress.task(f"ask in {scenario}", len(users) * len(systems), "lists") as task:
+        for name, weights in systems.items():
+            start = time.monotonic()
+            lists[name] = bench.lists(users, scenario, weights, max(k), task)
+            seconds[name] = time.monotonic() - start
+    found, main = {}, {}
+    for name, weights in systems.items():
+        found[name], main[name] = measured(lists[name], weights, context, lists["popularity"], k)
+    shown = {name: lists[name] for name in (ENGINE, *BASELINES)}
+    report = ScenarioReport(
+        scenario=scenario,
+        users=len(users),
+        relevant=int(context.relevant.nnz),
+        targets=int(context.ranked.sum()),
+        fusion=model.fusions[scenario],
+        systems=found,
+        against={name: paired(main[ENGINE], own) for name, own in main.items() if name != ENGINE},
+        slices=slices(shown, context, k[0]),
+    )
+    return report, seconds[ENGINE]
+
+
+def _context(workspace: Workspace, model: Model, part: Split, scenario: str) -> Context:
+    """What lists are judged by; what the scenario may not show is not to be found either."""
+    spec = workspace.settings.scenario(scenario)
+    train, on_person = part.train, spec.target == "person"
+    used = (train.on_person == on_person) & (train.target >= 0)
+    pairs = np.unique(np.stack([train.user[used], train.target[used]]), axis=1)
+    ids, space = (train.users if on_person else train.items).ids, model.space(scenario)
+    rows = space.targets.ids.rows(ids)
+    known = np.maximum(rows, 0)
+    shown = space.targets.shown_in(scenario, spec) & ~model.withheld[scenario]
+    ranked = part.ranked.get(scenario, np.ones(len(ids), np.bool_)) & (rows >= 0) & shown[known]
+    relevant = sp.csr_matrix(part.relevant[scenario].multiply(ranked[None]))
+    relevant.eliminate_zeros()
+    able = relevant.getnnz(axis=1) > 0
+    users, relevant = part.users[able], sp.csr_matrix(relevant[able])
+    right = part.held.take(succeeded(part.held, workspace.settings, scenario))
+    return Context(
+        users=users,
+        relevant=relevant,
+        popularity=np.bincount(pairs[1], minlength=len(ids)),
+        activity=np.bincount(pairs[0], minlength=len(train.users))[users],
+        published_at=np.where(rows >= 0, space.published_at[known], np.nan),
+        now=part.now,
+        vectors=space.vectors[known],
+        ranked=ranked,
+        actions=action_matrices(right, users, relevant),
+    )
+
+
+def _matched(settings: Settings, protocol: str) -> Settings:
+    """The settings with what a fit holds out like what it will be asked."""
+    if settings.validation.split != "auto" or protocol not in _MATCHING:
+        return settings
+    validation = settings.validation.model_copy(update={"split": _MATCHING[protocol]})
+    return settings.model_copy(update={"validation": validation})

@@ -1,0 +1,125 @@
+"""What is compared on a split: the engine as declared, its parts, and the baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from polyscene.component import Training
+from polyscene.data.dataset import IntArray
+from polyscene.engine.recommender import Recommender
+from polyscene.evaluation.protocols import Split
+from polyscene.fitting.model import Model
+from polyscene.fitting.past import DatasetPast
+from polyscene.fitting.run import on_rows
+from polyscene.logs import Task
+from polyscene.settings import Settings
+from polyscene.sources import SemanticMean, Trending
+from polyscene.text.verbalise import Verbaliser
+from polyscene.workspace import Workspace
+
+__all__ = ["BASELINES", "ENGINE", "Bench"]
+
+ENGINE = "polyscene"
+"""The name of the engine as declared."""
+BASELINES = ("semantic-mean", "popularity")
+"""The seed's method, and what most users chose; in every report."""
+_FOREVER = 1e9
+"""A half-life, in days, that forgets nothing."""
+
+
+class Bench:
+    """Lists of every system for the users of a split.
+
+    Args:
+        workspace: The workspace, with the settings that are measured.
+        model: A model fitted to what the split left.
+        split: The split.
+    """
+
+    def __init__(self, workspace: Workspace, model: Model, split: Split) -> None:
+        self._workspace = workspace
+        self._split = split
+        data = on_rows(split.train, model.items.targets.ids)
+        self._past = DatasetPast(data, split.links, workspace.store.users)
+        popularity = Trending()
+        popularity.fit(
+            Training(data, _undecayed(workspace.settings), model.items.vectors, split.now)
+        )
+        extra = {"semantic-mean": SemanticMean(), "popularity": popularity}
+        self._model = replace(model, sources=extra | model.sources | {"popularity": popularity})
+
+    def systems(self, scenario: str, ablation: bool = True) -> dict[str, dict[str, float]]:
+        """The weights of each system by its name.
+
+        Args:
+            scenario: Name of the scenario.
+            ablation: Whether each source alone, and the engine without each, are among them.
+        """
+        weights = self._recommender(self._workspace.settings).weights(scenario)
+        found = {ENGINE: weights}
+        used = [name for name, weight in weights.items() if weight > 0]
+        if ablation and len(used) > 1:
+            found |= {f"only {name}": {name: 1.0} for name in used}
+            found |= {f"without {name}": weights | {name: 0.0} for name in used}
+        return found | {name: {name: 1.0} for name in BASELINES}
+
+    def lists(
+        self,
+        users: IntArray,
+        scenario: str,
+        weights: Mapping[str, float],
+        depth: int,
+        task: Task,
+    ) -> IntArray:
+        """The best targets of a system for some users.
+
+        Args:
+            users: Rows of the users, shape (u,).
+            scenario: Name of the scenario.
+            weights: The weights of its sources.
+            depth: Length of a list.
+            task: Where each user is reported.
+
+        Returns:
+            Rows of targets as in `Split.relevant`, -1 past the last; shape (u, depth).
+        """
+        settings = _with_weights(self._workspace.settings, scenario, weights)
+        recommender = self._recommender(settings)
+        data, split = self._split.train, self._split
+        people = settings.scenario(scenario).target == "person"
+        ids = data.users if people else data.items
+        mask = split.ranked.get(scenario)
+        targets = None if mask is None else [ids.ids[row] for row in np.flatnonzero(mask).tolist()]
+        rows = np.full((len(users), depth), -1, np.int64)
+        names = [data.users.ids[row] for row in users.tolist()]
+        answers = recommender.answers(names, scenario, depth, split.now, targets, reasons=False)
+        for place, answer in enumerate(answers):
+            found = ids.rows(item.item_id for item in answer.items)
+            rows[place, : len(found)] = found
+            task.advance()
+        return rows
+
+    def _recommender(self, settings: Settings) -> Recommender:
+        verbaliser = Verbaliser(settings)
+        return Recommender(settings, self._model, self._workspace.encoder, verbaliser, self._past)
+
+
+def _with_weights(settings: Settings, scenario: str, weights: Mapping[str, float]) -> Settings:
+    """The settings with other weights in one scenario.
+
+    What a system ranks is what it says itself: rules and rewards stay, as they are part of what is
+    declared.
+    """
+    spec = settings.scenario(scenario).model_copy(update={"sources": dict(weights)})
+    return settings.model_copy(update={"scenarios": {**settings.scenarios, scenario: spec}})
+
+
+def _undecayed(settings: Settings) -> Settings:
+    scenarios = {
+        name: spec.model_copy(update={"trend_half_life_days": _FOREVER})
+        for name, spec in settings.scenarios.items()
+    }
+    return settings.model_copy(update={"scenarios": scenarios})

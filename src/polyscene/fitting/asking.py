@@ -1,0 +1,163 @@
+"""From a user and a scenario to a `Query`: history, vectors, and what may be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from polyscene.component import Query, Vectors
+from polyscene.data.schema import User
+from polyscene.encoders import Encoder
+from polyscene.fitting.model import Model
+from polyscene.fitting.past import Known, Past
+from polyscene.represent.connections import BLOCKS, FRIENDS
+from polyscene.represent.space import TargetSpace
+from polyscene.represent.strength import Strengths
+from polyscene.represent.users import gather_history, interest_vectors, user_vector
+from polyscene.settings import Scenario, Settings
+
+__all__ = ["Asker", "Asking"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A question with what is known of the one who asks."""
+
+    query: Query
+    user: User
+    known: bool
+    """Whether the user exists in the store."""
+    space: TargetSpace
+
+
+class Asker:
+    """Builds queries over one model.
+
+    Args:
+        settings: The workspace's settings.
+        model: The model whose rows the queries use.
+        encoder: What turns stated interests into vectors.
+        past: What is known of users.
+    """
+
+    def __init__(self, settings: Settings, model: Model, encoder: Encoder, past: Past) -> None:
+        self._settings = settings
+        self._model = model
+        self._encoder = encoder
+        self._past = past
+        self._shown: dict[str, npt.NDArray[np.bool_]] = {}
+        self._strengths: dict[str, Strengths] = {}
+
+    def user(
+        self,
+        user_id: str | None,
+        scenario: str,
+        n: int,
+        now: float,
+        targets: Sequence[str] | None = None,
+    ) -> Asking:
+        """The question what to recommend to a user.
+
+        Args:
+            user_id: The user; None or an unknown id asks for somebody of whom nothing is known.
+            scenario: Name of the scenario.
+            n: How many candidates sources should return.
+            now: Time of the question, seconds since 1970-01-01 UTC.
+            targets: If given, only these may be recommended.
+        """
+        spec = self._settings.scenario(scenario)
+        space, known = self._model.space(scenario), self._past.of(user_id)
+        strengths = self._scenario_strengths(scenario)
+        history = gather_history(known.deeds, self._model.items.vectors, strengths, spec, now)
+        interests = self._interests(known.user, spec)
+        allowed = self.shown(scenario).copy()
+        if targets is not None:
+            allowed &= _mask(space, targets)
+        self._leave_out(allowed, known, scenario, spec)
+        query = Query(
+            scenario=scenario,
+            spec=spec,
+            n=n,
+            now=now,
+            space=space,
+            history=history,
+            vector=user_vector(history, interests, spec.users),
+            interests=interests,
+            allowed=allowed,
+            user=user_id,
+            friends=_friends(known),
+        )
+        return Asking(query, known.user, known.stored, space)
+
+    def shown(self, scenario: str) -> npt.NDArray[np.bool_]:
+        """Which targets a scenario may show to somebody. Shape (number of targets,)."""
+        mask = self._shown.get(scenario)
+        if mask is None:
+            spec = self._settings.scenario(scenario)
+            targets = self._model.space(scenario).targets
+            mask = targets.shown_in(scenario, spec)
+            withheld = self._model.withheld[scenario]
+            mask[: len(withheld)] &= ~withheld
+            self._shown[scenario] = mask
+        return mask
+
+    def _scenario_strengths(self, scenario: str) -> Strengths:
+        strengths = self._strengths.get(scenario)
+        if strengths is None:
+            strengths = Strengths(self._settings, scenario)
+            self._strengths[scenario] = strengths
+        return strengths
+
+    def _interests(self, user: User, spec: Scenario) -> Vectors:
+        if not user.tags and not user.description.strip():
+            return np.zeros(self._model.transform.dim, np.float32)
+        stated: Vectors = interest_vectors(
+            [user], self._encoder, self._model.transform, spec.users
+        )[0]
+        return stated
+
+    def _leave_out(
+        self, allowed: npt.NDArray[np.bool_], known: Known, scenario: str, spec: Scenario
+    ) -> None:
+        """Take what the user has seen, and people that must not be shown, out of the mask."""
+        people = spec.target == "person"
+        if spec.seen == "exclude" and not people:
+            deeds = known.deeds
+            seen = self._scenario_strengths(scenario).readable(deeds)
+            if spec.seen_actions:
+                counts = np.array([a in spec.seen_actions for a in deeds.actions], np.bool_)
+                seen &= counts[deeds.action] if len(counts) else False
+            _clear(allowed, deeds.rows[seen])
+        if people:
+            unwanted = [known.user.user_id, *known.apart]
+            unwanted += [met.person for met in known.meetings if met.action in BLOCKS]
+            if spec.seen == "exclude":
+                readable = self._settings.readable(scenario)
+                unwanted += known.friends
+                unwanted += [
+                    met.person
+                    for met in known.meetings
+                    if (met.scenario is None or met.scenario in readable)
+                    and (not spec.seen_actions or met.action in spec.seen_actions)
+                ]
+            _clear(allowed, self._model.space(scenario).targets.ids.rows(unwanted))
+
+
+def _friends(known: Known) -> tuple[str, ...]:
+    """The people a user is connected with, by relations or by following them."""
+    followed = [met.person for met in known.meetings if met.action in FRIENDS]
+    return tuple(dict.fromkeys([*known.friends, *followed]))
+
+
+def _mask(space: TargetSpace, targets: Sequence[str]) -> npt.NDArray[np.bool_]:
+    mask = np.zeros(len(space), np.bool_)
+    rows = space.targets.ids.rows(targets)
+    mask[rows[rows >= 0]] = True
+    return mask
+
+
+def _clear(mask: npt.NDArray[np.bool_], rows: npt.NDArray[np.int64]) -> None:
+    mask[rows[(rows >= 0) & (rows < len(mask))]] = False

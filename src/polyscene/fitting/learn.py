@@ -1,0 +1,139 @@
+"""Learning: options by what is held out, then every source on all events, then their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from polyscene.component import Query, Trainable, Training, Tunable, Validation, build
+from polyscene.data.schema import User
+from polyscene.encoders import Encoder
+from polyscene.fitting.asking import Asker
+from polyscene.fitting.holdout import validations
+from polyscene.fitting.model import Fusion, Model
+from polyscene.fitting.past import DatasetPast
+from polyscene.fitting.weights import (
+    DEPTH,
+    Scored,
+    choose_weights,
+    declared_weights,
+    scored,
+)
+from polyscene.logs import NO_PROGRESS, Progress, Task, get_logger
+from polyscene.settings import Settings
+from polyscene.sources import FALLBACKS, Source
+
+__all__ = ["build_sources", "learn"]
+
+_log = get_logger(__name__)
+
+
+def build_sources(settings: Settings) -> dict[str, Source]:
+    """Every source that a scenario names, and those that fill lists up; not yet fitted.
+
+    Raises:
+        SettingsError: When a source is unknown or has wrong options.
+    """
+    names: dict[str, str] = dict.fromkeys(FALLBACKS, "sources")
+    for scenario, spec in settings.scenarios.items():
+        for name in spec.sources:
+            names.setdefault(name, f"scenarios.{scenario}.sources")
+    for name in settings.sources:
+        build(Source, name, settings.sources[name], f"sources.{name}")
+    return {
+        name: build(Source, name, settings.sources.get(name), where)
+        for name, where in names.items()
+    }
+
+
+def learn(
+    model: Model,
+    training: Training,
+    encoder: Encoder,
+    users: Callable[[Sequence[str]], Iterable[User]],
+    progress: Progress = NO_PROGRESS,
+) -> None:
+    """Fit the sources of a model and choose their weights; the model is changed in place.
+
+    Args:
+        model: The model, with its spaces and with sources that are not yet fitted.
+        training: What to learn from.
+        encoder: What turns stated interests into vectors.
+        users: The records of the users with these ids.
+        progress: Where the steps report.
+    """
+    settings = training.settings
+    open_scenarios = {
+        name: spec
+        for name, spec in settings.scenarios.items()
+        if "auto" in spec.sources.values() and len(spec.sources) > 1
+    }
+    asked = {name for spec in open_scenarios.values() for name in spec.sources}
+    splits = validations(training)
+    tables: dict[str, list[Scored]] = {name: [] for name in open_scenarios}
+    steps = 2 * len(model.sources) + (len(splits) * len(asked) if asked else 0)
+    with progress.task("learn", steps, "steps") as task:
+        for name, source in model.sources.items():
+            if isinstance(source, Tunable) and splits:
+                model.sources[name] = source.tuned(splits)
+            task.advance()
+        for split in splits if asked else ():
+            trial = replace(model, sources=_fitted(model.sources, asked, split.training, task))
+            asker = _asker(trial, split, encoder, users)
+            for name in open_scenarios:
+                table = _table(trial, asker, split, name)
+                if table is not None:
+                    tables[name].append(table)
+        model.sources = _fitted(model.sources, model.sources.keys(), training, task)
+    for name, spec in settings.scenarios.items():
+        if tables.get(name):
+            fusion = choose_weights(tables[name], spec.sources)
+        else:
+            fusion = Fusion(weights=declared_weights(spec, model.sources))
+        _log.info("%s: %s", name, fusion)
+        model.fusions[name] = fusion
+
+
+def _fitted(
+    sources: Mapping[str, Source], names: Collection[str], training: Training, task: Task
+) -> dict[str, Source]:
+    """New sources with the same options, fitted."""
+    found = {}
+    for name in names:
+        source = type(sources[name])(sources[name].config)
+        if isinstance(source, Trainable):
+            source.fit(training)
+        found[name] = source
+        task.advance()
+    return found
+
+
+def _asker(
+    model: Model,
+    split: Validation,
+    encoder: Encoder,
+    users: Callable[[Sequence[str]], Iterable[User]],
+) -> Asker:
+    """What builds the questions of the users on trial."""
+    training = split.training
+    past = DatasetPast(training.data, training.links, users)
+    past.load([training.data.users.ids[row] for row in split.users])
+    return Asker(training.settings, model, encoder, past)
+
+
+def _table(model: Model, asker: Asker, split: Validation, scenario: str) -> Scored | None:
+    """What the sources say to the users on trial in a scenario; None where there are none."""
+    training, relevant = split.training, split.relevant[scenario]
+    able = np.flatnonzero(relevant.getnnz(axis=1))
+    if not len(able):
+        return None
+    queries: list[Query] = []
+    for row in split.users[able]:
+        user = training.data.users.ids[row]
+        queries.append(asker.user(user, scenario, DEPTH, training.now).query)
+    spec = training.settings.scenario(scenario)
+    chosen = {name: model.sources[name] for name in spec.sources}
+    return scored(chosen, queries, sp.csr_matrix(relevant[able]))

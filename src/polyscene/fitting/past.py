@@ -1,0 +1,155 @@
+"""What is known of users: read from the store one by one, or from a dataset all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from polyscene.data.dataset import Dataset, IdMap, Links
+from polyscene.data.schema import User
+from polyscene.represent.connections import BLOCKS, Connections
+from polyscene.represent.users import Deeds, DeedsOfAll
+from polyscene.storage import Store
+
+__all__ = ["DatasetPast", "Known", "Meeting", "Past", "StorePast"]
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """An event on a person."""
+
+    person: str
+    action: str
+    scenario: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Everything that an answer to one user may rest on."""
+
+    user: User
+    stored: bool
+    """Whether the user exists in the store."""
+    deeds: Deeds
+    """What the user did with items."""
+    meetings: Sequence[Meeting]
+    """What the user did with people."""
+    friends: Sequence[str]
+    """The people that the user is connected with by relations."""
+    apart: Sequence[str]
+    """The people that the user has blocked or is blocked by."""
+
+
+class Past(Protocol):
+    """Where what is known of users comes from."""
+
+    def of(self, user_id: str | None) -> Known:
+        """What is known of a user; of None or an unknown id nothing."""
+
+
+class StorePast:
+    """The past as the store has it now.
+
+    Args:
+        store: The store.
+        items: Rows of the items.
+    """
+
+    def __init__(self, store: Store, items: IdMap) -> None:
+        self._store = store
+        self._items = items
+
+    def of(self, user_id: str | None) -> Known:
+        """See `Past`; three short queries."""
+        store = self._store
+        user = None if user_id is None else store.user(user_id)
+        if user is None:
+            return _nobody(user_id)
+        events = store.history(user.user_id)
+        around = Connections(store.links(user.user_id))
+        blocking = store.acted_on_person(user.user_id, BLOCKS)
+        return Known(
+            user=user,
+            stored=True,
+            deeds=Deeds.of(events, self._items),
+            meetings=[
+                Meeting(event.item_id, event.action, event.scenario)
+                for event in events
+                if event.item_id not in self._items
+            ],
+            friends=around.friends(user.user_id),
+            apart=[*around.apart(user.user_id), *sorted(blocking)],
+        )
+
+
+class DatasetPast:
+    """The past of all users in memory: for many answers at once, and for what was held out.
+
+    Args:
+        data: The events, their items numbered as the targets are.
+        links: The relations.
+        users: The records of the users with these ids.
+    """
+
+    def __init__(
+        self, data: Dataset, links: Links, users: Callable[[Sequence[str]], Iterable[User]]
+    ) -> None:
+        self._data = data
+        self._users = users
+        self._records: dict[str, User] = {}
+        self._deeds = DeedsOfAll(data)
+        self._around = Connections(links)
+        self._on_people = np.flatnonzero(data.on_person)
+
+    def load(self, user_ids: Sequence[str]) -> None:
+        """Read the records of some users together, instead of one by one."""
+        unread = [name for name in user_ids if name not in self._records]
+        if unread:
+            self._records.update((user.user_id, user) for user in self._users(unread))
+
+    def of(self, user_id: str | None) -> Known:
+        """See `Past`."""
+        if user_id is None:
+            return _nobody(None)
+        self.load([user_id])
+        user = self._records.get(user_id)
+        if user is None:
+            return _nobody(user_id)
+        row = self._data.users.row(user_id)
+        return Known(
+            user=user,
+            stored=True,
+            deeds=self._deeds[row],
+            meetings=self._meetings(row),
+            friends=self._around.friends(user_id),
+            apart=[*self._around.apart(user_id), *self._blocking(row)],
+        )
+
+    def _meetings(self, row: int) -> list[Meeting]:
+        data, names = self._data, (*self._data.scenarios, None)
+        own = self._on_people[data.user[self._on_people] == row] if len(self._on_people) else []
+        return [
+            Meeting(
+                data.users.ids[data.target[event]],
+                data.actions[data.action[event]],
+                names[data.scenario[event]],
+            )
+            for event in own
+        ]
+
+    def _blocking(self, row: int) -> list[str]:
+        data = self._data
+        codes = [code for code, action in enumerate(data.actions) if action in BLOCKS]
+        if not codes or not len(self._on_people):
+            return []
+        found = self._on_people[data.target[self._on_people] == row]
+        found = found[np.isin(data.action[found], codes)]
+        return [data.users.ids[actor] for actor in np.unique(data.user[found])]
+
+
+def _nobody(user_id: str | None) -> Known:
+    user = User(user_id=user_id or "anonymous")
+    return Known(user, False, Deeds.of((), IdMap()), (), (), ())

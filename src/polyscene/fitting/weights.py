@@ -1,0 +1,138 @@
+"""Choosing how much each source counts in a scenario, on what was held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from polyscene.component import Query, Vectors
+from polyscene.fitting.model import Fusion
+from polyscene.metrics.ranking import ndcg
+from polyscene.ranking.fuse import min_max
+from polyscene.settings import Scenario
+from polyscene.sources import Source
+
+__all__ = ["DEPTH", "Scored", "choose_weights", "declared_weights", "scored"]
+
+DEPTH = 300
+"""Candidates of a source that are fused, as the engine asks for them."""
+_CHUNK = 128
+"""Questions asked at once."""
+_AT = 10
+_VALUES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)
+_ROUNDS = 3
+_CERTAINTY = 0.5
+"""By how many standard errors a change of weight must be better to be taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What each source gave to each candidate of some users, in a table.
+
+    The candidates of a user stand in a row, with what no source returned at its end.
+    """
+
+    parts: dict[str, Vectors]
+    """Min-max scores by source, 0 for what it did not return. Shape (users, width)."""
+    right: npt.NDArray[np.bool_]
+    """Whether a candidate is relevant, shape (users, width)."""
+    counts: npt.NDArray[np.int64]
+    """How many targets are relevant for each user, among the candidates or not."""
+
+    def ndcg(self, weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
+        """NDCG@10 of each user with these weights."""
+        total: Vectors = np.zeros(self.right.shape, np.float32)
+        for name, weight in weights.items():
+            if weight:
+                total += np.float32(weight) * self.parts[name]
+        total[total <= 0] = -np.inf
+        depth = min(_AT, self.right.shape[-1])
+        top = np.argpartition(-total, depth - 1, axis=1)[:, :depth]
+        order = np.argsort(-np.take_along_axis(total, top, axis=1), axis=1, kind="stable")
+        top = np.take_along_axis(top, order, axis=1)
+        hits = np.take_along_axis(self.right, top, axis=1)
+        hits &= np.isfinite(np.take_along_axis(total, top, axis=1))
+        return ndcg(hits, self.counts, _AT)
+
+
+def declared_weights(spec: Scenario, sources: Mapping[str, Source]) -> dict[str, float]:
+    """The weights of a scenario with the usual ones where it says "auto"."""
+    return {
+        name: sources[name].usual if weight == "auto" else weight
+        for name, weight in spec.sources.items()
+    }
+
+
+def scored(
+    sources: Mapping[str, Source], queries: Sequence[Query], relevant: sp.csr_matrix
+) -> Scored:
+    """Ask every source and lay its best candidates out in a table.
+
+    Args:
+        sources: The sources, fitted.
+        queries: Questions in one scenario.
+        relevant: What is right, shape (queries, targets).
+    """
+    rows: list[list[npt.NDArray[np.int64]]] = [[] for _ in queries]
+    values: list[list[npt.NDArray[np.float32]]] = [[] for _ in queries]
+    for source in sources.values():
+        for start in range(0, len(queries), _CHUNK):
+            chunk = queries[start : start + _CHUNK]
+            for place, scores in enumerate(source.scores(chunk), start=start):
+                found = source.candidates(queries[place], scores)
+                rows[place].append(found.rows)
+                given = min_max(found.scores) if len(found) else found.scores
+                values[place].append(given)
+    unions = [np.unique(np.concatenate(own)) for own in rows]
+    shape = (len(queries), max((len(union) for union in unions), default=0) or 1)
+    parts = {name: np.zeros(shape, np.float32) for name in sources}
+    right = np.zeros(shape, np.bool_)
+    for place, union in enumerate(unions):
+        for name, own, given in zip(sources, rows[place], values[place], strict=True):
+            parts[name][place, np.searchsorted(union, own)] = given
+        wanted = relevant.indices[relevant.indptr[place] : relevant.indptr[place + 1]]
+        right[place, : len(union)] = np.isin(union, wanted)
+    return Scored(parts, right, np.asarray(relevant.getnnz(axis=1), np.int64))
+
+
+def choose_weights(tables: Sequence[Scored], fixed: Mapping[str, float | str]) -> Fusion:
+    """The weights with the best NDCG@10, one varied at a time from the best single source.
+
+    A change is taken when it is better by half a standard error of the difference: on few users
+    most differences are chance.
+
+    Args:
+        tables: One for each split, with the same sources.
+        fixed: The weight of each source, or "auto".
+    """
+
+    def values(weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
+        return np.concatenate([table.ndcg(weights) for table in tables])
+
+    names = list(fixed)
+    alone = {name: float(np.mean(values({name: 1.0}))) for name in names}
+    free = [name for name in names if fixed[name] == "auto"]
+    weights = {name: 0.0 if fixed[name] == "auto" else float(fixed[name]) for name in names}
+    if free and not any(weights.values()):
+        leader = max(free, key=lambda name: alone[name])
+        weights[leader] = 1.0
+        free.remove(leader)
+    best = values(weights)
+    for _ in range(_ROUNDS):
+        before = dict(weights)
+        for name in free:
+            for value in _VALUES:
+                tried = weights | {name: value}
+                gain = (value_of := values(tried)) - best
+                error = float(gain.std()) / np.sqrt(len(gain))
+                if gain.mean() > _CERTAINTY * error and gain.mean() > 0:
+                    weights, best = tried, value_of
+        if weights == before:
+            break
+    users = sum(len(table.counts) for table in tables)
+    reached = float(best.mean()) if users else None
+    return Fusion(weights=weights, alone=alone, ndcg=reached, users=users)

@@ -1,0 +1,317 @@
+"""The factor source: matrix factorisation by `implicit`, with users folded in when they ask.
+
+With factors y_i of the items, learned from `graded` likes, and a history of weights w_h:
+
+    als    x = (YᵀY + λI + Σ α·w_h·y_h·y_hᵀ)⁻¹ Σ (1 + α·w_h)·y_h      score(i) = x·y_i
+    bpr    x = α · Σ w_h·y_h / Σ w_h                                  score(i) = x·y_i + b_i
+
+The first is the user's half step of alternating least squares. The second is the mean of what was
+liked, beside the bias b_i of an item; it ranks far better than the users' own factors, which BPR
+fits to few events each, and than a ridge solution (docs/benchmarks.md). No user is stored, so that
+a new event changes the next answer and users unknown to the fit have one. Items with fewer than two
+likes, and those that came after the fit, have no factors: the source is silent about them.
+
+With `als`, λ alone sets how much is learned: more factors do no harm where it is large enough.
+Options that are unset are chosen by NDCG@10 on held-out events.
+
+References: implicit ALS (Hu, Koren, Volinsky, ICDM 2008), its section 5 for the grounds; what it
+reaches with λ large enough: Rendle et al. (RecSys 2022); BPR (Rendle et al., UAI 2009).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sp
+from pydantic import Field
+from threadpoolctl import threadpool_limits
+
+from polyscene.component import Query, Training, Validation, Vectors
+from polyscene.data.dataset import IntArray
+from polyscene.errors import ModelError
+from polyscene.represent.interactions import interactions
+from polyscene.sources.base import Source, nothing
+from polyscene.sources.likes import (
+    RECENCY,
+    Floats,
+    LikesConfig,
+    Steps,
+    choose,
+    grounds,
+    likes,
+    likes_on_trial,
+    reweighted,
+    weights,
+)
+from polyscene.sources.trial import Trial
+
+__all__ = ["Factor", "FactorConfig"]
+
+COLUMNS = 10_000
+"""Items on which the options are tried, the most popular ones, at most."""
+_WARM = 2
+"""Likes from which on an item has factors."""
+_SPLITS = 1
+"""Splits on which the options are tried, at most; most options are a fit."""
+_SMALL = 250_000
+"""Multiplications in a product up to which BLAS starts no threads. A user's products are small, and
+where other processes are busy the threads would take a hundred times as long as the products."""
+_MANY = 1_000_000
+"""Likes from which on `als` uses all cores: with fewer, waiting for each other costs more."""
+_READING: Steps = (("graded", (True, False)), ("decay", (True, False)), ("recency", RECENCY))
+_STEPS: Mapping[str, Steps] = {
+    "als": (("alpha", (1.0, 3.0, 10.0)), ("reg", (10.0, 30.0, 100.0, 300.0)), *_READING),
+    "bpr": (
+        ("learning_rate", (0.02, 0.05)),
+        ("reg", (0.003, 0.01, 0.03)),
+        ("alpha", (0.5, 1.0, 2.0)),
+        *_READING,
+    ),
+}
+_LEARNED = {
+    "als": {"factors", "reg", "alpha", "iterations"},
+    "bpr": {"factors", "reg", "learning_rate", "iterations"},
+}
+"""The options that the factors depend on."""
+_UNSET: Mapping[str, Mapping[str, Any]] = {
+    "als": {"factors": 128, "reg": 30.0, "alpha": 3.0, "iterations": 12, "learning_rate": 0.02},
+    "bpr": {"factors": 64, "reg": 0.01, "alpha": 1.0, "iterations": 150, "learning_rate": 0.02},
+}
+_UNREAD = {"graded": True, "decay": True, "recency": 0.0}
+
+
+class FactorConfig(LikesConfig):
+    """Options of `factor`."""
+
+    method: Literal["als", "bpr"] = "als"
+    """Alternating least squares, or Bayesian personalised ranking."""
+    factors: int | None = Field(default=None, ge=2, le=2048)
+    """How many factors an item has; unset for 128 with `als` and 64 with `bpr`."""
+    reg: float | None = Field(default=None, gt=0)
+    """λ, how strongly factors are drawn to 0, with `als` in units of users and items, with `bpr` a
+    share per step; unset to choose it by validation."""
+    alpha: float | None = Field(default=None, gt=0)
+    """α, with `als` how much surer a like is than the absence of one, with `bpr` what the history
+    counts beside the bias of an item; unset to choose it by validation."""
+    iterations: int | None = Field(default=None, ge=1)
+    """How often all events are gone through; unset for 12 with `als` and 150 with `bpr`."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """Step size of `bpr`; unset to choose it by validation."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """What was learned about n items."""
+
+    warm: IntArray
+    """Their rows in the space of items, ascending, shape (n,)."""
+    items: Vectors
+    """Y, shape (n, factors)."""
+    bias: Floats
+    """b, shape (n,)."""
+
+    gram: Vectors
+    """YᵀY, shape (factors, factors)."""
+
+    def scores(self, x: sp.csr_matrix, config: FactorConfig) -> Vectors:
+        """The scores of all n items for histories x without empty rows, shape (users, n)."""
+        users = np.zeros((x.shape[0], self.items.shape[1]), np.float32)
+        for place, (start, end) in enumerate(zip(x.indptr[:-1], x.indptr[1:], strict=True)):
+            own, strengths = self.items[x.indices[start:end]], x.data[start:end]
+            inner, pulls = self._system(own, strengths, config)
+            pulled = pulls @ own
+            users[place] = pulled if inner is None else _solved(inner, pulled)
+        return np.asarray(users @ self.items.T + self.bias, np.float32)
+
+    def gave(self, x: sp.csr_matrix, at: IntArray, config: FactorConfig) -> Floats:
+        """What each entry of one history gave to the scores of some items, shape (m, h).
+
+        Args:
+            x: The history, shape (1, n).
+            at: Places of the items among the n, shape (m,).
+            config: All options set.
+        """
+        own, targets = self.items[x.indices], self.items[at]
+        inner, pulls = self._system(own, x.data, config)
+        seen = targets if inner is None else _solved(inner, targets.T).T
+        return np.asarray((seen @ own.T) * pulls, np.float32)
+
+    def _system(
+        self, own: Vectors, strengths: Floats, config: FactorConfig
+    ) -> tuple[Vectors | None, Floats]:
+        """The matrix of a user's system, None for I, and how much each history item pulls."""
+        alpha = np.float32(config.alpha or 0.0)
+        if config.method == "bpr":
+            return None, np.asarray(alpha * strengths / strengths.sum(), np.float32)
+        inner = self.gram.copy()
+        inner[np.diag_indices_from(inner)] += np.float32(config.reg or 0.0)
+        sure = np.asarray(alpha * strengths, np.float32)
+        scaled, size = own * sure[:, None], max(_SMALL // inner.size, 1)
+        for start in range(0, len(own), size):
+            inner += scaled[start : start + size].T @ own[start : start + size]
+        return inner, 1 + sure
+
+
+class Factor(Source):
+    """Scores of factorised likes, the user's side solved for when asked."""
+
+    name: ClassVar[str] = "factor"
+    config_type = FactorConfig
+    config: FactorConfig
+
+    def __init__(self, config: FactorConfig | None = None) -> None:
+        super().__init__(config)
+        self._fitted: _Fitted | None = None
+
+    def tuned(self, validations: Sequence[Validation]) -> Self:
+        """Choose the options that are unset; see `polyscene.component.Tunable`.
+
+        Six fits at most, on the `COLUMNS` most popular items of one split.
+        """
+        trials = [_FactorTrial(validation) for validation in validations[:_SPLITS]]
+        steps = _STEPS[self.config.method]
+        return type(self)(choose(self.name, self._set, self.config, steps, trials))
+
+    def fit(self, training: Training) -> None:
+        """Learn from all events; see `polyscene.component.Trainable`.
+
+        O(iterations · (likes · factors + (users + items) · factors²)) with `als`.
+        """
+        rows = interactions(training.data, training.settings, training.now, decay=False)
+        self._fitted = _learn(reweighted(rows, weights(rows.data, True)), self._set)
+
+    def scores(self, queries: Sequence[Query]) -> Vectors:
+        """See `Source`; O(history · factors² + targets · factors) a query."""
+        fitted, scores = self._fitted, nothing(queries)
+        if fitted is None or not queries or queries[0].spec.target == "person":
+            return scores
+        x = likes(queries, fitted.warm, self._set)
+        told = np.flatnonzero(np.diff(x.indptr))
+        if len(told):
+            scores[np.ix_(told, fitted.warm)] = fitted.scores(sp.csr_matrix(x[told]), self._set)
+        return scores
+
+    def support(self, query: Query, rows: IntArray) -> IntArray:
+        """The history items that gave most to each target's score, shape (m, k)."""
+        fitted = self._fitted
+        support = np.full((len(rows), self.config.support), -1, np.int64)
+        if fitted is None or query.spec.target == "person" or not len(rows):
+            return support
+        x = likes([query], fitted.warm, self._set)
+        if not x.nnz:
+            return support
+        at = np.minimum(np.searchsorted(fitted.warm, rows), len(fitted.warm) - 1)
+        own = fitted.warm[x.indices]
+        gave = fitted.gave(x, at, self._set)
+        gave[(fitted.warm[at] != rows)[:, None] | (rows[:, None] == own)] = 0
+        return grounds(gave, own, self.config.support)
+
+    def save(self, path: Path) -> None:
+        """Write the learned state into the existing directory `path`."""
+        (path / "options.json").write_text(self.config.model_dump_json(), "utf-8")
+        fitted = self._fitted
+        if fitted is not None:
+            np.save(path / "warm.npy", fitted.warm)
+            np.save(path / "items.npy", fitted.items)
+            np.save(path / "bias.npy", fitted.bias)
+
+    def load(self, path: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            ModelError: When a file is missing or damaged.
+        """
+        try:
+            text = (path / "options.json").read_text("utf-8")
+            self.config = FactorConfig.model_validate_json(text)
+            warm, items, bias = (np.load(path / f"{n}.npy") for n in ("warm", "items", "bias"))
+            if not len(warm) == len(items) == len(bias):
+                raise ValueError(f"{len(warm)} rows, {len(items)} factors and {len(bias)} biases")
+            self._fitted = _Fitted(warm, items, bias, items.T @ items)
+        except (OSError, ValueError, TypeError, EOFError) as error:
+            raise ModelError(
+                f"cannot read the factors in {path}: {error}; make new ones with: polyscene fit"
+            ) from error
+        return self
+
+    @property
+    def _set(self) -> FactorConfig:
+        """The options with all that is unset filled in."""
+        given = self.config.model_dump()
+        usual = {**_UNREAD, **_UNSET[self.config.method]}
+        unset = {name: value for name, value in usual.items() if given[name] is None}
+        return self.config.model_copy(update=unset)
+
+
+class _FactorTrial(Trial):
+    """One split, on which options are scored among the more popular items."""
+
+    def __init__(self, validation: Validation) -> None:
+        super().__init__(validation)
+        rows = self.rows(decay=False)
+        rows = reweighted(rows, weights(rows.data, True))
+        counts = rows.getnnz(axis=0)
+        self._columns = np.sort(np.argsort(-counts, kind="stable")[:COLUMNS])
+        self._likes = sp.csr_matrix(rows[:, self._columns])
+        self._fits: dict[str, _Fitted] = {}
+
+    def score(self, config: FactorConfig) -> float:
+        """NDCG@10; what was learned is kept, since some options are tried on it."""
+        key = config.model_dump_json(include=_LEARNED[config.method])
+        if key not in self._fits:
+            self._fits[key] = _learn(self._likes, config)
+        fitted = self._fits[key]
+        columns = self._columns[fitted.warm]
+        x = likes_on_trial(self, columns, config)
+        told = np.flatnonzero(np.diff(x.indptr))
+        scores = np.full(x.shape, -np.inf, np.float32)
+        scores[told] = fitted.scores(sp.csr_matrix(x[told]), config)
+        return self.ndcg(scores, columns)
+
+
+def _solved(matrix: Vectors, sides: Vectors) -> Vectors:
+    """The solution of a symmetric positive definite system."""
+    factor = scipy.linalg.cho_factor(matrix, lower=True, check_finite=False)
+    return np.asarray(scipy.linalg.cho_solve(factor, sides, check_finite=False), np.float32)
+
+
+def _learn(rows: sp.csr_matrix, config: FactorConfig) -> _Fitted:
+    """The factors of the items with enough likes, of weights in shape (users, items).
+
+    The same every time: with `als`, users and items are solved for one by one in whatever thread,
+    and `bpr` has one thread only.
+    """
+    warm = np.flatnonzero(rows.getnnz(axis=0) >= _WARM)
+    if not len(warm):
+        none = np.zeros((0, config.factors or 0), np.float32)
+        return _Fitted(warm, none, np.zeros(0, np.float32), none.T @ none)
+    # Imported here: it takes a second, and few need it.
+    from implicit.cpu.als import AlternatingLeastSquares
+    from implicit.cpu.bpr import BayesianPersonalizedRanking
+
+    rows = sp.csr_matrix(rows[:, warm])
+    options: dict[str, Any] = {
+        "factors": config.factors,
+        "regularization": config.reg,
+        "iterations": config.iterations,
+        "random_state": 0,
+    }
+    with threadpool_limits(1, "blas"):  # implicit has threads of its own, and warns of others
+        if config.method == "als":
+            threads = 0 if rows.nnz >= _MANY else 1
+            model: Any = AlternatingLeastSquares(**options, num_threads=threads)
+            rows.data = 1 + np.float32(config.alpha or 0.0) * rows.data
+        else:
+            rate = config.learning_rate
+            model = BayesianPersonalizedRanking(**options, learning_rate=rate, num_threads=1)
+        model.fit(rows, show_progress=False)
+    items = np.asarray(model.item_factors, np.float32)
+    bias = np.zeros(len(warm), np.float32)
+    if config.method == "bpr":  # the last column is the bias, beside a 1 among those of users
+        items, bias = np.ascontiguousarray(items[:, :-1]), items[:, -1].copy()
+    return _Fitted(warm, items, bias, items.T @ items)

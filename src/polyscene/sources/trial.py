@@ -1,0 +1,120 @@
+"""Trying options on what was held out: the part that tunable sources share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from polyscene.component import Config, Validation, Vectors
+from polyscene.metrics.ranking import ndcg
+from polyscene.represent.interactions import interactions, places
+
+__all__ = ["Trial", "climb", "top_hits"]
+
+_AT = 10
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+class Trial:
+    """One split over items: interactions to learn from, and what is right for the users on trial.
+
+    Args:
+        validation: The split.
+    """
+
+    def __init__(self, validation: Validation) -> None:
+        training = validation.training
+        self.training = training
+        self.users = validation.users
+        kinds = {name: spec.target for name, spec in training.settings.scenarios.items()}
+        shape = (len(self.users), len(training.data.items))
+        self.relevant = sum(
+            (m for name, m in validation.relevant.items() if kinds[name] != "person"),
+            start=sp.csr_matrix(shape, dtype=np.float32),
+        ).tocsr()
+        self._rows: dict[bool, sp.csr_matrix] = {}
+
+    @property
+    def possible(self) -> bool:
+        """Whether anything was held out."""
+        return bool(self.relevant.nnz)
+
+    def rows(self, decay: bool) -> sp.csr_matrix:
+        """The interactions, with or without time decay; see `represent.interactions`."""
+        if decay not in self._rows:
+            training = self.training
+            self._rows[decay] = interactions(
+                training.data, training.settings, training.now, decay=decay
+            )
+        return self._rows[decay]
+
+    @cached_property
+    def places(self) -> sp.csr_matrix:
+        """How long ago each user on trial acted on each item; see `represent.interactions`."""
+        return places(self.training.data)[self.users]
+
+    def ndcg(self, scores: Vectors, columns: npt.NDArray[np.int64] | None = None) -> float:
+        """Mean NDCG@10 of the users on trial; what they have done already is not ranked.
+
+        Args:
+            scores: Shape (users on trial, items), or (users on trial, columns); changed in place.
+            columns: The items that were scored, ascending; all when omitted. Relevant items that
+                are not among them are out of reach.
+        """
+        seen, relevant = self.rows(decay=False)[self.users], self.relevant
+        if columns is not None:
+            seen, relevant = seen[:, columns], relevant[:, columns]
+        scores[np.repeat(np.arange(len(scores)), np.diff(seen.indptr)), seen.indices] = -np.inf
+        counts = self.relevant.getnnz(axis=1)
+        values = ndcg(top_hits(scores, relevant, _AT), counts, _AT)
+        return float(np.mean(values[counts > 0])) if (counts > 0).any() else 0.0
+
+
+def top_hits(scores: Vectors, relevant: sp.csr_matrix, k: int) -> npt.NDArray[np.bool_]:
+    """Whether each of the k best targets is relevant, best first. Shape (users, k).
+
+    Args:
+        scores: Shape (users, targets).
+        relevant: Non-zero where a target is relevant, same shape.
+        k: How many; columns beyond the targets are False.
+    """
+    depth = min(k, scores.shape[1])
+    top = np.argpartition(-scores, depth - 1, axis=1)[:, :depth]
+    order = np.argsort(-np.take_along_axis(scores, top, axis=1), axis=1, kind="stable")
+    top = np.take_along_axis(top, order, axis=1)
+    hits = np.zeros((len(scores), k), np.bool_)
+    users = np.arange(len(top))[:, None]
+    hits[:, :depth] = np.asarray(relevant[users, top].todense()) > 0
+    hits[:, :depth] &= np.isfinite(np.take_along_axis(scores, top, axis=1))
+    return hits
+
+
+def climb(
+    start: ConfigT,
+    steps: Sequence[tuple[str, Iterable[Any]]],
+    score: Callable[[ConfigT], float],
+) -> tuple[ConfigT, float]:
+    """The best options by trying the values of one option after the other.
+
+    Args:
+        start: What to start from.
+        steps: Options with the values to try, in order; an option may come again.
+        score: What is to be large.
+    """
+    best, value = start, score(start)
+    known: Mapping[str, Any] = start.model_dump()
+    for option, values in steps:
+        for choice in values:
+            if choice == known[option]:
+                continue
+            tried = best.model_copy(update={option: choice})
+            reached = score(tried)
+            if reached > value:
+                best, value = tried, reached
+        known = best.model_dump()
+    return best, value

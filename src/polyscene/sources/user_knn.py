@@ -1,0 +1,124 @@
+"""The user-knn source: people who did the same things, and what else they did.
+
+    sim(u, v) = cosine of the graded interactions, each item weighted by log(users / its users)
+    person v:  sim(u, v)
+    item i:    Σ_{v in the k nearest} sim(u, v)² · x_vi
+
+References: Herlocker et al. (SIGIR 1999); inverse user frequency: Breese et al. (UAI 1998).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import scipy.sparse as sp
+from pydantic import Field
+
+from polyscene.component import Config, Query, Training, Vectors
+from polyscene.data.dataset import IntArray
+from polyscene.errors import ModelError
+from polyscene.sources.base import Source, nothing
+from polyscene.sources.crowd import Crowd
+
+__all__ = ["UserKnn", "UserKnnConfig"]
+
+_GROUNDS = 3
+"""History items that are named as the ground of a recommendation."""
+
+
+class UserKnnConfig(Config):
+    """Options of `user-knn`."""
+
+    k: int = Field(default=100, ge=1)
+    """How many of the most similar users an item's score is summed over."""
+
+
+class UserKnn(Source):
+    """What those who are most alike did; or those people themselves."""
+
+    name: ClassVar[str] = "user-knn"
+    config_type = UserKnnConfig
+    config: UserKnnConfig
+
+    def __init__(self, config: UserKnnConfig | None = None) -> None:
+        super().__init__(config)
+        self._crowd: Crowd | None = None
+
+    def fit(self, training: Training) -> None:
+        """Remember who did what; see `polyscene.component.Trainable`."""
+        self._crowd = Crowd.of(training)
+
+    def scores(self, queries: Sequence[Query]) -> Vectors:
+        """See `Source`; O(interactions of the users who share an item) a query."""
+        scores, crowd = nothing(queries), self._crowd
+        if crowd is None or not queries or not crowd.deeds.nnz:
+            return scores
+        alike = crowd.alike(queries)
+        if queries[0].spec.target == "person":
+            found = alike
+        else:
+            near = _nearest(alike, self.config.k)
+            near.data **= 2
+            found = sp.csr_matrix(near @ crowd.deeds)
+        rows = np.repeat(np.arange(len(queries)), np.diff(found.indptr))
+        kept = (found.data > 0) & (found.indices < scores.shape[1])
+        scores[rows[kept], found.indices[kept]] = found.data[kept]
+        return scores
+
+    def support(self, query: Query, rows: IntArray) -> IntArray | None:
+        """The history items by which those are alike who did each target, shape (m, 3)."""
+        crowd = self._crowd
+        if crowd is None or query.spec.target == "person" or not len(rows):
+            return None
+        support = np.full((len(rows), _GROUNDS), -1, np.int64)
+        known = np.flatnonzero(rows < crowd.deeds.shape[1])
+        past = query.history.rows[query.history.rows < crowd.deeds.shape[1]]
+        if not len(known) or not len(past):
+            return support
+        near = _nearest(crowd.alike([query]), self.config.k)
+        who = near.indices
+        did = crowd.deeds[who][:, rows[known]].T.multiply(near.data[None, :] ** 2)
+        gave = np.asarray((did.tocsr() @ crowd.deeds[who][:, past]).todense(), np.float32)
+        gave *= crowd.rarity[past] ** 2
+        gave[rows[known][:, None] == past] = 0
+        order = np.argsort(-gave, axis=1, kind="stable")[:, :_GROUNDS]
+        chosen = past[order]
+        chosen[np.take_along_axis(gave, order, axis=1) <= 0] = -1
+        support[known, : order.shape[1]] = chosen
+        return support
+
+    def save(self, path: Path) -> None:
+        """Write the learned state into the existing directory `path`."""
+        if self._crowd is not None:
+            self._crowd.save(path)
+
+    def load(self, path: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            ModelError: When a file is missing or damaged.
+        """
+        try:
+            self._crowd = Crowd.load(path)
+        except (OSError, ValueError, TypeError, EOFError) as error:
+            raise ModelError(
+                f"cannot read the users in {path}: {error}; make a new model with: polyscene fit"
+            ) from error
+        return self
+
+
+def _nearest(alike: sp.csr_matrix, k: int) -> sp.csr_matrix:
+    """The k largest entries of each row."""
+    kept = []
+    for start, end in zip(alike.indptr[:-1], alike.indptr[1:], strict=True):
+        own = alike.data[start:end]
+        if len(own) > k:
+            kept.append(start + np.sort(np.argpartition(-own, k - 1)[:k]))
+        else:
+            kept.append(np.arange(start, end))
+    places = np.concatenate(kept)
+    starts = np.concatenate([[0], np.cumsum([len(own) for own in kept])])
+    return sp.csr_matrix((alike.data[places], alike.indices[places], starts), shape=alike.shape)

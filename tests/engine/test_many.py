@@ -1,0 +1,175 @@
+"""Many users at once get what each gets alone, by whatever way their past is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tiny_world
+from polyscene.data.schema import Event, Item, Relation, User
+from polyscene.engine import Answer, Engine
+from tiny_world import DAY, NOW, ids
+
+COUNT = 140
+"""Users; more than are scored together, and than are read one by one."""
+WORDS = ["tea", "map", "shoe", "lamp", "salt", "boat", "harp", "fern", "iron", "clay"]
+SCENARIOS: dict[str, dict[str, Any]] = {
+    "shop": {"preset": "shop", "sources": {"kernel": "auto", "semantic-mean": "auto",
+                                           "trending": "auto"}},
+    "soft": {"seen_actions": ["purchase"], "sources": {"semantic-soft": 1.0, "kernel": 0.0}},
+    "multi": {"reads": [], "sources": {"semantic-multi": 1.0},
+              "reward": {"type": "field", "field": "price", "default": 1.0}},
+    "popular": {"seen": "include", "sources": {"trending": 1.0, "fresh": 0.1}},
+    "social": {"preset": "social"},
+    "circle": {"preset": "social", "sources": {"social": 1.0, "user-knn": 0.5}},
+}  # fmt: skip
+OPTIONS = {"kernel": {"rank": 8, "reg": 10, "text": 10, "graded": True, "decay": True, "cold": 1}}
+"""Given, so that a fit does not search for them."""
+USERS = [f"u{number}" for number in range(COUNT)]
+ASKED = [*USERS, "stranger", "u3"]
+
+
+def records() -> tuple[list[Item], list[User], list[Event], list[Relation]]:
+    """Everybody does up to nine things, some of them undated or with people; some say a word."""
+    rng = np.random.default_rng(4)
+    items = [
+        Item(
+            item_id=f"i{number}",
+            title=" ".join(rng.choice(WORDS, 3, replace=False)),
+            tags=[str(rng.choice(WORDS))],
+            published_at=NOW - float(rng.integers(1, 400)) * DAY,
+            price=float(rng.integers(1, 50)),
+        )
+        for number in range(80)
+    ]
+    users = [
+        User(user_id=name, tags=[str(rng.choice(WORDS))] if number % 3 else [])
+        for number, name in enumerate(USERS)
+    ]
+    events = []
+    for name in USERS:
+        for _ in range(int(rng.integers(0, 10))):
+            social = rng.random() < 0.15
+            events.append(
+                Event(
+                    user_id=name,
+                    item_id=str(rng.choice(USERS)) if social else f"i{rng.integers(80)}",
+                    action=str(rng.choice(["follow", "block"] if social else
+                                          ["purchase", "view", "dislike"])),
+                    scenario="social" if social else str(rng.choice(["shop", "multi"])),
+                    timestamp=None if rng.random() < 0.2 else NOW - float(rng.integers(99)) * DAY,
+                )
+            )  # fmt: skip
+    relations = [
+        Relation(subject=str(a), predicate=predicate, object=str(b))
+        for predicate in ("friend", "follows", "blocks")
+        for a, b in rng.choice(USERS, (30, 2))
+    ]
+    return items, users, events, relations
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with made(tmp_path_factory.mktemp("crowd"), SCENARIOS, sources=OPTIONS) as engine:
+        yield engine
+
+
+def made(path: Path, scenarios: dict[str, dict[str, Any]], **settings: Any) -> Engine:
+    items, users, events, relations = records()
+    return tiny_world.make(
+        path, scenarios, items=items, users=users, events=events, relations=relations,
+        validation={"folds": 1}, **settings,
+    )  # fmt: skip
+
+
+def same(one: Answer, other: Answer) -> None:
+    assert one.user_id == other.user_id
+    assert one.scenario == other.scenario
+    assert one.notes == other.notes
+    assert ids(one) == ids(other)
+    assert [item.title for item in one.items] == [item.title for item in other.items]
+    np.testing.assert_allclose(
+        [item.score for item in one.items], [item.score for item in other.items], atol=1e-5
+    )
+    for first, second in zip(one.items, other.items, strict=True):
+        assert first.sources == pytest.approx(second.sources, abs=1e-5)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_everybody_gets_the_list_they_get_alone(crowd: Engine, scenario: str) -> None:
+    """Strangers and somebody asked for twice among them; in the order asked, with reasons."""
+    together = list(crowd.recommend_many(ASKED, scenario, 7, now=NOW))
+    assert [answer.user_id for answer in together] == ASKED
+    for user, answer in zip(ASKED, together, strict=True):
+        alone = crowd.recommend(user, scenario, 7, now=NOW)
+        same(alone, answer)
+        for one, other in zip(alone.items, answer.items, strict=True):
+            assert one.reason == other.reason
+            assert one.evidence.tags == other.evidence.tags
+            assert one.evidence.stated == other.evidence.stated
+            assert [s.item_id for s in one.evidence.support] == [
+                s.item_id for s in other.evidence.support
+            ]
+    lists = {tuple(ids(answer)) for answer in together}
+    assert len(lists) > 20 or scenario == "popular"
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_without_reasons_the_lists_are_the_same(crowd: Engine, scenario: str) -> None:
+    plain = list(crowd.recommend_many(ASKED, scenario, 7, now=NOW, reasons=False))
+    for full, answer in zip(crowd.recommend_many(ASKED, scenario, 7, now=NOW), plain, strict=True):
+        same(full, answer)
+        for item in answer.items:
+            assert item.reason == ""
+            assert not item.evidence.support
+            assert not item.evidence.tags
+            assert item.evidence.sources == item.sources
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 128, 129])
+def test_any_number_of_users(crowd: Engine, count: int) -> None:
+    """On both sides of where users are read, or scored, together."""
+    answers = list(crowd.recommend_many(USERS[:count], "shop", 3, now=NOW))
+    assert [answer.user_id for answer in answers] == USERS[:count]
+    for answer in answers[:1] + answers[-1:]:
+        assert answer.user_id is not None
+        same(answer, crowd.recommend(answer.user_id, "shop", 3, now=NOW))
+
+
+def test_only_the_targets_given_are_ranked(crowd: Engine) -> None:
+    some = [f"i{number}" for number in range(0, 80, 9)]
+    for user, answer in zip(
+        USERS, crowd.recommend_many(USERS, "shop", 20, targets=some, now=NOW), strict=True
+    ):
+        assert set(ids(answer)) <= set(some)
+        same(answer, crowd.recommend(user, "shop", 20, targets=some, now=NOW))
+
+
+def test_lists_longer_than_there_are_targets(crowd: Engine) -> None:
+    """Everything that may be shown, for each user."""
+    for user, answer in zip(
+        USERS, crowd.recommend_many(USERS, "popular", 500, now=NOW), strict=True
+    ):
+        assert len(answer.items) == len(crowd.recommend(user, "popular", 500, now=NOW).items) > 70
+
+
+def test_events_that_came_after_the_fit_count(tmp_path: Path) -> None:
+    """For many users as for one: what is bought is gone at once."""
+    with made(tmp_path, {"shop": {"preset": "shop"}}) as engine:
+        first = {answer.user_id: ids(answer)[0] for answer in
+                 engine.recommend_many(USERS, "shop", 1, now=NOW)}  # fmt: skip
+        for user, item in first.items():
+            engine.record(tiny_world.act(user or "", item, days=0))
+        for answer in engine.recommend_many(USERS, "shop", 5, now=NOW):
+            assert first[answer.user_id] not in ids(answer)
+            same(answer, engine.recommend(answer.user_id, "shop", 5, now=NOW))
+
+
+@pytest.mark.parametrize("n", [0, -3])
+def test_lists_without_length(crowd: Engine, n: int) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        list(crowd.recommend_many(USERS, "shop", n))

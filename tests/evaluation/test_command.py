@@ -1,0 +1,151 @@
+"""`polyscene evaluate` as a shell sees it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import polyscene.cli.evaluate as command
+from calling import call, fails
+
+from .planted import events, friends, make
+
+TOML = """\
+version = 1
+[scenarios."商店"]
+sources = { semantic-mean = "auto", trending = "auto" }
+[scenarios.news]
+target = "content"
+sources = { semantic-mean = 1.0 }
+[scenarios.social]
+target = "person"
+"""
+
+
+@pytest.fixture(autouse=True)
+def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of 80 columns, and no workspace from the environment."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("POLYSCENE_WORKSPACE", raising=False)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The planted world with its settings in a file; the bundled encoder is used."""
+    path = tmp_path_factory.mktemp("command") / "w"
+    make(path, events(), friends()).close()
+    (path / "polyscene.toml").write_text(TOML, "utf-8")
+    return path
+
+
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The long work must not begin."""
+
+    def begun(*_: object, **__: object) -> None:
+        raise AssertionError("the long work has begun")
+
+    monkeypatch.setattr(command, "measure", begun)
+
+
+def test_a_table_of_eighty_columns_with_whole_names(world: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    out, html = tmp_path / "r.json", tmp_path / "r.html"
+    done = call("-w", world, "evaluate", "--share", "0.4", "-k", "5", "--json", out, "--html", html)
+    assert done.code == 0, done
+    lines = done.out.splitlines()
+    assert all(len(line) <= 80 for line in lines if not line.startswith("wrote"))
+    read = json.loads(out.read_text("utf-8"))
+    assert [found["scenario"] for found in read["scenarios"]] == ["商店", "news", "social"]
+    for found in read["scenarios"]:
+        assert f"{found['scenario']}: protocol random, {found['users']} users" in done.out
+        for name, system in found["systems"].items():
+            (row,) = {
+                tuple(line.removeprefix(name).split())
+                for line in lines
+                if line.startswith(f"{name} ")
+                and f" {system['metrics']['ndcg@5']['mean']:.4f} " in line
+                and f" {system['metrics']['recall@5']['mean']:.4f} " in line
+            }
+            assert len(row) == (5 if name == "polyscene" else 7)
+        weights = ", ".join(f"{n} {weight:g}" for n, weight in found["fusion"]["weights"].items())
+        assert f"weights: {weights};" in " ".join(done.out.split())
+    assert f"wrote {out}" in done.out
+    assert f"wrote {html}" in done.out
+    assert "商店" in html.read_text("utf-8")
+
+
+def test_options_reach_the_plan(world: Path, tmp_path: Path) -> None:
+    users = tmp_path / "users.csv"
+    users.write_text("user_id\nu1\nu2\nu3\n")
+    out = tmp_path / "r.json"
+    done = call(
+        "-w", world, "evaluate", "--protocol", "leave-one-out", "--scenario", "news", "--seed", "5",
+        "--users-file", users, "-k", "3", "-k", "3", "-k", "7", "--no-ablation",
+        "--min-users", "2", "--json", out,
+    )  # fmt: skip
+    assert done.code == 0, done
+    read = json.loads(out.read_text("utf-8"))
+    assert (read["protocol"], read["seed"], read["k"]) == ("leave-one-out", 5, [3, 7])
+    (found,) = read["scenarios"]
+    assert found["users"] == 3
+    assert list(found["systems"]) == ["polyscene", "semantic-mean", "popularity"]
+
+
+def test_events_of_a_file(world: Path, tmp_path: Path) -> None:
+    given = tmp_path / "given.csv"
+    given.write_text("user_id,item_id,action,scenario\nu0,tea-1,buy,商店\nu0,clay-1,buy,商店\n")
+    done = call("-w", world, "evaluate", "--protocol", "given", "--given", given,
+                "--scenario", "商店")  # fmt: skip
+    assert done.code == 0, done
+    assert "protocol given, 1 users, 2 pairs to find" in done.out
+
+
+@pytest.mark.usefixtures("unmeasured")
+class TestWrongUse:
+    @pytest.mark.parametrize(
+        ("arguments", "said", "code"),
+        [
+            (("--scenario", "shop"), "unknown scenario 'shop'", 1),
+            (("--protocol", "given"), "--given FILE go together", 2),
+            (("--given", "g.csv"), "--given FILE go together", 2),
+            (("--protocol", "luck"), "luck", 2),
+            (("-k", "0"), "-k", 2),
+            (("-k", "101"), "-k", 2),
+            (("--share", "1"), "--share", 2),
+            (("--share", "nan"), "--share", 2),
+            (("--seed", "-1"), "--seed", 2),
+            (("--min-users", "0"), "--min-users", 2),
+            (("--users-file", "none.csv"), "none.csv", 1),
+            (("--protocol", "given", "--given", "none.csv"), "none.csv", 1),
+            (("--html", "none/r.html"), "cannot write none/r.html: No such file", 1),
+            (("--html", "."), "cannot write .: Is a directory", 1),
+            (("--json", "none/r.json"), "cannot write none/r.json: No such file", 1),
+        ],
+    )
+    def test_it_is_said_before_the_long_work(
+        self, world: Path, arguments: tuple[str, ...], said: str, code: int
+    ) -> None:
+        fails(call("-w", world, "evaluate", *arguments), said, code=code)
+
+    def test_an_error_is_one_line(self, world: Path) -> None:
+        done = call("-w", world, "evaluate", "--scenario", "shop")
+        assert done.err.count("\n") == 1
+        assert not done.out
+
+    def test_a_folder_that_is_no_workspace(self, tmp_path: Path) -> None:
+        fails(call("-w", tmp_path, "evaluate"), "polyscene.toml")
+
+
+def test_nothing_to_measure_is_said(world: Path, tmp_path: Path) -> None:
+    users = tmp_path / "users.csv"
+    users.write_text("user_id\nnobody\n")
+    done = call("-w", world, "evaluate", "--users-file", users, "--scenario", "news")
+    fails(done, "nothing to measure")
+
+
+def test_a_workspace_without_scenarios(tmp_path: Path) -> None:
+    (tmp_path / "polyscene.toml").write_text("version = 1\n")
+    fails(call("-w", tmp_path, "evaluate"), "no scenario")

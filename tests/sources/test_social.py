@@ -1,0 +1,111 @@
+"""Sources that look at other people: friends, and those who did the same things."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from planes import NOW, dataset, history, query, settings, space
+from polyscene.component import Query, Training
+from polyscene.data.dataset import Links
+from polyscene.data.schema import User
+from polyscene.errors import ModelError
+from polyscene.sources import Social, UserKnn
+
+SCENARIOS = {"here": {"target": "item"}, "people": {"target": "person"}}
+ITEMS = [f"i{number}" for number in range(6)]
+USERS = ["ann", "bo", "cy", "di", "ed"]
+THINGS = space(np.eye(6).tolist())
+PEOPLE = space(np.eye(5).tolist(), [User(user_id=name) for name in USERS])
+FRIENDS = [("ann", "bo"), ("bo", "cy"), ("ann", "di"), ("di", "cy")]
+
+
+def training() -> Training:
+    events = [
+        *(("ann", item, "like", "here", None) for item in ("i0", "i1")),
+        *(("bo", item, "like", "here", None) for item in ("i0", "i1", "i2")),
+        *(("cy", item, "like", "here", None) for item in ("i3", "i4")),
+        ("di", "i5", "like", "here", None),
+    ]
+    links = Links.of((one, "friend", other) for one, other in FRIENDS)
+    return Training(
+        dataset(events, ITEMS, USERS), settings(**SCENARIOS), THINGS.vectors, NOW,
+        people={"people": PEOPLE.vectors}, links=links,
+    )  # fmt: skip
+
+
+def asks(user: str, *friends: str, people: bool = False, done: tuple[int, ...] = ()) -> Query:
+    past = history(THINGS, done, [1.0] * len(done))
+    question = query(PEOPLE if people else THINGS, past, target="person" if people else "item")
+    return replace(question, user=user, friends=friends)
+
+
+def named(source: Social | UserKnn, question: Query) -> list[str]:
+    rows = source(question).rows
+    names = USERS if question.spec.target == "person" else ITEMS
+    return [names[row] for row in rows]
+
+
+class TestSocial:
+    @pytest.fixture
+    def social(self) -> Social:
+        source = Social()
+        source.fit(training())
+        return source
+
+    def test_a_friend_of_friends_comes_before_a_stranger(self, social: Social) -> None:
+        found = named(social, asks("ann", "bo", "di", people=True))
+        assert "cy" in found
+        assert "ed" not in found
+
+    def test_a_new_friend_changes_the_next_answer(self, social: Social) -> None:
+        assert not len(social(asks("ed", people=True)))
+        # bo and di have the same friends: who knows one may know the other
+        assert named(social, asks("ed", "bo", people=True))[0] == "di"
+
+    def test_what_friends_did_with_the_more_alike_first(self, social: Social) -> None:
+        found = named(social, asks("ann", "bo", "di", done=(0, 1)))
+        assert set(found) == {"i0", "i1", "i2", "i5"}
+        assert found.index("i2") < found.index("i5")  # bo did what ann did, di did not
+
+    def test_without_connections_it_says_nothing(self) -> None:
+        source = Social()
+        source.fit(replace(training(), links=Links.of(())))
+        assert not len(source(asks("ann", people=True)))
+        assert not len(source(asks("ann", done=(0,))))
+
+
+class TestUserKnn:
+    @pytest.fixture
+    def source(self) -> UserKnn:
+        source = UserKnn()
+        source.fit(training())
+        return source
+
+    def test_people_who_did_the_same_and_never_oneself(self, source: UserKnn) -> None:
+        assert named(source, asks("ann", people=True, done=(0, 1))) == ["bo"]
+
+    def test_items_of_those_most_alike(self, source: UserKnn) -> None:
+        assert set(named(source, asks("ann", done=(0, 1)))) == {"i0", "i1", "i2"}
+        assert named(source, asks("somebody new", done=(3,)))[:2] == ["i3", "i4"]
+
+    def test_only_the_nearest_count(self) -> None:
+        from polyscene.sources.user_knn import UserKnnConfig
+
+        source = UserKnn(UserKnnConfig(k=1))
+        source.fit(training())
+        found = named(source, asks("x", done=(0, 1, 2, 3)))
+        assert "i4" not in found  # bo is nearer than cy
+
+
+@pytest.mark.parametrize("kind", [Social, UserKnn])
+def test_damage_is_told(kind: type[Social | UserKnn], tmp_path: Path) -> None:
+    source = kind()
+    source.fit(training())
+    source.save(tmp_path)
+    (tmp_path / "users.json").write_text("[", "utf-8")
+    with pytest.raises(ModelError, match="polyscene fit"):
+        kind().load(tmp_path)
