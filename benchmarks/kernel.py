@@ -33,7 +33,6 @@ from polyscene.represent.whiten import normalise
 from polyscene.settings import parse_settings
 from polyscene.sources import Kernel
 from polyscene.sources.closed_form import behaviour_factors, exact, low_rank, pruned
-from polyscene.sources.kernel import _cold_map
 from polyscene.workspace import Workspace
 
 LONG = 36500.0
@@ -76,7 +75,7 @@ def warm(name: str, engine: Engine, data: semantic.Split) -> Kernel:
     assert isinstance(kernel, Kernel)
     lists = [[i.item_id for i in engine.recommend(user, "here", 10).items] for user in data.test]
     value = float(ndcg(*hit_matrix(lists, list(data.test.values()), 10), 10).mean())
-    print(f"  {kernel.choice}")
+    print(f"  {kernel.config}")
     report(name, "kernel through the engine, fit from text to model", value, seconds)
     return kernel
 
@@ -99,8 +98,9 @@ def matrices(engine: Engine, data: semantic.Split) -> tuple[sp.csr_matrix, sp.cs
 
 def forms(name: str, engine: Engine, data: semantic.Split, fitted: Kernel) -> None:
     train, test, vectors = matrices(engine, data)
-    choice = fitted.choice
-    assert choice is not None
+    choice = fitted.config
+    assert choice.reg is not None
+    assert choice.text is not None
     known = np.flatnonzero(train.getnnz(axis=0) >= 2)
     x, v = sp.csr_matrix(train[:, known]), vectors[known]
     test = sp.csr_matrix(test[:, known])
@@ -144,7 +144,7 @@ def cold(name: str, engine: Engine, data: semantic.Split) -> None:
     weights.data = graded(x.data)
     factors = behaviour_factors(weights, 256)
     for text in (0.0, 100.0):
-        told = _cold_map(low_rank(factors, v, 100.0, text), v, 1.0)
+        told = low_rank(factors, v, 100.0, text).text_map(v, 1.0)
         value = ranked(np.asarray(weights @ told) @ away.T, nothing, liked)
         report(name, f"cold: map behind a kernel with text weight {text:.0f}", value)
 

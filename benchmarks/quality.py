@@ -10,7 +10,6 @@ defaults of the preset, but for `positive` and half-lives of 100 years where not
     movielens-time       like >= 4, the last fifth of time
     lastfm-random        listens, random 80/20, artists with >= 3 listeners; every second user is
                          under test, whose tags are dropped from the texts
-    lastfm-people        a fifth of the friend pairs hidden (no peers: see `people.py`)
     amazon-cold-users    office, for users with history in arts only, items with >= 5 users
     amazon-given         the held-out last items of the set, over the domain of each
     movielens-cold, lastfm-cold   a fifth of the items without events, ranked among themselves

@@ -53,7 +53,11 @@ class Explainer:
         """
         query, space = asking.query, asking.space
         if not reasons:
-            return self._bare(space, candidates)
+            bare = (_contributions(candidates, at) for at in range(len(candidates)))
+            return [
+                _recommendation(space, candidates, at, Evidence(sources, (), (), stated=False), "")
+                for at, sources in enumerate(bare)
+            ]
         supports = self._supports(query, candidates)
         language = self._language(asking.user)
         wording = self._verbaliser.wording(query.spec.preset or GENERIC, language)
@@ -72,35 +76,9 @@ class Explainer:
             near = float(space.vectors[row] @ query.interests) if stated else 0.0
             personal = any(name not in FALLBACKS for name in sources)
             evidence = Evidence(sources, support, tags, stated=personal and near > 0)
-            items.append(
-                Recommendation(
-                    rank=position + 1,
-                    item_id=space.targets.ids.ids[row],
-                    title=space.targets.titles[row],
-                    score=float(candidates.scores[position]),
-                    sources=sources,
-                    reason=sentence(evidence, wording, language),
-                    evidence=evidence,
-                )
-            )
+            reason = sentence(evidence, wording, language)
+            items.append(_recommendation(space, candidates, position, evidence, reason))
         return items
-
-    def _bare(self, space: TargetSpace, candidates: Candidates) -> list[Recommendation]:
-        found = []
-        for position, row in enumerate(candidates.rows.tolist()):
-            sources = _contributions(candidates, position)
-            found.append(
-                Recommendation(
-                    rank=position + 1,
-                    item_id=space.targets.ids.ids[row],
-                    title=space.targets.titles[row],
-                    score=float(candidates.scores[position]),
-                    sources=sources,
-                    reason="",
-                    evidence=Evidence(sources, (), (), stated=False),
-                )
-            )
-        return found
 
     def _supports(self, query: Query, candidates: Candidates) -> list[list[int]]:
         """For each candidate the liked history items behind it, of the source that gave most.
@@ -134,17 +112,8 @@ class Explainer:
             score = float(candidates.scores[position])
             shared = shared_tags(tags[other], tags[row])
             listed = wording.more.format(tags=wording.listing.join(shared)) if shared else ""
-            items.append(
-                Recommendation(
-                    rank=position + 1,
-                    item_id=space.targets.ids.ids[other],
-                    title=space.targets.titles[other],
-                    score=score,
-                    sources={"similar": score},
-                    reason=listed,
-                    evidence=Evidence({"similar": score}, (), shared, stated=False),
-                )
-            )
+            evidence = Evidence({"similar": score}, (), shared, stated=False)
+            items.append(_recommendation(space, candidates, position, evidence, listed))
         return items
 
     def _language(self, user: User) -> str:
@@ -181,6 +150,21 @@ class Explainer:
 
     def _row(self, support: Support) -> int:
         return self._items.targets.ids.row(support.item_id)
+
+
+def _recommendation(
+    space: TargetSpace, candidates: Candidates, position: int, evidence: Evidence, reason: str
+) -> Recommendation:
+    row = int(candidates.rows[position])
+    return Recommendation(
+        rank=position + 1,
+        item_id=space.targets.ids.ids[row],
+        title=space.targets.titles[row],
+        score=float(candidates.scores[position]),
+        sources=dict(evidence.sources),
+        reason=reason,
+        evidence=evidence,
+    )
 
 
 def _contributions(candidates: Candidates, position: int) -> dict[str, float]:

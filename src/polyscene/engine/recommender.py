@@ -18,6 +18,7 @@ from polyscene.errors import NotFoundError
 from polyscene.fitting.asking import Asker, Asking
 from polyscene.fitting.model import Model
 from polyscene.fitting.past import DatasetPast, Past
+from polyscene.fitting.weights import DEPTH, declared_weights
 from polyscene.ranking.fuse import fuse, joined
 from polyscene.ranking.reward import Reward
 from polyscene.represent.space import TargetSpace
@@ -28,8 +29,6 @@ from polyscene.text.verbalise import Verbaliser
 
 __all__ = ["Recommender"]
 
-_POOL = 300
-"""Candidates asked of a source, at least; ten times the length of the list when that is more."""
 _TOGETHER = 128
 """Questions asked of a source at once."""
 
@@ -78,9 +77,7 @@ class Recommender:
         while some := list(islice(waiting, _TOGETHER)):
             if isinstance(self._past, DatasetPast):
                 self._past.load([user for user in some if user is not None])
-            askings = [
-                self._asker.user(user, scenario, max(10 * n, _POOL), now, targets) for user in some
-            ]
+            askings = [self._asker.user(user, scenario, _pool(n), now, targets) for user in some]
             found = self._found(askings)
             for user, asking, candidates in zip(some, askings, found, strict=True):
                 ranked = self._ranked(asking, n, candidates)
@@ -104,7 +101,7 @@ class Recommender:
         candidates = Candidates(np.zeros(0, np.int64), np.zeros(0, np.float32))
         notes = [] if space.vectors[row].any() else [f"{target!r} has no text to compare"]
         if not notes:
-            rows, cosines = space.search(space.vectors[row][None], max(10 * n, _POOL), allowed)
+            rows, cosines = space.search(space.vectors[row][None], _pool(n), allowed)
             near = rows[0] >= 0
             candidates = Candidates(rows[0][near], cosines[0][near])
             candidates = candidates.take(_distinct(space, spec, candidates.rows, n))
@@ -120,12 +117,8 @@ class Recommender:
     def weights(self, scenario: str) -> dict[str, float]:
         """The weight of each source of a scenario: as declared, else as the fit chose it."""
         fusion = self._model.fusions.get(scenario)  # none where it was declared after the fit
-        chosen = {} if fusion is None else fusion.weights
-        declared = self._settings.scenario(scenario).sources
-        return {
-            name: chosen.get(name, self._model.sources[name].usual) if weight == "auto" else weight
-            for name, weight in declared.items()
-        }
+        spec = self._settings.scenario(scenario)
+        return declared_weights(spec, self._model.sources, fusion.weights if fusion else None)
 
     def _answer(
         self, user: str | None, asking: Asking, candidates: Candidates, reasons: bool
@@ -209,6 +202,11 @@ class Recommender:
             reward = build(Reward, str(options.pop("type", "constant")), options, where)
             self._rewards[scenario] = reward
         return reward
+
+
+def _pool(n: int) -> int:
+    """Candidates asked of a source for a list of n: as many as weights were chosen on, or more."""
+    return max(10 * n, DEPTH)
 
 
 def _distinct(space: TargetSpace, spec: Scenario, rows: IntArray, n: int) -> IntArray:

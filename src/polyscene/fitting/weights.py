@@ -15,11 +15,12 @@ from polyscene.metrics.ranking import ndcg
 from polyscene.ranking.fuse import min_max
 from polyscene.settings import Scenario
 from polyscene.sources import Source
+from polyscene.sources.trial import top_places
 
 __all__ = ["DEPTH", "Scored", "choose_weights", "declared_weights", "scored"]
 
 DEPTH = 300
-"""Candidates of a source that are fused, as the engine asks for them."""
+"""Candidates of a source that are fused, at least."""
 _CHUNK = 128
 """Questions asked at once."""
 _AT = 10
@@ -50,19 +51,19 @@ class Scored:
             if weight:
                 total += np.float32(weight) * self.parts[name]
         total[total <= 0] = -np.inf
-        depth = min(_AT, self.right.shape[-1])
-        top = np.argpartition(-total, depth - 1, axis=1)[:, :depth]
-        order = np.argsort(-np.take_along_axis(total, top, axis=1), axis=1, kind="stable")
-        top = np.take_along_axis(top, order, axis=1)
+        top = top_places(total, _AT)
         hits = np.take_along_axis(self.right, top, axis=1)
         hits &= np.isfinite(np.take_along_axis(total, top, axis=1))
         return ndcg(hits, self.counts, _AT)
 
 
-def declared_weights(spec: Scenario, sources: Mapping[str, Source]) -> dict[str, float]:
-    """The weights of a scenario with the usual ones where it says "auto"."""
+def declared_weights(
+    spec: Scenario, sources: Mapping[str, Source], chosen: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """The weights of a scenario: as declared, else as a fit chose them, else the usual ones."""
+    known = chosen or {}
     return {
-        name: sources[name].usual if weight == "auto" else weight
+        name: known.get(name, sources[name].usual) if weight == "auto" else weight
         for name, weight in spec.sources.items()
     }
 

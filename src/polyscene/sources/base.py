@@ -75,31 +75,29 @@ def nothing(queries: Sequence[Query]) -> Vectors:
 
 
 def history_rows(
-    queries: Sequence[Query], columns: IntArray | None = None, *, decay: bool
+    queries: Sequence[Query], columns: IntArray, *, decay: bool
 ) -> tuple[sp.csr_matrix, npt.NDArray[np.float32]]:
     """The histories as a matrix of strengths, as `represent.interactions` has them.
 
     Args:
         queries: The questions.
-        columns: Rows of the items to keep, ascending; all items when omitted.
+        columns: Rows of the items to keep, ascending.
         decay: Whether older events count less.
 
     Returns:
-        Shape (queries, items or columns), float32; neutral actions are explicit zeros. And for each
+        Shape (queries, columns), float32; neutral actions are explicit zeros. And for each
         entry its place in the history, 1 for the latest.
     """
-    histories = [query.history for query in queries]
-    width = len(histories[0].items) if columns is None else len(columns)
+    histories, width = [query.history for query in queries], len(columns)
     none = np.zeros(0, np.int64)
     rows = np.concatenate([none, *(history.rows for history in histories)])
     values = [history.strengths if decay else history.undecayed for history in histories]
     data = np.concatenate([np.zeros(0, np.float32), *values])
     owner = np.repeat(np.arange(len(queries)), [len(history) for history in histories])
     ranks = np.arange(1, len(owner) + 1) - np.searchsorted(owner, owner)
-    if columns is not None:
-        places = np.minimum(np.searchsorted(columns, rows), max(width - 1, 0))
-        known = columns[places] == rows if width else np.zeros(len(rows), np.bool_)
-        rows, data, owner, ranks = places[known], data[known], owner[known], ranks[known]
+    places = np.minimum(np.searchsorted(columns, rows), max(width - 1, 0))
+    known = columns[places] == rows if width else np.zeros(len(rows), np.bool_)
+    rows, data, owner, ranks = places[known], data[known], owner[known], ranks[known]
     starts = np.searchsorted(owner, np.arange(len(queries) + 1))
     matrix = sp.csr_matrix((data, rows, starts), shape=(len(queries), width))
     return matrix, ranks.astype(np.float32)

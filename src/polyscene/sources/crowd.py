@@ -15,8 +15,9 @@ from polyscene.component import Query, Training, Vectors
 from polyscene.data.dataset import IdMap, IntArray
 from polyscene.represent.interactions import graded, interactions, weighted
 from polyscene.sources.base import history_rows
+from polyscene.sources.saved import load_matrix, save_matrix
 
-__all__ = ["Crowd", "load_matrix", "save_matrix"]
+__all__ = ["Crowd"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +76,6 @@ def without(matrix: sp.csr_matrix, columns: IntArray) -> sp.csr_matrix:
     kept.data[matrix.indices == own] = 0
     kept.eliminate_zeros()
     return kept
-
-
-def save_matrix(path: Path, name: str, matrix: sp.csr_matrix) -> None:
-    """Write a matrix as arrays into the existing directory `path`."""
-    np.save(path / f"{name}.data.npy", matrix.data)
-    np.save(path / f"{name}.indices.npy", matrix.indices)
-    np.save(path / f"{name}.indptr.npy", matrix.indptr)
-    np.save(path / f"{name}.shape.npy", np.array(matrix.shape))
-
-
-def load_matrix(path: Path, name: str) -> sp.csr_matrix:
-    """Read what `save_matrix` wrote."""
-    data, indices, indptr, shape = (
-        np.load(path / f"{name}.{part}.npy") for part in ("data", "indices", "indptr", "shape")
-    )
-    return sp.csr_matrix((data, indices, indptr), shape=tuple(shape.tolist()))
 
 
 def _unit(rows: sp.csr_matrix, rarity: Vectors) -> sp.csr_matrix:

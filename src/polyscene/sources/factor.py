@@ -33,22 +33,20 @@ from threadpoolctl import threadpool_limits
 
 from polyscene.component import Query, Training, Validation, Vectors
 from polyscene.data.dataset import IntArray
-from polyscene.errors import ModelError
 from polyscene.represent.interactions import interactions
 from polyscene.sources.base import Source, nothing
 from polyscene.sources.likes import (
     RECENCY,
     Floats,
     LikesConfig,
-    Steps,
-    choose,
     grounds,
     likes,
     likes_on_trial,
     reweighted,
     weights,
 )
-from polyscene.sources.trial import Trial
+from polyscene.sources.saved import reading
+from polyscene.sources.trial import Steps, Trial, choose, filled
 
 __all__ = ["Factor", "FactorConfig"]
 
@@ -226,26 +224,19 @@ class Factor(Source):
         Raises:
             ModelError: When a file is missing or damaged.
         """
-        try:
+        with reading("the factors", path):
             text = (path / "options.json").read_text("utf-8")
             self.config = FactorConfig.model_validate_json(text)
             warm, items, bias = (np.load(path / f"{n}.npy") for n in ("warm", "items", "bias"))
             if not len(warm) == len(items) == len(bias):
                 raise ValueError(f"{len(warm)} rows, {len(items)} factors and {len(bias)} biases")
             self._fitted = _Fitted(warm, items, bias, items.T @ items)
-        except (OSError, ValueError, TypeError, EOFError) as error:
-            raise ModelError(
-                f"cannot read the factors in {path}: {error}; make new ones with: polyscene fit"
-            ) from error
         return self
 
     @property
     def _set(self) -> FactorConfig:
         """The options with all that is unset filled in."""
-        given = self.config.model_dump()
-        usual = {**_UNREAD, **_UNSET[self.config.method]}
-        unset = {name: value for name, value in usual.items() if given[name] is None}
-        return self.config.model_copy(update=unset)
+        return filled(self.config, {**_UNREAD, **_UNSET[self.config.method]})
 
 
 class _FactorTrial(Trial):

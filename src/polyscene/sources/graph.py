@@ -37,23 +37,20 @@ from pydantic import Field
 
 from polyscene.component import Path, Query, Training, Validation, Vectors
 from polyscene.data.dataset import IntArray
-from polyscene.errors import ModelError
 from polyscene.represent.connections import BLOCKS
 from polyscene.represent.interactions import interactions
 from polyscene.sources.base import SILENT, Source, nothing
-from polyscene.sources.crowd import load_matrix, save_matrix
 from polyscene.sources.likes import (
     RECENCY,
     LikesConfig,
-    Steps,
-    choose,
     grounds,
     likes,
     likes_on_trial,
     reweighted,
     weights,
 )
-from polyscene.sources.trial import Trial
+from polyscene.sources.saved import load_matrix, reading, save_matrix
+from polyscene.sources.trial import Steps, Trial, choose, filled
 
 __all__ = ["Graph", "GraphConfig"]
 
@@ -217,20 +214,14 @@ class Graph(Source):
         Raises:
             ModelError: When a file is missing or damaged.
         """
-        try:
+        with reading("the graph", path):
             text = (path / "options.json").read_text("utf-8")
             self.config = GraphConfig.model_validate_json(text)
             self._load(path)
-        except (OSError, ValueError, TypeError, EOFError) as error:
-            raise ModelError(
-                f"cannot read the graph in {path}: {error}; make a new one with: polyscene fit"
-            ) from error
         return self
 
     def _load(self, path: FilePath) -> None:
         away, back = load_matrix(path, "away"), load_matrix(path, "back")
-        for matrix in (away, back):
-            matrix.check_format(full_check=True)
         popularity = np.load(path / "popularity.npy")
         names = [(str(k), str(v)) for k, v in json.loads((path / "names.json").read_text("utf-8"))]
         if not away.shape == back.shape == (len(popularity), len(names)):
@@ -240,9 +231,7 @@ class Graph(Source):
     @property
     def _set(self) -> GraphConfig:
         """The options with all that is unset filled in."""
-        given = self.config.model_dump()
-        unset = {name: value for name, value in _UNSET.items() if given[name] is None}
-        return self.config.model_copy(update=unset)
+        return filled(self.config, _UNSET)
 
     def _path(
         self, row: int, items: IntArray, steps: sp.csc_matrix, back: sp.csr_matrix

@@ -29,16 +29,16 @@ from pydantic import Field
 
 from polyscene.component import Config, Query, Training, Validation, Vectors
 from polyscene.data.dataset import IntArray
-from polyscene.errors import ModelError
 from polyscene.represent.interactions import fading, graded, interactions, weighted
 from polyscene.sources.base import Source, history_rows, nothing
-from polyscene.sources.closed_form import LowRank, behaviour_factors, low_rank
-from polyscene.sources.kernel_search import choose
+from polyscene.sources.closed_form import LowRank
+from polyscene.sources.kernel_search import WARM, chosen, learned
+from polyscene.sources.likes import grounds
+from polyscene.sources.saved import reading
+from polyscene.sources.trial import filled
 
 __all__ = ["Kernel", "KernelConfig"]
 
-_WARM = 2
-"""Events from which on an item has a column of its own."""
 _UNSET = {"reg": 100.0, "text": 30.0, "graded": True, "decay": True, "recency": 0.0, "cold": 0.5}
 """What is taken for options that are unset where there is nothing to choose them by."""
 
@@ -98,7 +98,7 @@ class Kernel(Source):
 
         O(n·(rank + dim)²) for n items with events, a dozen times over.
         """
-        return type(self)(choose(self._set, self.config, validations))
+        return type(self)(chosen(self._set, self.config, validations))
 
     def fit(self, training: Training) -> None:
         """Learn from all events; see `polyscene.component.Trainable`. O(n·(rank + dim)²)."""
@@ -106,16 +106,13 @@ class Kernel(Source):
         matrix = interactions(
             training.data, training.settings, training.now, decay=bool(config.decay)
         )
-        warm = np.flatnonzero(matrix.getnnz(axis=0) >= _WARM)
+        warm = np.flatnonzero(matrix.getnnz(axis=0) >= WARM)
         self._fitted = None
         if not len(warm):
             return
         rows = weighted(sp.csr_matrix(matrix[:, warm]), bool(config.graded))
         vectors = training.vectors[warm]
-        factors = behaviour_factors(rows, config.rank)
-        kernel = low_rank(factors, vectors, config.reg or 0.0, config.text or 0.0)
-        plain = low_rank(factors, vectors, config.reg or 0.0, 0.0)
-        columns = plain.text_map(vectors, config.cold_reg)
+        kernel, columns = learned(rows, vectors, config)
         self._fitted = _Fitted(warm, kernel, np.float32(config.cold or 0.0) * columns)
 
     def scores(self, queries: Sequence[Query]) -> Vectors:
@@ -136,22 +133,17 @@ class Kernel(Source):
     def support(self, query: Query, rows: IntArray) -> IntArray:
         """The history items that gave most to each target's score, shape (m, k)."""
         fitted = self._fitted
-        support = np.full((len(rows), self.config.support), -1, np.int64)
         if fitted is None or not self.config.support or not len(rows):
-            return support
+            return np.full((len(rows), self.config.support), -1, np.int64)
         x = self._history([query], fitted)
-        places, weights = x.indices, x.data
+        places = x.indices
         at = np.minimum(np.searchsorted(fitted.warm, rows), len(fitted.warm) - 1)
         warm = fitted.warm[at] == rows
         gave = query.space.vectors[rows] @ fitted.cold[places].T
         gave[warm] = fitted.kernel.columns[at[warm]] @ fitted.kernel.rows[places].T
-        gave *= weights
+        gave *= x.data
         gave[rows[:, None] == fitted.warm[places]] = 0
-        order = np.argsort(-gave, axis=1, kind="stable")[:, : self.config.support]
-        chosen = fitted.warm[places[order]]
-        chosen[np.take_along_axis(gave, order, axis=1) <= 0] = -1
-        support[:, : order.shape[1]] = chosen
-        return support
+        return grounds(gave, fitted.warm[places], self.config.support)
 
     def save(self, path: Path) -> None:
         """Write the learned state into the existing directory `path`."""
@@ -169,25 +161,19 @@ class Kernel(Source):
         Raises:
             ModelError: When a file is missing or damaged.
         """
-        try:
+        with reading("the kernel", path):
             text = (path / "options.json").read_text("utf-8")
             self.config = KernelConfig.model_validate_json(text)
             if (path / "warm.npy").exists():
                 kernel = LowRank(np.load(path / "rows.npy"), np.load(path / "columns.npy"))
                 warm, cold = np.load(path / "warm.npy"), np.load(path / "cold.npy")
                 self._fitted = _Fitted(warm, kernel, cold)
-        except (OSError, ValueError, TypeError) as error:
-            raise ModelError(
-                f"cannot read the kernel in {path}: {error}; make a new one with: polyscene fit"
-            ) from error
         return self
 
     @property
     def _set(self) -> KernelConfig:
         """The options with all that is unset filled in."""
-        given = self.config.model_dump()
-        unset = {name: value for name, value in _UNSET.items() if given[name] is None}
-        return self.config.model_copy(update=unset)
+        return filled(self.config, _UNSET)
 
     def _history(self, queries: Sequence[Query], fitted: _Fitted) -> sp.csr_matrix:
         """The weights of what the users did among the warm items, shape (q, n)."""

@@ -3,43 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from polyscene.component import Validation
-from polyscene.logs import get_logger
+from polyscene.component import Validation, Vectors
 from polyscene.represent.interactions import fading, weighted
-from polyscene.sources.closed_form import Factors, behaviour_factors, low_rank
-from polyscene.sources.trial import Trial, climb
+from polyscene.sources.closed_form import Factors, LowRank, behaviour_factors, low_rank
+from polyscene.sources.likes import RECENCY
+from polyscene.sources.trial import Steps, Trial, choose
 
 if TYPE_CHECKING:
     from polyscene.sources.kernel import KernelConfig
 
-__all__ = ["COLUMNS", "choose"]
+__all__ = ["COLUMNS", "WARM", "chosen", "learned"]
 
 COLUMNS = 10_000
 """Items on which the options are tried, the most popular ones, at most."""
-_WARM = 2
+WARM = 2
+"""Events from which on an item has a column of its own."""
 _RANK = 256
 """Rank at which the options are tried, at most."""
-_STEPS: tuple[tuple[str, tuple[Any, ...]], ...] = (
+_STEPS: Steps = (
     ("graded", (True, False)),
     ("decay", (True, False)),
     ("reg", (10.0, 30.0, 100.0, 300.0, 1000.0)),
     ("text", (0.0, 10.0, 30.0, 100.0, 300.0)),
     ("reg", (10.0, 30.0, 100.0, 300.0, 1000.0)),
-    ("recency", (0.0, 100.0, 30.0, 10.0)),
+    ("recency", RECENCY),
 )
 _COLD = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 _SPLITS = 2
 """Splits on which the options are tried, at most; each is a dozen fits."""
-_log = get_logger(__name__)
 
 
-def choose(
+def chosen(
     start: KernelConfig, given: KernelConfig, validations: Sequence[Validation]
 ) -> KernelConfig:
     """The best options by mean NDCG@10 over the splits, one option varied at a time.
@@ -50,21 +50,27 @@ def choose(
         validations: The splits. With nothing held out, `start` is returned.
     """
     trials = [trial for trial in map(_KernelTrial, validations[:_SPLITS]) if trial.possible]
-    free = [(name, values) for name, values in _STEPS if getattr(given, name) is None]
-    if not trials or not (free or given.cold is None):
-        return start
+    best = choose("kernel", start, given, _STEPS, trials)
+    if not trials or given.cold is not None:
+        return best
+    scores = np.mean([trial.with_cold(best, _COLD) for trial in trials], axis=0)
+    # Of equals the largest: what is new should have its chance.
+    at = len(_COLD) - 1 - int(np.argmax(scores[::-1]))
+    return best.model_copy(update={"cold": _COLD[at]})
 
-    def score(config: KernelConfig) -> float:
-        return float(np.mean([trial.score(config) for trial in trials]))
 
-    best, value = climb(start, free, score)
-    if given.cold is None:
-        scores = [np.mean([trial.with_cold(best, share) for trial in trials]) for share in _COLD]
-        # Of equals the largest: what is new should have its chance.
-        at = len(_COLD) - 1 - int(np.argmax(scores[::-1]))
-        best = best.model_copy(update={"cold": _COLD[at]})
-    _log.info("kernel: %s, NDCG@10 %.4f on held-out events", best, value)
-    return best
+def learned(rows: sp.csr_matrix, vectors: Vectors, config: KernelConfig) -> tuple[LowRank, Vectors]:
+    """B, and the map from text to columns of a B without text rows.
+
+    Args:
+        rows: Interactions as they are weighted, shape (users, n).
+        vectors: Text vectors, shape (n, dim).
+        config: All options set.
+    """
+    factors = behaviour_factors(rows, config.rank)
+    kernel = low_rank(factors, vectors, config.reg or 0.0, config.text or 0.0)
+    plain = low_rank(factors, vectors, config.reg or 0.0, 0.0)
+    return kernel, plain.text_map(vectors, config.cold_reg)
 
 
 class _KernelTrial(Trial):
@@ -73,7 +79,7 @@ class _KernelTrial(Trial):
     def __init__(self, validation: Validation) -> None:
         super().__init__(validation)
         counts = self.rows(decay=False).getnnz(axis=0)
-        self._warm = np.flatnonzero(counts >= _WARM)
+        self._warm = np.flatnonzero(counts >= WARM)
         popular = self._warm[np.argsort(-counts[self._warm], kind="stable")[:COLUMNS]]
         self._columns = np.sort(popular)
         self._vectors = validation.training.vectors
@@ -93,23 +99,20 @@ class _KernelTrial(Trial):
         asked = self._asked(rows, self._columns, config)
         return self.ndcg(kernel.scores(asked), self._columns)
 
-    def with_cold(self, config: KernelConfig, share: float) -> float:
-        """NDCG@10 among all items, those without behaviour scored κ = `share` times."""
-        if not hasattr(self, "_parts"):
-            rows = weighted(
-                sp.csr_matrix(self.rows(bool(config.decay))[:, self._warm]), bool(config.graded)
-            )
-            vectors = self._vectors[self._warm]
-            factors = behaviour_factors(rows, config.rank)
-            asked = self._asked(rows, self._warm, config)
-            kernel = low_rank(factors, vectors, config.reg or 0.0, config.text or 0.0)
-            plain = low_rank(factors, vectors, config.reg or 0.0, 0.0)
-            cold = np.asarray(asked @ plain.text_map(vectors, config.cold_reg))
-            self._parts = kernel.scores(asked), cold @ self._vectors.T
-        warm, cold = self._parts
-        scores = np.float32(share) * cold
-        scores[:, self._warm] = warm
-        return self.ndcg(scores)
+    def with_cold(self, config: KernelConfig, shares: Sequence[float]) -> list[float]:
+        """NDCG@10 among all items, those without behaviour scored κ times, for each κ."""
+        rows = weighted(
+            sp.csr_matrix(self.rows(bool(config.decay))[:, self._warm]), bool(config.graded)
+        )
+        kernel, columns = learned(rows, self._vectors[self._warm], config)
+        asked = self._asked(rows, self._warm, config)
+        warm, cold = kernel.scores(asked), np.asarray(asked @ columns) @ self._vectors.T
+        found = []
+        for share in shares:
+            scores = np.float32(share) * cold
+            scores[:, self._warm] = warm
+            found.append(self.ndcg(scores))
+        return found
 
     def _asked(
         self, rows: sp.csr_matrix, columns: npt.NDArray[np.int64], config: KernelConfig

@@ -1,9 +1,8 @@
-"""What the behaviour sources share: how they read a history, choose options and name grounds."""
+"""What the behaviour sources share: how they read a history and name grounds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,20 +11,16 @@ from pydantic import Field
 
 from polyscene.component import Config, Query
 from polyscene.data.dataset import IntArray
-from polyscene.logs import get_logger
 from polyscene.represent.interactions import fading, graded
 from polyscene.sources.base import history_rows
-from polyscene.sources.trial import Trial, climb
+from polyscene.sources.trial import Trial
 
-__all__ = ["LikesConfig", "choose", "grounds", "likes", "likes_on_trial", "reweighted", "weights"]
+__all__ = ["LikesConfig", "grounds", "likes", "likes_on_trial", "reweighted", "weights"]
 
 RECENCY = (0.0, 100.0, 30.0, 10.0)
 """Values of `LikesConfig.recency` to try."""
-_log = get_logger(__name__)
 
 Floats = npt.NDArray[np.float32]
-Steps = Sequence[tuple[str, Sequence[Any]]]
-"""Options with the values to try, in order; an option may come again."""
 
 
 class LikesConfig(Config):
@@ -42,48 +37,6 @@ class LikesConfig(Config):
     to choose it by validation."""
     support: int = Field(default=3, ge=0)
     """How many history items are named as the ground of a recommendation."""
-
-
-LikesConfigT = TypeVar("LikesConfigT", bound=LikesConfig)
-LikesConfigC = TypeVar("LikesConfigC", bound=LikesConfig, contravariant=True)
-
-
-class Scoring(Protocol[LikesConfigC]):
-    """A split on which options can be scored."""
-
-    @property
-    def possible(self) -> bool:
-        """Whether anything was held out."""
-
-    def score(self, config: LikesConfigC) -> float:
-        """What is to be large."""
-
-
-def choose(
-    name: str,
-    start: LikesConfigT,
-    given: LikesConfigT,
-    steps: Steps,
-    trials: Sequence[Scoring[LikesConfigT]],
-) -> LikesConfigT:
-    """The best options by the mean score over the splits, one option varied at a time.
-
-    Args:
-        name: Name of the source, for the log.
-        start: All options set.
-        given: The same; only those that are None there are varied.
-        steps: What to try.
-        trials: The splits. With nothing held out, `start` is returned.
-    """
-    able = [trial for trial in trials if trial.possible]
-    free = [(option, values) for option, values in steps if getattr(given, option) is None]
-    if not able or not free:
-        return start
-    best, value = climb(
-        start, free, lambda config: float(np.mean([trial.score(config) for trial in able]))
-    )
-    _log.info("%s: %s, NDCG@10 %.4f on held-out events", name, best, value)
-    return best
 
 
 def weights(strengths: Floats, grade: bool) -> Floats:

@@ -36,22 +36,19 @@ from pydantic import Field
 
 from polyscene.component import Query, Training, Validation, Vectors
 from polyscene.data.dataset import IntArray
-from polyscene.errors import ModelError
 from polyscene.represent.interactions import graded, interactions
 from polyscene.sources.base import SILENT, Source, nothing
-from polyscene.sources.crowd import load_matrix, save_matrix
 from polyscene.sources.likes import (
     RECENCY,
     LikesConfig,
-    Steps,
-    choose,
     grounds,
     likes,
     likes_on_trial,
     reweighted,
     weights,
 )
-from polyscene.sources.trial import Trial
+from polyscene.sources.saved import load_matrix, reading, save_matrix
+from polyscene.sources.trial import Steps, Trial, choose, filled
 
 __all__ = [
     "ItemKnn",
@@ -158,24 +155,16 @@ class Neighbours(Source):
         Raises:
             ModelError: When a file is missing or damaged.
         """
-        try:
+        with reading("the neighbours", path):
             text = (path / "options.json").read_text("utf-8")
             self.config = self.config_type.model_validate_json(text)
-            table = load_matrix(path, "table")
-            table.check_format(full_check=True)
-            self._table = table
-        except (OSError, ValueError, TypeError, EOFError) as error:
-            raise ModelError(
-                f"cannot read the neighbours in {path}: {error}; make new ones with: polyscene fit"
-            ) from error
+            self._table = load_matrix(path, "table")
         return self
 
     @property
     def _set(self) -> NeighboursConfig:
         """The options with all that is unset filled in."""
-        given = self.config.model_dump()
-        unset = {name: value for name, value in self.unset.items() if given[name] is None}
-        return self.config.model_copy(update=unset)
+        return filled(self.config, self.unset)
 
     def _history(self, queries: Sequence[Query], table: sp.csr_matrix) -> sp.csr_matrix:
         return likes(queries, np.arange(table.shape[0]), self._set)

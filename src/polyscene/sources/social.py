@@ -27,17 +27,18 @@ from pydantic import Field
 
 from polyscene.component import Config, Query, Training, Validation, Vectors
 from polyscene.data.dataset import IdMap
-from polyscene.errors import ModelError
 from polyscene.metrics.ranking import ndcg
 from polyscene.represent.connections import FRIENDS, Connections
 from polyscene.sources.base import SILENT, Source, nothing
 from polyscene.sources.closed_form import LowRank, behaviour_factors, low_rank
 from polyscene.sources.crowd import Crowd
-from polyscene.sources.trial import climb, top_hits
+from polyscene.sources.saved import reading
+from polyscene.sources.trial import Steps, choose, filled, top_hits
 
 __all__ = ["Social", "SocialConfig"]
 
-_UNSET = 30.0
+_UNSET = {"reg": 30.0}
+_STEPS: Steps = (("reg", (3.0, 10.0, 30.0, 100.0)),)
 _AT = 10
 _NOISE = 1e-6
 """Scores below this size are rounding errors, which fusion would blow up to a full weight."""
@@ -68,17 +69,9 @@ class Social(Source):
 
     def tuned(self, validations: Sequence[Validation]) -> Self:
         """Choose λ by NDCG@10 on held-out connections; see `polyscene.component.Tunable`."""
-        start = self.config.model_copy(update={"reg": self.config.reg or _UNSET})
+        start = filled(self.config, _UNSET)
         trials = [] if self.config.reg is not None else [_Trial(one) for one in validations]
-        trials = [trial for trial in trials if trial.relevant.nnz]
-        if not trials:
-            return type(self)(start)
-
-        def score(config: SocialConfig) -> float:
-            return float(np.mean([trial.score(config) for trial in trials]))
-
-        best, _ = climb(start, [("reg", (3.0, 10.0, 30.0, 100.0))], score)
-        return type(self)(best)
+        return type(self)(choose(self.name, start, self.config, _STEPS, trials))
 
     def fit(self, training: Training) -> None:
         """Learn who is connected with whom; see `polyscene.component.Trainable`."""
@@ -122,17 +115,12 @@ class Social(Source):
         Raises:
             ModelError: When a file is missing or damaged.
         """
-        try:
+        with reading("the connections", path):
             text = (path / "options.json").read_text("utf-8")
             self.config = SocialConfig.model_validate_json(text)
             if (path / "rows.npy").exists():
                 self._kernel = LowRank(np.load(path / "rows.npy"), np.load(path / "columns.npy"))
                 self._crowd = Crowd.load(path)
-        except (OSError, ValueError, TypeError, EOFError) as error:
-            raise ModelError(
-                f"cannot read the connections in {path}: {error}; "
-                "make a new model with: polyscene fit"
-            ) from error
         return self
 
 
@@ -148,6 +136,11 @@ class _Trial:
             self.relevant = sp.csr_matrix(self.relevant + validation.relevant[name][:, :size])
         self._users = validation.users
         self._around = connected(training)
+
+    @property
+    def possible(self) -> bool:
+        """Whether anything was held out."""
+        return bool(self.relevant.nnz)
 
     def score(self, config: SocialConfig) -> float:
         """NDCG@10 of the kernel with these options."""
@@ -184,7 +177,7 @@ def connected(training: Training) -> sp.csr_matrix:
 def _kernel(around: sp.csr_matrix, config: SocialConfig) -> LowRank:
     factors = behaviour_factors(around, config.rank)
     nothing_said = np.zeros((around.shape[0], 1), np.float32)
-    return low_rank(factors, nothing_said, config.reg or _UNSET, 0.0)
+    return low_rank(factors, nothing_said, filled(config, _UNSET).reg or 0.0, 0.0)
 
 
 def _people(kernel: LowRank, friends: sp.csr_matrix, own: np.ndarray) -> Vectors:

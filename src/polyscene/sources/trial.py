@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
 from polyscene.component import Config, Validation, Vectors
+from polyscene.logs import get_logger
 from polyscene.metrics.ranking import ndcg
 from polyscene.represent.interactions import interactions, places
 
-__all__ = ["Trial", "climb", "top_hits"]
+__all__ = ["Steps", "Trial", "choose", "climb", "filled", "top_hits", "top_places"]
 
 _AT = 10
 ConfigT = TypeVar("ConfigT", bound=Config)
+ConfigC = TypeVar("ConfigC", bound=Config, contravariant=True)
+Steps = Sequence[tuple[str, Sequence[Any]]]
+"""Options with the values to try, in order; an option may come again."""
+_log = get_logger(__name__)
 
 
 class Trial:
@@ -75,6 +80,14 @@ class Trial:
         return float(np.mean(values[counts > 0])) if (counts > 0).any() else 0.0
 
 
+def top_places(scores: Vectors, k: int) -> npt.NDArray[np.int64]:
+    """Places of the k highest scores of each row, highest first. Shape (rows, k or fewer)."""
+    depth = min(k, scores.shape[1])
+    top = np.argpartition(-scores, depth - 1, axis=1)[:, :depth]
+    order = np.argsort(-np.take_along_axis(scores, top, axis=1), axis=1, kind="stable")
+    return np.asarray(np.take_along_axis(top, order, axis=1), np.int64)
+
+
 def top_hits(scores: Vectors, relevant: sp.csr_matrix, k: int) -> npt.NDArray[np.bool_]:
     """Whether each of the k best targets is relevant, best first. Shape (users, k).
 
@@ -83,15 +96,58 @@ def top_hits(scores: Vectors, relevant: sp.csr_matrix, k: int) -> npt.NDArray[np
         relevant: Non-zero where a target is relevant, same shape.
         k: How many; columns beyond the targets are False.
     """
-    depth = min(k, scores.shape[1])
-    top = np.argpartition(-scores, depth - 1, axis=1)[:, :depth]
-    order = np.argsort(-np.take_along_axis(scores, top, axis=1), axis=1, kind="stable")
-    top = np.take_along_axis(top, order, axis=1)
+    top = top_places(scores, k)
+    depth = top.shape[1]
     hits = np.zeros((len(scores), k), np.bool_)
     users = np.arange(len(top))[:, None]
     hits[:, :depth] = np.asarray(relevant[users, top].todense()) > 0
     hits[:, :depth] &= np.isfinite(np.take_along_axis(scores, top, axis=1))
     return hits
+
+
+def filled(config: ConfigT, usual: Mapping[str, Any]) -> ConfigT:
+    """The options with the usual value where they are None."""
+    given = config.model_dump()
+    unset = {name: value for name, value in usual.items() if given[name] is None}
+    return config.model_copy(update=unset)
+
+
+class Scoring(Protocol[ConfigC]):
+    """A split on which options can be scored."""
+
+    @property
+    def possible(self) -> bool:
+        """Whether anything was held out."""
+
+    def score(self, config: ConfigC) -> float:
+        """What is to be large."""
+
+
+def choose(
+    name: str,
+    start: ConfigT,
+    given: ConfigT,
+    steps: Steps,
+    trials: Sequence[Scoring[ConfigT]],
+) -> ConfigT:
+    """The best options by the mean score over the splits, one option varied at a time.
+
+    Args:
+        name: Name of the source, for the log.
+        start: All options set.
+        given: The same; only those that are None there are varied.
+        steps: What to try.
+        trials: The splits. With nothing held out, `start` is returned.
+    """
+    able = [trial for trial in trials if trial.possible]
+    free = [(option, values) for option, values in steps if getattr(given, option) is None]
+    if not able or not free:
+        return start
+    best, value = climb(
+        start, free, lambda config: float(np.mean([trial.score(config) for trial in able]))
+    )
+    _log.info("%s: %s, NDCG@10 %.4f on held-out events", name, best, value)
+    return best
 
 
 def climb(

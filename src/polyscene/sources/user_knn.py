@@ -19,9 +19,10 @@ from pydantic import Field
 
 from polyscene.component import Config, Query, Training, Vectors
 from polyscene.data.dataset import IntArray
-from polyscene.errors import ModelError
 from polyscene.sources.base import Source, nothing
 from polyscene.sources.crowd import Crowd
+from polyscene.sources.likes import grounds
+from polyscene.sources.saved import reading
 
 __all__ = ["UserKnn", "UserKnnConfig"]
 
@@ -84,10 +85,7 @@ class UserKnn(Source):
         gave = np.asarray((did.tocsr() @ crowd.deeds[who][:, past]).todense(), np.float32)
         gave *= crowd.rarity[past] ** 2
         gave[rows[known][:, None] == past] = 0
-        order = np.argsort(-gave, axis=1, kind="stable")[:, :_GROUNDS]
-        chosen = past[order]
-        chosen[np.take_along_axis(gave, order, axis=1) <= 0] = -1
-        support[known, : order.shape[1]] = chosen
+        support[known] = grounds(gave, past, _GROUNDS)
         return support
 
     def save(self, path: Path) -> None:
@@ -101,12 +99,8 @@ class UserKnn(Source):
         Raises:
             ModelError: When a file is missing or damaged.
         """
-        try:
+        with reading("the users", path):
             self._crowd = Crowd.load(path)
-        except (OSError, ValueError, TypeError, EOFError) as error:
-            raise ModelError(
-                f"cannot read the users in {path}: {error}; make a new model with: polyscene fit"
-            ) from error
         return self
 
 
