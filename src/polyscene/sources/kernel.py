@@ -140,7 +140,8 @@ class Kernel(Source):
         at = np.minimum(np.searchsorted(fitted.warm, rows), len(fitted.warm) - 1)
         warm = fitted.warm[at] == rows
         gave = query.space.vectors[rows] @ fitted.cold[places].T
-        gave[warm] = fitted.kernel.columns[at[warm]] @ fitted.kernel.rows[places].T
+        ends = fitted.kernel.rows[at[warm]] * fitted.kernel.scale[at[warm], None]
+        gave[warm] = ends @ fitted.kernel.rows[places].T
         gave *= x.data
         gave[rows[:, None] == fitted.warm[places]] = 0
         return grounds(gave, fitted.warm[places], self.config.support)
@@ -152,7 +153,7 @@ class Kernel(Source):
         if fitted is not None:
             np.save(path / "warm.npy", fitted.warm)
             np.save(path / "rows.npy", fitted.kernel.rows)
-            np.save(path / "columns.npy", fitted.kernel.columns)
+            np.save(path / "scale.npy", fitted.kernel.scale)
             np.save(path / "cold.npy", fitted.cold)
 
     def load(self, path: Path) -> Self:
@@ -165,7 +166,7 @@ class Kernel(Source):
             text = (path / "options.json").read_text("utf-8")
             self.config = KernelConfig.model_validate_json(text)
             if (path / "warm.npy").exists():
-                kernel = LowRank(np.load(path / "rows.npy"), np.load(path / "columns.npy"))
+                kernel = LowRank(np.load(path / "rows.npy"), np.load(path / "scale.npy"))
                 warm, cold = np.load(path / "warm.npy"), np.load(path / "cold.npy")
                 self._fitted = _Fitted(warm, kernel, cold)
         return self

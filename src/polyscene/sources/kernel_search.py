@@ -68,9 +68,10 @@ def learned(rows: sp.csr_matrix, vectors: Vectors, config: KernelConfig) -> tupl
         config: All options set.
     """
     factors = behaviour_factors(rows, config.rank)
-    kernel = low_rank(factors, vectors, config.reg or 0.0, config.text or 0.0)
     plain = low_rank(factors, vectors, config.reg or 0.0, 0.0)
-    return kernel, plain.text_map(vectors, config.cold_reg)
+    columns = plain.text_map(vectors, config.cold_reg)
+    del plain  # as large as what follows
+    return low_rank(factors, vectors, config.reg or 0.0, config.text or 0.0), columns
 
 
 class _KernelTrial(Trial):
@@ -104,7 +105,8 @@ class _KernelTrial(Trial):
         rows = weighted(
             sp.csr_matrix(self.rows(bool(config.decay))[:, self._warm]), bool(config.graded)
         )
-        kernel, columns = learned(rows, self._vectors[self._warm], config)
+        small = config.model_copy(update={"rank": min(config.rank, _RANK)})
+        kernel, columns = learned(rows, self._vectors[self._warm], small)
         asked = self._asked(rows, self._warm, config)
         warm, cold = kernel.scores(asked), np.asarray(asked @ columns) @ self._vectors.T
         found = []

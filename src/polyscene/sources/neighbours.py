@@ -62,6 +62,8 @@ __all__ = [
 
 COLUMNS = 10_000
 """Items on which the options are tried, the most popular ones, at most."""
+_SPLITS = 2
+"""Splits on which the options are tried, at most."""
 _BLOCK = 4_000_000
 """Entries of a sparse product that are in memory at once, at most, or one row of it."""
 
@@ -110,7 +112,7 @@ class Neighbours(Source):
 
         About as long as a dozen fits on the `COLUMNS` most popular items.
         """
-        trials = [_NeighbourTrial(validation, self) for validation in validations]
+        trials = [_NeighbourTrial(validation, self) for validation in validations[:_SPLITS]]
         return type(self)(choose(self.name, self._set, self.config, self.steps, trials))
 
     def fit(self, training: Training) -> None:

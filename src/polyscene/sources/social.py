@@ -107,7 +107,7 @@ class Social(Source):
         if self._crowd is not None and self._kernel is not None:
             self._crowd.save(path)
             np.save(path / "rows.npy", self._kernel.rows)
-            np.save(path / "columns.npy", self._kernel.columns)
+            np.save(path / "scale.npy", self._kernel.scale)
 
     def load(self, path: Path) -> Self:
         """Read what `save` wrote.
@@ -119,7 +119,7 @@ class Social(Source):
             text = (path / "options.json").read_text("utf-8")
             self.config = SocialConfig.model_validate_json(text)
             if (path / "rows.npy").exists():
-                self._kernel = LowRank(np.load(path / "rows.npy"), np.load(path / "columns.npy"))
+                self._kernel = LowRank(np.load(path / "rows.npy"), np.load(path / "scale.npy"))
                 self._crowd = Crowd.load(path)
         return self
 
@@ -185,7 +185,8 @@ def _people(kernel: LowRank, friends: sp.csr_matrix, own: np.ndarray) -> Vectors
     found = kernel.scores(friends)
     known = np.flatnonzero(own >= 0)
     rows = own[known]
-    found[known] += kernel.rows[rows] @ kernel.columns.T + kernel.columns[rows] @ kernel.rows.T
+    both = kernel.scale + kernel.scale[rows][:, None]
+    found[known] += kernel.rows[rows] @ kernel.rows.T * both
     return found
 
 

@@ -18,6 +18,8 @@ from polyscene.represent.interactions import interactions, places
 __all__ = ["Steps", "Trial", "choose", "climb", "filled", "top_hits", "top_places"]
 
 _AT = 10
+_BLOCK = 4_000_000
+"""Scores that are put in order at once."""
 ConfigT = TypeVar("ConfigT", bound=Config)
 ConfigC = TypeVar("ConfigC", bound=Config, contravariant=True)
 Steps = Sequence[tuple[str, Sequence[Any]]]
@@ -82,10 +84,15 @@ class Trial:
 
 def top_places(scores: Vectors, k: int) -> npt.NDArray[np.int64]:
     """Places of the k highest scores of each row, highest first. Shape (rows, k or fewer)."""
-    depth = min(k, scores.shape[1])
-    top = np.argpartition(-scores, depth - 1, axis=1)[:, :depth]
-    order = np.argsort(-np.take_along_axis(scores, top, axis=1), axis=1, kind="stable")
-    return np.asarray(np.take_along_axis(top, order, axis=1), np.int64)
+    depth, width = min(k, scores.shape[1]), scores.shape[1]
+    found = np.zeros((len(scores), depth), np.int64)
+    size = max(_BLOCK // max(width, 1), 1)  # a partition takes three times the scores' memory
+    for start in range(0, len(scores), size):
+        some = -scores[start : start + size]
+        top = np.argpartition(some, depth - 1, axis=1)[:, :depth]
+        order = np.argsort(np.take_along_axis(some, top, axis=1), axis=1, kind="stable")
+        found[start : start + size] = np.take_along_axis(top, order, axis=1)
+    return found
 
 
 def top_hits(scores: Vectors, relevant: sp.csr_matrix, k: int) -> npt.NDArray[np.bool_]:
