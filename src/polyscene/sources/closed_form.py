@@ -22,7 +22,6 @@ otherwise crowd the behaviour out of the leading ones (measured in docs/benchmar
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
