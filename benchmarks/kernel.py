@@ -105,7 +105,7 @@ def forms(name: str, engine: Engine, data: semantic.Split, fitted: Kernel) -> No
     x, v = sp.csr_matrix(train[:, known]), vectors[known]
     test = sp.csr_matrix(test[:, known])
     if choice.graded:
-        x.data = graded(x.data)
+        x.data = graded(x.data, choice.floor)
     start = time.perf_counter()
     kernel = exact(x, v, choice.reg, choice.text)
     report(name, f"exact inverse of {len(known)} items", ranked(x @ kernel, x, test),

@@ -7,6 +7,7 @@
 An environment apart from that of Polyscene, which is not imported. SPLIT_DIR has
 
     train.csv, valid.csv   user,item,value,timestamp; valid.csv was held out of the training rows
+    later.csv              other rows held out, which nothing is chosen by; may be empty
     test.csv               user,item; read only for the users who are asked for
     items.csv              item,text
     meta.json              name, liked (a row is positive from this value; null: all are), values
@@ -15,8 +16,8 @@ An environment apart from that of Polyscene, which is not imported. SPLIT_DIR ha
 
 Each peer gets `--budget` configurations of its space: its default, then draws in which the values
 of an option come up equally often. The one with the best NDCG@k on the validation positives of up
-to 2,000 users is fitted again on train.csv and valid.csv together. Items that a user has in the
-rows are not listed; users without a positive row are given the popular items.
+to 2,000 users is fitted again on all rows together. Items that a user has in the rows are not
+listed; users without a positive row are given the popular items.
 
 Written to SPLIT_DIR/peers/: `PEER.csv` (user,rank,item; the top 20) and `PEER.json` (the choice,
 its validation score, all trials and seconds). A peer that can't run says why and is left out.
@@ -122,7 +123,8 @@ class Run:
         self.out, self.budget, self.seed = folder / "peers", budget, seed
         self.out.mkdir(exist_ok=True)
         self.split = Split.read(folder)
-        self.everything = self.split.data(self.split.train, self.split.valid)
+        parts = self.split.train, self.split.valid, self.split.later
+        self.everything = self.split.data(*parts)
         self.train, self.valid, self.note = self._validation()
 
     def _validation(self) -> tuple[Data, Validation, str]:

@@ -40,6 +40,7 @@ class Split:
     meta: Meta
     train: pd.DataFrame
     valid: pd.DataFrame
+    later: pd.DataFrame
     asked: list[str]
     texts: dict[str, str]
 
@@ -53,6 +54,7 @@ class Split:
             meta,
             _events(folder / "train.csv", meta),
             _events(folder / "valid.csv", meta),
+            _events(folder / "later.csv", meta),
             list(dict.fromkeys(asked["user"])),
             dict(zip(items["item"], items["text"], strict=True)),
         )

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import subprocess
 import sys
@@ -189,8 +190,7 @@ def write_split(
     folder.mkdir(parents=True, exist_ok=True)
     write_events(folder / "train.csv", data.take(~held))
     write_events(folder / "valid.csv", data.take(held & on_trial))
-    if (held & ~on_trial).any():  # later events of others are for no one's choice, but to fit on
-        write_events(folder / "later.csv", data.take(held & ~on_trial))
+    write_events(folder / "later.csv", data.take(held & ~on_trial))
     relevant = part.relevant[scenario]
     with (folder / "test.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -272,13 +272,24 @@ def run(name: str, options: argparse.Namespace) -> None:
                 for scenario in plan.scenarios:
                     where = options.out / f"{name}-{scenario}"
                     write_split(where, scenario, part, settings, task, texts)
-                    command = [options.peers_python, str(Path(__file__).parent / "peers.py"),
-                               str(where), "--budget", str(options.budget)]  # fmt: skip
-                    if options.peers:
-                        command += ["--peers", *options.peers]
-                    subprocess.run(command, check=True)
+                    peers = [options.peers_python, str(Path(__file__).parent / "peers.py"),
+                             str(where), "--budget", str(options.budget)]  # fmt: skip
+                    run_peers(
+                        where, [*peers, *(["--peers", *options.peers] if options.peers else [])]
+                    )
                     for peer, values in measured_lists(where).items():
                         row(name, scenario, peer, float(np.nanmean(values)))
+
+
+def run_peers(folder: Path, command: list[str]) -> None:
+    """Run the peers, but not again with the same code, budget and split: it takes long."""
+    inputs = [*sorted(folder.glob("*.*")), *sorted(Path(__file__).parent.glob("peers*"))]
+    content = [hashlib.sha256(path.read_bytes()).hexdigest() for path in inputs]
+    mark, done = folder / "peers" / "done", "\n".join([*command[3:], *content])
+    if mark.exists() and mark.read_text("utf-8") == done:
+        return
+    subprocess.run(command, check=True)
+    mark.write_text(done, "utf-8")
 
 
 def row(name: str, scenario: str, system: str, value: float) -> None:
@@ -293,7 +304,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/quality"))
     parser.add_argument("--peers-python", help="The interpreter of the peers' environment.")
     parser.add_argument("--peers", nargs="*", help="Only these.")
-    parser.add_argument("--budget", type=int, default=12)
+    parser.add_argument("--budget", type=int, default=8)
     parser.add_argument("--ablation", action="store_true")
     options = parser.parse_args()
     if not semantic.DATA.is_dir():

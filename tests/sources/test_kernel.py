@@ -122,7 +122,7 @@ def test_options_that_are_given_are_kept_and_the_others_chosen() -> None:
     assert {name: getattr(source.config, name) for name in given} == given
     assert source.config.reg in (10.0, 30.0, 100.0, 300.0, 1000.0)
     everything = KernelConfig(
-        rank=8, reg=5.0, text=1.0, graded=True, decay=False, recency=0.0, cold=0.3
+        rank=8, reg=5.0, text=1.0, graded=True, floor=0.1, decay=False, recency=0.0, cold=0.3
     )
     assert Kernel(everything).tuned(splits).config == everything
 

@@ -11,9 +11,9 @@ from polyscene.represent.strength import Strengths
 from polyscene.represent.strength import decay as aged
 from polyscene.settings import Settings
 
-__all__ = ["fading", "graded", "interactions", "places", "weighted"]
+__all__ = ["FLOOR", "fading", "graded", "interactions", "places", "weighted"]
 
-_FLOOR = 0.2
+FLOOR = 0.2
 """What the strongest dislike still counts as an interaction, in `graded`."""
 
 
@@ -89,17 +89,18 @@ def fading(ranks: npt.NDArray[np.float32], half_life: float) -> npt.NDArray[np.f
     return np.asarray(np.exp2((1 - ranks) / half_life), np.float32)
 
 
-def graded(strengths: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Strengths from -1 to 1 as weights from 0.2 to 1: that something was tried says most.
+def graded(strengths: npt.NDArray[np.float32], floor: float = FLOOR) -> npt.NDArray[np.float32]:
+    """Strengths from -1 to 1 as weights from the floor to 1: that something was tried says most.
 
     Args:
         strengths: Any shape.
+        floor: The weight of the strongest dislike.
     """
-    return np.asarray(_FLOOR + (1 - _FLOOR) * (strengths + 1) / 2, np.float32)
+    return np.asarray(floor + (1 - floor) * (strengths + 1) / 2, np.float32)
 
 
-def weighted(rows: sp.csr_matrix, grade: bool) -> sp.csr_matrix:
-    """The same rows with strengths as `graded` weights, or as they are. Same shape."""
-    if not grade:
+def weighted(rows: sp.csr_matrix, floor: float | None) -> sp.csr_matrix:
+    """The same rows with strengths as `graded` weights, or with None as they are. Same shape."""
+    if floor is None:
         return rows
-    return sp.csr_matrix((graded(rows.data), rows.indices, rows.indptr), shape=rows.shape)
+    return sp.csr_matrix((graded(rows.data, floor), rows.indices, rows.indptr), shape=rows.shape)

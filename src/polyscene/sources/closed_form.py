@@ -148,7 +148,7 @@ def _orthonormal(columns: Vectors) -> Vectors:
         values, vectors = np.linalg.eigh(gram)
         kept = values > _INDEPENDENT**2 * max(float(values.max(initial=0.0)), 1e-30)
         turn = vectors[:, kept] / np.sqrt(values[kept])
-    return found @ (turn / size[:, None]).astype(np.float32)
+    return np.asarray(found @ (turn / size[:, None]).astype(np.float32))
 
 
 def _gram(columns: Vectors) -> npt.NDArray[np.float64]:

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from polyscene.component import Query, Training, Vectors
 from polyscene.data.dataset import IdMap, IntArray
-from polyscene.represent.interactions import graded, interactions, weighted
+from polyscene.represent.interactions import FLOOR, graded, interactions, weighted
 from polyscene.sources.base import history_rows
 from polyscene.sources.saved import load_matrix, save_matrix
 
@@ -37,7 +37,7 @@ class Crowd:
         matrix = interactions(training.data, training.settings, training.now, decay=False)
         counts = matrix.getnnz(axis=0)
         rarity = np.log((matrix.shape[0] + 1) / (counts + 1)).astype(np.float32)
-        return cls(IdMap(training.data.users.ids), weighted(matrix, True), rarity)
+        return cls(IdMap(training.data.users.ids), weighted(matrix, FLOOR), rarity)
 
     def alike(self, queries: Sequence[Query]) -> sp.csr_matrix:
         """Cosines of rarity-weighted interactions between those who ask and all users.

@@ -39,7 +39,7 @@ from polyscene.sources.trial import filled
 
 __all__ = ["Kernel", "KernelConfig"]
 
-_UNSET = {"reg": 100.0, "text": 30.0, "graded": True, "decay": True, "recency": 0.0, "cold": 0.5}
+_UNSET = {"reg": 100.0, "text": 30.0, "graded": True, "floor": 0.2, "decay": True, "recency": 0.0, "cold": 0.5}
 """What is taken for options that are unset where there is nothing to choose them by."""
 
 
@@ -55,6 +55,9 @@ class KernelConfig(Config):
     graded: bool | None = None
     """Whether weak and negative actions count as interactions of less weight (true), or against
     an item (false); unset to choose it by validation."""
+    floor: float | None = Field(default=None, ge=0, le=1)
+    """The weight of the strongest dislike among graded interactions, where the strongest like has
+    1; unset to choose it by validation."""
     decay: bool | None = None
     """Whether older events count less, by the half-life of the scenario; unset to choose it by
     validation."""
@@ -68,6 +71,11 @@ class KernelConfig(Config):
     eigenvalue of VᵀV."""
     support: int = Field(default=3, ge=0)
     """How many history items are named as the ground of a recommendation."""
+
+    @property
+    def least(self) -> float | None:
+        """The weight of the strongest dislike; None where dislikes count against an item."""
+        return self.floor if self.graded else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +118,7 @@ class Kernel(Source):
         self._fitted = None
         if not len(warm):
             return
-        rows = weighted(sp.csr_matrix(matrix[:, warm]), bool(config.graded))
+        rows = weighted(sp.csr_matrix(matrix[:, warm]), config.least)
         vectors = training.vectors[warm]
         kernel, columns = learned(rows, vectors, config)
         self._fitted = _Fitted(warm, kernel, np.float32(config.cold or 0.0) * columns)
@@ -180,7 +188,7 @@ class Kernel(Source):
         """The weights of what the users did among the warm items, shape (q, n)."""
         config = self._set
         x, ranks = history_rows(queries, fitted.warm, decay=bool(config.decay))
-        if config.graded:
-            x.data = graded(x.data)
+        if config.least is not None:
+            x.data = graded(x.data, config.least)
         x.data *= fading(ranks, config.recency or 0.0)
         return x

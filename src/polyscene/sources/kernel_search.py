@@ -28,6 +28,7 @@ _RANK = 256
 """Rank at which the options are tried, at most."""
 _STEPS: Steps = (
     ("graded", (True, False)),
+    ("floor", (0.2, 0.0)),
     ("decay", (True, False)),
     ("reg", (10.0, 30.0, 100.0, 300.0, 1000.0)),
     ("text", (0.0, 10.0, 30.0, 100.0, 300.0)),
@@ -84,13 +85,13 @@ class _KernelTrial(Trial):
         popular = self._warm[np.argsort(-counts[self._warm], kind="stable")[:COLUMNS]]
         self._columns = np.sort(popular)
         self._vectors = validation.training.vectors
-        self._factors: dict[tuple[bool, bool], tuple[sp.csr_matrix, Factors]] = {}
+        self._factors: dict[tuple[float | None, bool], tuple[sp.csr_matrix, Factors]] = {}
 
     def score(self, config: KernelConfig) -> float:
         """NDCG@10 among the more popular items."""
         if not len(self._columns):
             return 0.0
-        key = bool(config.graded), bool(config.decay)
+        key = config.least, bool(config.decay)
         if key not in self._factors:
             rows = weighted(sp.csr_matrix(self.rows(key[1])[:, self._columns]), key[0])
             self._factors[key] = rows, behaviour_factors(rows, min(config.rank, _RANK))
@@ -103,7 +104,7 @@ class _KernelTrial(Trial):
     def with_cold(self, config: KernelConfig, shares: Sequence[float]) -> list[float]:
         """NDCG@10 among all items, those without behaviour scored κ times, for each κ."""
         rows = weighted(
-            sp.csr_matrix(self.rows(bool(config.decay))[:, self._warm]), bool(config.graded)
+            sp.csr_matrix(self.rows(bool(config.decay))[:, self._warm]), config.least
         )
         small = config.model_copy(update={"rank": min(config.rank, _RANK)})
         kernel, columns = learned(rows, self._vectors[self._warm], small)
