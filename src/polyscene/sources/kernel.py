@@ -39,7 +39,15 @@ from polyscene.sources.trial import filled
 
 __all__ = ["Kernel", "KernelConfig"]
 
-_UNSET = {"reg": 100.0, "text": 30.0, "graded": True, "floor": 0.2, "decay": True, "recency": 0.0, "cold": 0.5}
+_UNSET = {
+    "reg": 100.0,
+    "text": 30.0,
+    "graded": True,
+    "floor": 0.2,
+    "decay": True,
+    "recency": 0.0,
+    "cold": 0.5,
+}
 """What is taken for options that are unset where there is nothing to choose them by."""
 
 

@@ -103,9 +103,7 @@ class _KernelTrial(Trial):
 
     def with_cold(self, config: KernelConfig, shares: Sequence[float]) -> list[float]:
         """NDCG@10 among all items, those without behaviour scored κ times, for each κ."""
-        rows = weighted(
-            sp.csr_matrix(self.rows(bool(config.decay))[:, self._warm]), config.least
-        )
+        rows = weighted(sp.csr_matrix(self.rows(bool(config.decay))[:, self._warm]), config.least)
         small = config.model_copy(update={"rank": min(config.rank, _RANK)})
         kernel, columns = learned(rows, self._vectors[self._warm], small)
         asked = self._asked(rows, self._warm, config)
