@@ -20,7 +20,7 @@ from pydantic import Field
 from polyscene.component import Config, Query, Training, Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.sources.base import Source, nothing
-from polyscene.sources.crowd import Crowd
+from polyscene.sources.crowd import Crowd, nearest
 from polyscene.sources.likes import grounds
 from polyscene.sources.saved import reading
 
@@ -61,7 +61,7 @@ class UserKnn(Source):
         if queries[0].spec.target == "person":
             found = alike
         else:
-            near = _nearest(alike, self.config.k)
+            near = nearest(alike, self.config.k)
             near.data **= 2
             found = sp.csr_matrix(near @ crowd.deeds)
         rows = np.repeat(np.arange(len(queries)), np.diff(found.indptr))
@@ -79,7 +79,7 @@ class UserKnn(Source):
         past = query.history.rows[query.history.rows < crowd.deeds.shape[1]]
         if not len(known) or not len(past):
             return support
-        near = _nearest(crowd.alike([query]), self.config.k)
+        near = nearest(crowd.alike([query]), self.config.k)
         who = near.indices
         did = crowd.deeds[who][:, rows[known]].T.multiply(near.data[None, :] ** 2)
         gave = np.asarray((did.tocsr() @ crowd.deeds[who][:, past]).todense(), np.float32)
@@ -102,17 +102,3 @@ class UserKnn(Source):
         with reading("the users", path):
             self._crowd = Crowd.load(path)
         return self
-
-
-def _nearest(alike: sp.csr_matrix, k: int) -> sp.csr_matrix:
-    """The k largest entries of each row."""
-    kept = []
-    for start, end in zip(alike.indptr[:-1], alike.indptr[1:], strict=True):
-        own = alike.data[start:end]
-        if len(own) > k:
-            kept.append(start + np.sort(np.argpartition(-own, k - 1)[:k]))
-        else:
-            kept.append(np.arange(start, end))
-    places = np.concatenate(kept)
-    starts = np.concatenate([[0], np.cumsum([len(own) for own in kept])])
-    return sp.csr_matrix((alike.data[places], alike.indices[places], starts), shape=alike.shape)
