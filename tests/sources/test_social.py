@@ -181,6 +181,19 @@ class TestUserKnn:
     def test_people_who_did_the_same_and_never_oneself(self, source: UserKnn) -> None:
         assert named(source, asks("ann", people=True, done=(0, 1))) == ["bo"]
 
+    def test_what_the_scenario_may_not_read_makes_nobody_alike(self, tmp_path: Path) -> None:
+        """ann and ed did i0, she here and he in private; also when it is read again."""
+        declared = settings(**SCENARIOS, clinic={"target": "item", "private": True})
+        data = dataset(
+            [("ann", "i0", "like", "here", None), ("ed", "i0", "like", "clinic", None),
+             ("cy", "i0", "like", "here", None)], ITEMS, USERS,
+        )  # fmt: skip
+        source = UserKnn()
+        source.fit(Training(data, declared, THINGS.vectors, NOW))
+        source.save(tmp_path)
+        for own in (source, UserKnn().load(tmp_path)):
+            assert named(own, asks("ann", people=True, done=(0,))) == ["cy"]
+
     def test_items_of_those_most_alike(self, source: UserKnn) -> None:
         assert set(named(source, asks("ann", done=(0, 1)))) == {"i0", "i1", "i2"}
         assert named(source, asks("somebody new", done=(3,)))[:2] == ["i3", "i4"]

@@ -36,10 +36,9 @@ from polyscene.component import Training, Vectors
 from polyscene.data.dataset import Dataset, IdMap, IntArray, Links
 from polyscene.represent.connections import FRIENDS, Connections
 from polyscene.represent.interactions import interactions
-from polyscene.represent.strength import Strengths
 from polyscene.sources.base import SILENT
 from polyscene.sources.closed_form import Factors, LowRank, behaviour_factors, low_rank
-from polyscene.sources.crowd import Crowd, nearest, unit
+from polyscene.sources.crowd import Crowd, nearest, readable, unit
 from polyscene.sources.saved import load_matrix, save_matrix
 
 __all__ = ["Circle", "Stacked", "connected", "joined"]
@@ -130,10 +129,9 @@ class Circle:
             scenario: A scenario of people; events that it may not read are not looked at.
             rank: How many directions of the connections, and of the behaviour, are kept.
         """
-        settings = training.settings
-        data = training.data.take(Strengths(settings, scenario).readable(training.data))
+        data = readable(training, scenario)
         around = connected(training.links, data)
-        matrix = interactions(data, settings, training.now, decay=False)
+        matrix = interactions(data, training.settings, training.now, decay=False)
         circle = cls(Crowd.who_did(IdMap(data.users.ids), matrix), around)
         if not around.nnz:
             return circle, None

@@ -12,12 +12,23 @@ import numpy as np
 import scipy.sparse as sp
 
 from polyscene.component import Query, Training, Vectors
-from polyscene.data.dataset import IdMap, IntArray
+from polyscene.data.dataset import Dataset, IdMap, IntArray
 from polyscene.represent.interactions import graded, interactions, weighted
+from polyscene.represent.strength import Strengths
 from polyscene.sources.base import history_rows
 from polyscene.sources.saved import load_matrix, save_matrix
 
-__all__ = ["Crowd", "nearest", "unit", "without"]
+__all__ = ["Crowd", "nearest", "of_people", "readable", "unit", "without"]
+
+
+def of_people(training: Training) -> list[str]:
+    """The scenarios that recommend people."""
+    return [name for name, spec in training.settings.scenarios.items() if spec.target == "person"]
+
+
+def readable(training: Training, scenario: str) -> Dataset:
+    """The events that may bring people together in a scenario: those it may read."""
+    return training.data.take(Strengths(training.settings, scenario).readable(training.data))
 
 
 @dataclass(frozen=True, slots=True)

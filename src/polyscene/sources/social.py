@@ -25,7 +25,7 @@ from polyscene.data.dataset import IdMap
 from polyscene.metrics.ranking import ndcg
 from polyscene.sources.base import Source, nothing
 from polyscene.sources.circle import Circle, Stacked, connected, joined
-from polyscene.sources.crowd import Crowd
+from polyscene.sources.crowd import Crowd, of_people
 from polyscene.sources.saved import reading
 from polyscene.sources.trial import Steps, choose, filled, top_hits
 
@@ -85,7 +85,7 @@ class Social(Source):
         trials = [
             trial
             for validation in validations[:_SPLITS]
-            for name in _of_people(validation.training)
+            for name in of_people(validation.training)
             if (trial := _Trial(validation, name, min(self.config.rank, _RANK))).possible
         ]
         start = filled(self.config, _START if trials else _UNSET)
@@ -97,7 +97,7 @@ class Social(Source):
         around = connected(training.links, training.data)
         self._crowd = Crowd.of(training) if around.nnz else None
         self._circles = {}
-        for name in _of_people(training):
+        for name in of_people(training):
             circle, stacked = Circle.of(training, name, config.rank)
             if stacked is not None:
                 kernel = stacked.kernel(config.reg or 0.0, config.behaviour or 0.0)
@@ -207,11 +207,6 @@ class _Trial:
                 circle = replace(circle, kernel=stacked.kernel(reg, weight))
             self._last = (reg, weight), circle.met(self._friends, self._users)
         return self._last[1]
-
-
-def _of_people(training: Training) -> list[str]:
-    """The scenarios that recommend people."""
-    return [name for name, spec in training.settings.scenarios.items() if spec.target == "person"]
 
 
 def _friends(queries: Sequence[Query], ids: IdMap) -> sp.csr_matrix:
