@@ -111,6 +111,34 @@ def test_what_was_done_in_private_does_not_bring_people_together(make: Maker) ->
     assert not nil.evidence.support
 
 
+def by_friends(**club: object) -> dict[str, dict[str, object]]:
+    return {
+        "social": {"preset": "social", "sources": {"social": 1.0}},
+        "club": {"preset": "social", "sources": {"social": 1.0}, **club},
+    }
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_a_follow_in_private_is_no_friendship_elsewhere(make: Maker, private: bool) -> None:
+    """ann follows bo in the club, and cy and di have a friend in common with him."""
+    around = [related(one, "friend", "wei") for one in ("bo", "cy", "di")]
+    engine = make(
+        by_friends(private=private), events=[act("ann", "bo", "follow", "club")], relations=around
+    )
+    scores = {i.item_id: i.score for i in engine.recommend("ann", "social", 9, now=NOW).items}
+    assert (scores["cy"] > 0) == (not private)
+    assert engine.recommend("ann", "club", 9, now=NOW).items[0].score > 0
+
+
+def test_people_by_behaviour_for_somebody_without_friends(make: Maker) -> None:
+    """cy runs and so does new, who came after the fit; ann is a friend of cy."""
+    events = [act("cy", "run-1", scenario=None), act("bo", "map-1", scenario=None)]
+    engine = make(by_friends(), events=events, relations=[related("ann", "friend", "cy")])
+    put(engine, User(user_id="new"), act("new", "run-1", scenario=None))
+    items = engine.recommend("new", "social", 9, now=NOW).items
+    assert [item.item_id for item in items if item.score > 0] == ["cy", "ann"]
+
+
 def test_the_reason_for_a_person_is_the_history_they_are_near_to(make: Maker) -> None:
     engine = make(events=[act("ann", "tea-1"), act("nil", "tea-1")], users=USERS)
     answer = engine.recommend("ann", "social", 1, now=NOW)

@@ -249,6 +249,16 @@ class TestColdUsers:
                     assert not done & rest
                     assert any(pair[0] == user for pair in rest)
 
+    def test_no_more_are_on_trial_than_asked_for(self) -> None:
+        """In all scenarios together; who is on trial loses what they did in one of them."""
+        data = self.data()
+        splits = validations(training(data, self.SCENARIOS, split="cold-users", users=3))
+        assert {len(one.users) for one in splits} == {3}
+        assert len({frozenset(names(one)) for one in splits}) > 1
+        for validation in splits:
+            lost = {user for user, _ in pairs(data) - pairs(validation.training.data)}
+            assert lost == set(names(validation))
+
     def test_nobody_with_one_scenario_is_on_trial(self) -> None:
         for validation in validations(training(self.data(), self.SCENARIOS, split="cold-users")):
             assert not {f"u{user}" for user in range(20, 25)} & set(names(validation))
@@ -491,6 +501,20 @@ class TestFriends:
                 assert (user, "friend", other) not in left
                 assert (other, "friend", user) not in left
                 assert user in around
+
+    def test_no_more_users_are_on_trial_than_asked_for(self) -> None:
+        """With and without events; of forty in a circle, ten, who each have what they have held
+        out: pairs of two others stay."""
+        data = dataset(
+            [(f"u{n}", item, "like", None, None) for n in range(5) for item in ITEMS],
+            ITEMS, [f"u{n}" for n in range(40)],
+        )  # fmt: skip
+        known = training(data, self.SOCIAL, self.CIRCLE, split="random", users=10, share=0.5)
+        for validation in validations(known):
+            on_trial = set(names(validation))
+            assert 0 < len(on_trial) <= 10
+            gone = self.said(self.CIRCLE) - self.said(validation.training.links)
+            assert 0 < len(gone) <= 20
 
     def test_who_has_no_relation_left_is_not_on_trial(self) -> None:
         """Twenty couples who know nobody else: held out, nothing of them is left."""

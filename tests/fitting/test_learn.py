@@ -46,7 +46,7 @@ def test_weights_are_chosen_saved_and_used(tmp_path: Path) -> None:
         assert fusion.alone["semantic-soft"] > fusion.alone["trending"] > 0
         assert fusion.ndcg is not None
         assert fusion.ndcg >= fusion.alone["semantic-soft"]
-        assert fusion.users == 3 * 40
+        assert fusion.users == 40
         loaded = Model.load(engine.workspace.models, engine.workspace.settings)
         assert loaded.fusions == engine.model.fusions
         items = engine.recommend("u0", "shop", 4, now=NOW).items

@@ -23,9 +23,10 @@ SECOND = 1 / math.log2(3)
 
 
 def table(parts: dict[str, list[list[float]]], right: list[list[int]],
-          counts: list[int] | None = None) -> Scored:  # fmt: skip
+          counts: list[int] | None = None, users: range | None = None) -> Scored:  # fmt: skip
     hits = np.array(right, np.bool_)
     return Scored(
+        users=np.array(users or range(len(hits))),
         parts={name: np.array(values, np.float32) for name, values in parts.items()},
         right=hits,
         counts=hits.sum(axis=1) if counts is None else np.array(counts),
@@ -44,11 +45,25 @@ class TestNdcg:
         np.testing.assert_allclose(one.ndcg({"a": 1.0, "b": 0.4}), [SECOND])
         np.testing.assert_allclose(one.ndcg({"a": 1.0, "b": 0.6}), [1])
 
-    def test_what_no_source_gives_anything_is_not_ranked(self) -> None:
+    def test_what_no_source_returned_is_not_ranked(self) -> None:
         one = table({"a": [[1, 0]], "b": [[0, 1]]}, [[0, 1]])
         assert one.ndcg({"a": 1.0}).tolist() == [0]
-        assert one.ndcg({"a": 1.0, "b": 0.0}).tolist() == [0]
         assert one.ndcg({}).tolist() == [0]
+
+    def test_sources_of_weight_0_fill_up_one_after_the_other(self) -> None:
+        """a gives the first; then come the fourth and third of b, then the second of c."""
+        parts = {"a": [[1, 0, 0, 0.0]], "b": [[0, 0, 0.2, 0.9]], "c": [[0.5, 1, 0, 1.0]]}
+        rank = {}
+        for place in range(4):
+            one = table(parts, [[int(column == place) for column in range(4)]])
+            gain = one.ndcg({"a": 1.0, "b": 0.0, "c": 0.0})[0]
+            rank[place] = round(2 ** (1 / gain) - 1)
+        assert rank == {0: 1, 3: 2, 2: 3, 1: 4}
+
+    def test_a_list_that_is_long_enough_is_not_filled_up(self) -> None:
+        """a gives ten; the eleventh, of b, has no place."""
+        one = table({"a": [[0.5] * 10 + [0]], "b": [[0] * 10 + [1]]}, [[0] * 10 + [1]])
+        assert one.ndcg({"a": 1.0, "b": 0.0}).tolist() == [0]
 
     def test_what_no_source_found_lowers_it(self) -> None:
         """One of two relevant targets stands first: 1 / (1 + 1/log2 3)."""
@@ -117,22 +132,32 @@ class TestChoice:
         assert fusion.weights == {"a": 1.0, "b": 0.5}
         assert fusion.ndcg == pytest.approx((1 + SECOND) / 2)
 
+    def trade(self, wrong: int) -> Scored:
+        """With 0.05 of b, one of ten users gains 1, and one falls behind so many wrong ones.
+
+        a gives the first user ten wrong ones, so that b does not fill the list up.
+        """
+
+        def row(*values: float) -> list[float]:
+            return [*values, *[0.0] * (11 - len(values))]
+
+        return table(
+            {
+                "a": [row(0, *[0.02] * 10), row(0.02, *[0.01] * wrong), *[row(1)] * 8],
+                "b": [row(1), row(0, *[1] * wrong), *[row()] * 8],
+            },
+            [[1] + [0] * 10] * 10,
+        )
+
     @pytest.mark.parametrize(("wrong", "taken"), [(1, True), (2, False)])
     def test_a_change_must_be_better_by_half_a_standard_error(
         self, wrong: int, taken: bool
     ) -> None:
-        """With b, one of ten users gains 1; another falls from rank 1 to 2 or to 3.
+        """One falls from rank 1 to 2 or to 3.
 
         To 2: mean 0.063, standard error 0.106, taken. To 3: mean 0.05, error 0.110, not taken.
         """
-        padding = [0.0] * (2 - wrong)
-        one = table(
-            {
-                "a": [[0.0] * 3, [0.02, *[0.01] * wrong, *padding], *[[1.0, 0.0, 0.0]] * 8],
-                "b": [[1.0, 0.0, 0.0], [0.0, *[1.0] * wrong, *padding], *[[0.0] * 3] * 8],
-            },
-            [[1, 0, 0]] * 10,
-        )
+        one = self.trade(wrong)
         gain = one.ndcg({"a": 1.0, "b": 0.05}) - one.ndcg({"a": 1.0})
         assert gain.mean() > 0
         assert (gain.mean() > 0.5 * gain.std() / math.sqrt(10)) == taken
@@ -141,7 +166,7 @@ class TestChoice:
 
     def test_the_users_of_all_splits_count_alike(self) -> None:
         """b helps the one user of the first split, but harms the nine of the second."""
-        good = table({"a": [[1.0, 0.9]], "b": [[0.0, 1.0]]}, [[0, 1]])
+        good = table({"a": [[1.0, 0.9]], "b": [[0.0, 1.0]]}, [[0, 1]], users=range(9, 10))
         bad = table({"a": [[0.9, 1.0, 0.1]] * 9, "b": [[1.0, 0.0, 0.0]] * 9}, [[0, 1, 0]] * 9)
         fixed = {"a": "auto", "b": "auto"}
         assert choose_weights([good], fixed).weights["b"] > 0
@@ -149,6 +174,25 @@ class TestChoice:
         assert both.weights == {"a": 1.0, "b": 0.0}
         assert both.users == 10
         assert both.ndcg == pytest.approx((9 + SECOND) / 10)
+
+    def test_a_user_in_several_splits_counts_once(self) -> None:
+        """Mean 0.05, standard error 0.110; of thirty users it would be 0.063, and the change taken.
+
+        Three splits of the same ten users are no thirty users.
+        """
+        one = self.trade(2)
+        gain = one.ndcg({"a": 1.0, "b": 0.05}) - one.ndcg({"a": 1.0})
+        assert 0.5 * gain.std() / math.sqrt(30) < gain.mean() < 0.5 * gain.std() / math.sqrt(10)
+        fusion = choose_weights([one] * 3, {"a": "auto", "b": "auto"})
+        assert fusion.weights == {"a": 1.0, "b": 0.0}
+        assert fusion.users == 10
+
+    def test_a_user_is_worth_the_mean_of_their_splits(self) -> None:
+        """The first stands first and second, the other second once: (0.82 + 0.63) / 2."""
+        first = table({"a": [[1.0, 0.5], [1.0, 0.5]]}, [[1, 0], [0, 1]])
+        second = table({"a": [[1.0, 0.5]]}, [[0, 1]])
+        expected = ((1 + SECOND) / 2 + SECOND) / 2
+        assert choose_weights([first, second], {"a": "auto"}).ndcg == pytest.approx(expected)
 
     @given(
         st.lists(
@@ -201,15 +245,19 @@ class TestScored:
     A = Told({"x": [1.0, 3.0, S, 5.0, 9.0], "y": [S, S, 2.0, S, S]})
     B = Told({"x": [S, S, S, 7.0, 7.0], "y": [4.0, 0.0, S, S, S]})
     QUERIES = (asked("x", [0, 1, 2, 3]), asked("y", [0, 1, 2, 3, 4]))
+    USERS = np.array([3, 5])
     RELEVANT = sp.csr_matrix(np.array([[0, 1, 0, 0, 1], [1, 0, 0, 0, 0]], np.float32))
 
     def test_by_hand(self) -> None:
         """x may get 0 to 3: a gives 0, 1, 3 the scores 1, 3, 5 → 0, 1/2, 1; b gives 3 alone → 1.
         y: a gives 2 alone → 1; b gives 0 and 1 → 1, 0. Rows ascend; of 1 and 4 x may get 1.
         """  # fmt: skip
-        found = scored({"a": self.A, "b": self.B}, self.QUERIES, self.RELEVANT)
-        np.testing.assert_allclose(found.parts["a"], [[0, 0.5, 1], [0, 0, 1]])
-        np.testing.assert_allclose(found.parts["b"], [[0, 0, 1], [1, 0, 0]])
+        found = scored({"a": self.A, "b": self.B}, self.USERS, self.QUERIES, self.RELEVANT)
+        np.testing.assert_allclose(found.parts["a"], [[0, 0.5, 1], [0, 0, 1]], atol=1e-9)
+        np.testing.assert_allclose(found.parts["b"], [[0, 0, 1], [1, 0, 0]], atol=1e-9)
+        assert (found.parts["a"] > 0).tolist() == [[True, True, True], [False, False, True]]
+        assert (found.parts["b"] > 0).tolist() == [[False, False, True], [True, True, False]]
+        assert found.users.tolist() == [3, 5]
         assert found.right.tolist() == [[False, True, False], [True, False, False]]
         assert found.counts.tolist() == [2, 1]
 
@@ -217,25 +265,25 @@ class TestScored:
         """n = 1: of x's targets only the best, 3."""
         queries = [asked("x", [0, 1, 2, 3], n=1)]
         relevant = sp.csr_matrix(self.RELEVANT[:1])
-        found = scored({"a": self.A}, queries, relevant)
+        found = scored({"a": self.A}, self.USERS[:1], queries, relevant)
         assert found.parts["a"].tolist() == [[1.0]]
         assert found.right.tolist() == [[False]]
 
     def test_shorter_rows_end_with_nothing(self) -> None:
         queries = [self.QUERIES[0], asked("y", [2])]
-        found = scored({"a": self.A, "b": self.B}, queries, self.RELEVANT)
+        found = scored({"a": self.A, "b": self.B}, self.USERS, queries, self.RELEVANT)
         assert found.parts["a"][1].tolist() == [1, 0, 0]
         assert found.parts["b"][1].tolist() == [0, 0, 0]
 
     def test_nothing_found_at_all(self) -> None:
         queries = [asked("x", [2])]
-        found = scored({"a": self.A}, queries, sp.csr_matrix(self.RELEVANT[:1]))
+        found = scored({"a": self.A}, self.USERS[:1], queries, sp.csr_matrix(self.RELEVANT[:1]))
         assert found.ndcg({"a": 1.0}).tolist() == [0]
 
     def test_many_in_parts_as_all_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        whole = scored({"a": self.A, "b": self.B}, self.QUERIES, self.RELEVANT)
+        whole = scored({"a": self.A, "b": self.B}, self.USERS, self.QUERIES, self.RELEVANT)
         monkeypatch.setattr("polyscene.fitting.weights._CHUNK", 1)
-        parts = scored({"a": self.A, "b": self.B}, self.QUERIES, self.RELEVANT)
+        parts = scored({"a": self.A, "b": self.B}, self.USERS, self.QUERIES, self.RELEVANT)
         for name in "ab":
             np.testing.assert_array_equal(whole.parts[name], parts.parts[name])
         np.testing.assert_array_equal(whole.right, parts.right)
@@ -254,7 +302,9 @@ class TestScored:
         }
         weights = {"a": 1.0, "b": weight}
         one = asked("x", [0, 1, 3, 4])
-        found = scored(sources, [one], sp.csr_matrix(self.RELEVANT[:1]))
+        found = scored(sources, self.USERS[:1], [one], sp.csr_matrix(self.RELEVANT[:1]))
         total = weights["a"] * found.parts["a"][0] + weights["b"] * found.parts["b"][0]
         fused = fuse({name: source(one) for name, source in sources.items()}, weights)
-        np.testing.assert_allclose(total, fused.scores[np.argsort(fused.rows)], rtol=1e-5)
+        np.testing.assert_allclose(
+            total, fused.scores[np.argsort(fused.rows)], rtol=1e-5, atol=1e-9
+        )

@@ -13,7 +13,10 @@ from polyscene.component import Query, Training
 from polyscene.data.dataset import Links
 from polyscene.data.schema import User
 from polyscene.errors import ModelError
+from polyscene.fitting.holdout import validations
+from polyscene.represent.whiten import normalise
 from polyscene.sources import Social, UserKnn
+from polyscene.sources.social import SocialConfig
 
 SCENARIOS = {"here": {"target": "item"}, "people": {"target": "person"}}
 ITEMS = [f"i{number}" for number in range(6)]
@@ -39,7 +42,9 @@ def training() -> Training:
 
 def asks(user: str, *friends: str, people: bool = False, done: tuple[int, ...] = ()) -> Query:
     past = history(THINGS, done, [1.0] * len(done))
-    question = query(PEOPLE if people else THINGS, past, target="person" if people else "item")
+    kind = "person" if people else "item"
+    scenario = "people" if people else "here"
+    question = query(PEOPLE if people else THINGS, past, target=kind, scenario=scenario)
     return replace(question, user=user, friends=friends)
 
 
@@ -61,21 +66,109 @@ class TestSocial:
         assert "cy" in found
         assert "ed" not in found
 
-    def test_a_new_friend_changes_the_next_answer(self, social: Social) -> None:
+    def test_a_new_friend_changes_the_next_answer(self) -> None:
+        social = Social(SocialConfig(behaviour=0.0))
+        social.fit(training())
         assert not len(social(asks("ed", people=True)))
         # bo and di have the same friends: who knows one may know the other
         assert named(social, asks("ed", "bo", people=True))[0] == "di"
+
+    def test_without_friends_those_who_did_the_same_then_their_friends(
+        self, social: Social
+    ) -> None:
+        """ed did i5, as di alone did: di counts 2, and ann and cy, the friends of di, 1 each. All
+        is said by di, so the scores are as 2 : 1 : 1, of length 1."""
+        answer = social(asks("ed", people=True, done=(5,)))
+        assert [USERS[row] for row in answer.rows] == ["di", "ann", "cy"]
+        np.testing.assert_allclose(answer.scores, np.array([2, 1, 1]) / np.sqrt(6), rtol=1e-5)
+
+    def test_so_does_somebody_who_came_after_the_fit(self, social: Social) -> None:
+        assert named(social, asks("new", people=True, done=(5,))) == ["di", "ann", "cy"]
+        assert named(social, asks("new", "ann", people=True))  # friends alone do as well
+
+    def test_of_somebody_with_neither_it_knows_nothing(self, social: Social) -> None:
+        for user in ("ed", "new"):
+            assert (social.scores([asks(user, people=True)]) == -np.inf).all()
+
+    def test_nobody_is_told_themselves(self, social: Social) -> None:
+        for user, friends in (("ann", ("bo", "di")), ("cy", ())):
+            assert user not in named(social, asks(user, *friends, people=True, done=(0, 3)))
 
     def test_what_friends_did_with_the_more_alike_first(self, social: Social) -> None:
         found = named(social, asks("ann", "bo", "di", done=(0, 1)))
         assert set(found) == {"i0", "i1", "i2", "i5"}
         assert found.index("i2") < found.index("i5")  # bo did what ann did, di did not
 
-    def test_without_connections_it_says_nothing(self) -> None:
+    def test_without_connections_behaviour_is_what_is_left(self) -> None:
         source = Social()
         source.fit(replace(training(), links=Links.of(())))
         assert not len(source(asks("ann", people=True)))
         assert not len(source(asks("ann", done=(0,))))
+        assert named(source, asks("ann", people=True, done=(0, 1))) == ["bo"]
+
+    def test_what_the_scenario_may_not_read_brings_nobody_together(self) -> None:
+        """ann and ed did the same, and bo followed two, but elsewhere and in private."""
+        private = {"target": "person", "private": True}
+        declared = settings(**SCENARIOS, club=private, clinic={"target": "item", "private": True})
+        events: list[tuple[str, str, str, str | None, float | None]] = [
+            ("ann", "i0", "like", "clinic", None),
+            ("ed", "i0", "like", "clinic", None),
+            ("bo", "cy", "follow", "club", None),
+            ("bo", "di", "follow", "club", None),
+        ]
+        data = dataset(events, ITEMS, USERS)
+        vectors = dict.fromkeys(("people", "club"), PEOPLE.vectors)
+        source = Social()
+        source.fit(Training(data, declared, THINGS.vectors, NOW, people=vectors))
+        assert not len(source(asks("ann", people=True, done=(0,))))
+        question = asks("ed", "cy", people=True)
+        assert not len(source(question))
+        assert named(source, replace(question, scenario="club")) == ["di"]  # there it is known
+
+
+def world(seed: int, told: bool) -> Training:
+    """Sixty people in six groups of friends, who like what their group likes, or anything."""
+    rng = np.random.default_rng(seed)
+    people, items = [f"u{row}" for row in range(60)], [f"i{row}" for row in range(60)]
+    acts: list[tuple[str, str, str, str | None, float | None]] = []
+    for row, name in enumerate(people):
+        own = np.arange(row % 6, 60, 6) if told else np.arange(60)
+        acts += [(name, items[i], "like", "here", None) for i in rng.choice(own, 6, replace=False)]
+    pairs = [
+        (one, "friend", other)
+        for place, one in enumerate(people)
+        for other in people[place + 6 :: 6]
+        if rng.random() < 0.2
+    ]
+    vectors = normalise(rng.standard_normal((60, 8)).astype(np.float32))
+    return Training(
+        dataset(acts, items, people), settings(**SCENARIOS), np.zeros((60, 2), np.float32), NOW,
+        people={"people": vectors}, links=Links.of(pairs),
+    )  # fmt: skip
+
+
+class TestChoice:
+    def chosen(self, told: bool) -> SocialConfig:
+        """By three splits, as a fit makes them."""
+        return Social().tuned(validations(world(1, told))).config
+
+    def test_behaviour_that_says_who_is_friends_gets_weight(self) -> None:
+        config = self.chosen(told=True)
+        assert config.behaviour
+        assert config.reg
+
+    def test_behaviour_that_says_nothing_gets_none(self) -> None:
+        config = self.chosen(told=False)
+        assert config.behaviour == 0
+
+    def test_what_is_set_stays(self) -> None:
+        given = SocialConfig(behaviour=3.0, kin=0.7)
+        config = Social(given).tuned(validations(world(1, True))).config
+        assert (config.behaviour, config.kin) == (3.0, 0.7)
+
+    def test_nothing_to_choose_by(self) -> None:
+        config = Social().tuned([]).config
+        assert (config.reg, config.behaviour, config.kin) == (100.0, 10.0, 1.0)
 
 
 class TestUserKnn:
@@ -87,6 +180,19 @@ class TestUserKnn:
 
     def test_people_who_did_the_same_and_never_oneself(self, source: UserKnn) -> None:
         assert named(source, asks("ann", people=True, done=(0, 1))) == ["bo"]
+
+    def test_what_the_scenario_may_not_read_makes_nobody_alike(self, tmp_path: Path) -> None:
+        """ann and ed did i0, she here and he in private; also when it is read again."""
+        declared = settings(**SCENARIOS, clinic={"target": "item", "private": True})
+        data = dataset(
+            [("ann", "i0", "like", "here", None), ("ed", "i0", "like", "clinic", None),
+             ("cy", "i0", "like", "here", None)], ITEMS, USERS,
+        )  # fmt: skip
+        source = UserKnn()
+        source.fit(Training(data, declared, THINGS.vectors, NOW))
+        source.save(tmp_path)
+        for own in (source, UserKnn().load(tmp_path)):
+            assert named(own, asks("ann", people=True, done=(0,))) == ["cy"]
 
     def test_items_of_those_most_alike(self, source: UserKnn) -> None:
         assert set(named(source, asks("ann", done=(0, 1)))) == {"i0", "i1", "i2"}

@@ -101,9 +101,7 @@ def _print(report: Report, found: ScenarioReport) -> None:
     )
     fusion = found.fusion
     weights = ", ".join(f"{name} {weight:g}" for name, weight in fusion.weights.items())
-    chosen = (
-        f"chosen on {fusion.users:,} trials of the fit" if fusion.users else "declared or usual"
-    )
+    chosen = f"chosen on {fusion.users:,} users in the fit" if fusion.users else "declared or usual"
     console.print(f"weights: {weights}; {chosen}\n", markup=False, soft_wrap=False)
 
 

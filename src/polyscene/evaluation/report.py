@@ -246,8 +246,8 @@ def _sources(report: Report, found: ScenarioReport) -> tuple[_Table, str]:
         )
     else:
         note = (
-            f"The fit chose the weights by {fusion.users:,} trials with users whose events it held "
-            f"out of what it learned from. There NDCG@10 was {decimal(fusion.ndcg)} for all "
+            f"The fit chose the weights on {fusion.users:,} users, parts of whose data it held out "
+            f"of what it learned from. There NDCG@10 was {decimal(fusion.ndcg)} for all "
             "sources together, and for each alone as in the table. A source of weight 0 only fills "
             "up lists."
         )

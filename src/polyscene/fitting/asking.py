@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from polyscene.component import Query, Vectors
 from polyscene.data.schema import User
 from polyscene.encoders import Encoder
 from polyscene.fitting.model import Model
-from polyscene.fitting.past import Known, Past
+from polyscene.fitting.past import Known, Meeting, Past
 from polyscene.represent.connections import BLOCKS, FRIENDS
 from polyscene.represent.space import TargetSpace
 from polyscene.represent.strength import Strengths
@@ -88,7 +88,7 @@ class Asker:
             interests=interests,
             allowed=allowed,
             user=user_id,
-            friends=_friends(known),
+            friends=_friends(known, self._settings.readable(scenario)),
         )
         return Asking(query, known.user, known.stored, space)
 
@@ -140,16 +140,22 @@ class Asker:
                 unwanted += [
                     met.person
                     for met in known.meetings
-                    if (met.scenario is None or met.scenario in readable)
+                    if _read(met, readable)
                     and (not spec.seen_actions or met.action in spec.seen_actions)
                 ]
             _clear(allowed, self._model.space(scenario).targets.ids.rows(unwanted))
 
 
-def _friends(known: Known) -> tuple[str, ...]:
-    """The people a user is connected with, by relations or by following them."""
-    followed = [met.person for met in known.meetings if met.action in FRIENDS]
+def _friends(known: Known, readable: Collection[str]) -> tuple[str, ...]:
+    """The people a user is connected with, by relations or by following them in these scenarios."""
+    followed = [
+        met.person for met in known.meetings if met.action in FRIENDS and _read(met, readable)
+    ]
     return tuple(dict.fromkeys([*known.friends, *followed]))
+
+
+def _read(met: Meeting, readable: Collection[str]) -> bool:
+    return met.scenario is None or met.scenario in readable
 
 
 def _mask(space: TargetSpace, targets: Sequence[str]) -> npt.NDArray[np.bool_]:

@@ -137,6 +137,7 @@ def split_friends(
     scenarios: Collection[str],
     share: float,
     seed: int,
+    of: IntArray | None = None,
 ) -> tuple[Links, dict[str, IntArray]]:
     """Hold out a share of the pairs of connected people, where people are recommended.
 
@@ -150,6 +151,7 @@ def split_friends(
         scenarios: The scenarios for which it is done.
         share: The share of the pairs.
         seed: Of the draw.
+        of: If given, only pairs with one of these users are held out.
 
     Returns:
         The relations that are left, and by scenario of people the pairs (user, friend) that are
@@ -157,6 +159,8 @@ def split_friends(
     """
     people = [name for name in scenarios if settings.scenario(name).target == "person"]
     subject, target, usable = _friendships(links, users)
+    if of is not None:
+        usable &= np.isin(subject, of) | np.isin(target, of)
     if not people or not usable.any():
         return links, {}
     pairs = _unordered(subject[usable], target[usable], len(users))
@@ -200,6 +204,14 @@ def _friendships(links: Links, users: IdMap) -> tuple[IntArray, IntArray, Mask]:
     return subject, target, people & np.isin(links.predicate, codes)
 
 
+def _befriended(training: Training) -> IntArray:
+    """Rows of the users who have a friendship, where people are recommended."""
+    if all(spec.target != "person" for spec in training.settings.scenarios.values()):
+        return np.zeros(0, np.int64)
+    subject, target, usable = _friendships(training.links, training.data.users)
+    return np.concatenate([subject[usable], target[usable]])
+
+
 def _unordered(one: IntArray, other: IntArray, size: int) -> IntArray:
     """A number for each pair of rows below `size`, the same in both directions."""
     return np.minimum(one, other) * size + np.maximum(one, other)
@@ -225,15 +237,14 @@ def _random(training: Training, fold: int) -> Validation:
     """A share of the pairs of some users, drawn at random."""
     data, settings = training.data, training.settings.validation
     rng = np.random.default_rng((settings.seed, fold))
-    users = _some(np.unique(data.user), settings.users, rng)
+    everyone = np.union1d(data.user, _befriended(training))
+    users = _some(everyone, settings.users, rng)
     seed = int(rng.integers(1 << 32))
     held = random_pairs(data, np.isin(data.user, users), settings.share, seed)
     links, friends = split_friends(
         training.links, data.users, training.settings, training.settings.scenarios,
-        settings.share, seed,
+        settings.share, seed, of=users,
     )  # fmt: skip
-    befriended = [pairs[:, 0] for pairs in friends.values()]
-    users = np.unique(np.concatenate([users, *befriended])) if befriended else users
     return _validation(replace(training, links=links), held, held, users, friends)
 
 
@@ -266,13 +277,14 @@ def _cold_users(training: Training, fold: int) -> Validation:
     """All that some users did in one scenario, where they have history in others too."""
     data, settings = training.data, training.settings.validation
     rng = np.random.default_rng((settings.seed, fold))
-    held, chosen = np.zeros(len(data), np.bool_), np.zeros(0, np.int64)
+    where = np.full(len(data.users), -2, np.int64)  # in which scenario a user is new, if in any
     for code in rng.permutation(len(data.scenarios)):
         here = data.scenario == code
-        both = np.setdiff1d(np.intersect1d(data.user[here], data.user[~here]), chosen)
-        some = _some(both, min(settings.users, int(len(both) * settings.share) + 1), rng)
-        held |= here & np.isin(data.user, some)
-        chosen = np.union1d(chosen, some)
+        both = np.intersect1d(data.user[here], data.user[~here])
+        both = both[where[both] == -2]
+        where[_some(both, int(len(both) * settings.share) + 1, rng)] = code
+    chosen = _some(np.flatnonzero(where >= 0), settings.users, rng)
+    held = np.isin(data.user, chosen) & (data.scenario == where[data.user])
     pairs = pairs_of(data)
     return _validation(training, held, np.isin(pairs, pairs[held]), chosen)
 

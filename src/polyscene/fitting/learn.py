@@ -130,10 +130,10 @@ def _table(model: Model, asker: Asker, split: Validation, scenario: str) -> Scor
     able = np.flatnonzero(relevant.getnnz(axis=1))
     if not len(able):
         return None
-    queries: list[Query] = []
-    for row in split.users[able]:
+    users, queries = split.users[able], list[Query]()
+    for row in users:
         user = training.data.users.ids[row]
         queries.append(asker.user(user, scenario, DEPTH, training.now).query)
     spec = training.settings.scenario(scenario)
     chosen = {name: model.sources[name] for name in spec.sources}
-    return scored(chosen, queries, sp.csr_matrix(relevant[able]))
+    return scored(chosen, users, queries, sp.csr_matrix(relevant[able]))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from polyscene.component import Query, Vectors
+from polyscene.data.dataset import IntArray
 from polyscene.fitting.model import Fusion
 from polyscene.metrics.ranking import ndcg
 from polyscene.ranking.fuse import min_max
@@ -28,6 +29,8 @@ _VALUES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)
 _ROUNDS = 3
 _CERTAINTY = 0.5
 """By how many standard errors a change of weight must be better to be taken."""
+_LEAST = np.float32(1e-30)
+"""The scaled score of the lowest candidate: nothing, but not the 0 of what was not returned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +40,42 @@ class Scored:
     The candidates of a user stand in a row, with what no source returned at its end.
     """
 
+    users: IntArray
+    """Rows of the users, shape (users,)."""
     parts: dict[str, Vectors]
-    """Min-max scores by source, 0 for what it did not return. Shape (users, width)."""
+    """Min-max scores by source, above 0 for what it returned, else 0. Shape (users, width)."""
     right: npt.NDArray[np.bool_]
     """Whether a candidate is relevant, shape (users, width)."""
     counts: npt.NDArray[np.int64]
     """How many targets are relevant for each user, among the candidates or not."""
 
     def ndcg(self, weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
-        """NDCG@10 of each user with these weights."""
+        """NDCG@10 of each user with these weights.
+
+        As the engine lists them: all that the sources of weight returned, the lowest as well, then
+        what those of weight 0 returned, one after the other. Only what fills lists up beyond the
+        sources named here, and rewards, are left out.
+        """
         total: Vectors = np.zeros(self.right.shape, np.float32)
         for name, weight in weights.items():
             if weight:
                 total += np.float32(weight) * self.parts[name]
         total[total <= 0] = -np.inf
+        self._fill_up(total, [name for name, weight in weights.items() if not weight])
         top = top_places(total, _AT)
         hits = np.take_along_axis(self.right, top, axis=1)
         hits &= np.isfinite(np.take_along_axis(total, top, axis=1))
         return ndcg(hits, self.counts, _AT)
+
+    def _fill_up(self, total: Vectors, reserve: Sequence[str]) -> None:
+        """Put what the sources in reserve returned behind lists of less than ten, in place."""
+        short = np.flatnonzero(np.isfinite(total).sum(axis=1) < _AT)
+        lists = total[short]
+        for behind, name in enumerate(reserve, start=1):
+            part = self.parts[name][short]
+            rest = np.isneginf(lists) & (part > 0)
+            lists[rest] = part[rest] - 2 * behind
+        total[short] = lists
 
 
 def declared_weights(
@@ -69,13 +90,17 @@ def declared_weights(
 
 
 def scored(
-    sources: Mapping[str, Source], queries: Sequence[Query], relevant: sp.csr_matrix
+    sources: Mapping[str, Source],
+    users: IntArray,
+    queries: Sequence[Query],
+    relevant: sp.csr_matrix,
 ) -> Scored:
     """Ask every source and lay its best candidates out in a table.
 
     Args:
         sources: The sources, fitted.
-        queries: Questions in one scenario.
+        users: Rows of the users who ask, shape (queries,).
+        queries: Their questions in one scenario.
         relevant: What is right, shape (queries, targets).
     """
     rows: list[list[npt.NDArray[np.int64]]] = [[] for _ in queries]
@@ -87,7 +112,7 @@ def scored(
                 found = source.candidates(queries[place], scores)
                 rows[place].append(found.rows)
                 given = min_max(found.scores) if len(found) else found.scores
-                values[place].append(given)
+                values[place].append(np.maximum(given, _LEAST))
     unions = [np.unique(np.concatenate(own)) for own in rows]
     shape = (len(queries), max((len(union) for union in unions), default=0) or 1)
     parts = {name: np.zeros(shape, np.float32) for name in sources}
@@ -97,22 +122,26 @@ def scored(
             parts[name][place, np.searchsorted(union, own)] = given
         wanted = relevant.indices[relevant.indptr[place] : relevant.indptr[place + 1]]
         right[place, : len(union)] = np.isin(union, wanted)
-    return Scored(parts, right, np.asarray(relevant.getnnz(axis=1), np.int64))
+    return Scored(users, parts, right, np.asarray(relevant.getnnz(axis=1), np.int64))
 
 
 def choose_weights(tables: Sequence[Scored], fixed: Mapping[str, float | str]) -> Fusion:
     """The weights with the best NDCG@10, one varied at a time from the best single source.
 
     A change is taken when it is better by half a standard error of the difference: on few users
-    most differences are chance.
+    most differences are chance. What a user has in several splits is averaged first: the same user
+    again is no further evidence.
 
     Args:
         tables: One for each split, with the same sources.
         fixed: The weight of each source, or "auto".
     """
+    everyone = np.concatenate([table.users for table in tables])
+    users, place, splits = np.unique(everyone, return_inverse=True, return_counts=True)
 
     def values(weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
-        return np.concatenate([table.ndcg(weights) for table in tables])
+        found = np.concatenate([table.ndcg(weights) for table in tables])
+        return np.bincount(place, weights=found) / splits
 
     names = list(fixed)
     alone = {name: float(np.mean(values({name: 1.0}))) for name in names}
@@ -134,6 +163,5 @@ def choose_weights(tables: Sequence[Scored], fixed: Mapping[str, float | str]) -
                     weights, best = tried, value_of
         if weights == before:
             break
-    users = sum(len(table.counts) for table in tables)
-    reached = float(best.mean()) if users else None
-    return Fusion(weights=weights, alone=alone, ndcg=reached, users=users)
+    reached = float(best.mean()) if len(users) else None
+    return Fusion(weights=weights, alone=alone, ndcg=reached, users=len(users))

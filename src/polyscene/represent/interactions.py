@@ -24,7 +24,7 @@ def interactions(
 
     Events on one item are added up after time decay, and each row is scaled so that its largest
     entry has size 1. An event of no declared scenario counts as in the first scenario that
-    recommends items.
+    recommends items, or else in the first.
 
     Args:
         data: All events, their items numbered as the targets are.
@@ -36,11 +36,12 @@ def interactions(
         Shape (users, items), float32. Neutral actions, such as a middling rating, stand in it as
         explicit zeros: they are interactions.
     """
-    name = next((n for n, spec in settings.scenarios.items() if spec.target != "person"), None)
+    names = sorted(settings.scenarios, key=lambda n: settings.scenarios[n].target == "person")
     used = np.flatnonzero(~data.on_person & (data.target >= 0))
     shape = (len(data.users), len(data.items))
-    if name is None or not len(used):
+    if not names or not len(used):
         return sp.csr_matrix(shape, dtype=np.float32)
+    name = names[0]
     values = Strengths(settings, name)(data)
     if decay:
         half_lives = np.array(

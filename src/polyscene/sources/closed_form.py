@@ -22,6 +22,8 @@ otherwise crowd the behaviour out of the leading ones (measured in docs/benchmar
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +75,16 @@ class LowRank:
         own = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
         full[own, x.indices] -= x.data * self.diagonal()[x.indices]
         return np.asarray(full, np.float32)
+
+    def save(self, path: Path) -> None:
+        """Write it into the existing directory `path`."""
+        np.save(path / "rows.npy", self.rows)
+        np.save(path / "scale.npy", self.scale)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote."""
+        return cls(np.load(path / "rows.npy"), np.load(path / "scale.npy"))
 
     def text_map(self, vectors: Vectors, reg: float) -> Vectors:
         """T = B·V (VᵀV + ρI)⁻¹, shape (n, dim): T·v is the column of an item that has only text.

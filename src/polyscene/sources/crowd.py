@@ -12,12 +12,23 @@ import numpy as np
 import scipy.sparse as sp
 
 from polyscene.component import Query, Training, Vectors
-from polyscene.data.dataset import IdMap, IntArray
+from polyscene.data.dataset import Dataset, IdMap, IntArray
 from polyscene.represent.interactions import FLOOR, graded, interactions, weighted
+from polyscene.represent.strength import Strengths
 from polyscene.sources.base import history_rows
 from polyscene.sources.saved import load_matrix, save_matrix
 
-__all__ = ["Crowd"]
+__all__ = ["Crowd", "nearest", "of_people", "readable", "unit", "without"]
+
+
+def of_people(training: Training) -> list[str]:
+    """The scenarios that recommend people."""
+    return [name for name, spec in training.settings.scenarios.items() if spec.target == "person"]
+
+
+def readable(training: Training, scenario: str) -> Dataset:
+    """The events that may bring people together in a scenario: those it may read."""
+    return training.data.take(Strengths(training.settings, scenario).readable(training.data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +46,14 @@ class Crowd:
     def of(cls, training: Training) -> Self:
         """Everybody in a training set."""
         matrix = interactions(training.data, training.settings, training.now, decay=False)
+        return cls.who_did(IdMap(training.data.users.ids), matrix)
+
+    @classmethod
+    def who_did(cls, ids: IdMap, matrix: sp.csr_matrix) -> Self:
+        """Everybody by their strengths on items, shape (users, items)."""
         counts = matrix.getnnz(axis=0)
         rarity = np.log((matrix.shape[0] + 1) / (counts + 1)).astype(np.float32)
-        return cls(IdMap(training.data.users.ids), weighted(matrix, FLOOR), rarity)
+        return cls(ids, weighted(matrix, FLOOR), rarity)
 
     def alike(self, queries: Sequence[Query]) -> sp.csr_matrix:
         """Cosines of rarity-weighted interactions between those who ask and all users.
@@ -46,13 +62,19 @@ class Crowd:
         """
         x, _ = history_rows(queries, np.arange(self.deeds.shape[1]), decay=False)
         x.data = graded(x.data)
-        found = sp.csr_matrix(_unit(x, self.rarity) @ _unit(self.deeds, self.rarity).T)
-        own = self.rows([query.user for query in queries])
-        return without(found, own)
+        return self._cosines(x, self.rows([query.user for query in queries]))
+
+    def alike_to(self, users: IntArray) -> sp.csr_matrix:
+        """The same for users by their rows, as they were at the fit. Shape (u, users)."""
+        return self._cosines(sp.csr_matrix(self.deeds[users]), users)
 
     def rows(self, users: Sequence[str | None]) -> IntArray:
         """Rows of users, -1 for those unknown at the fit."""
         return self.ids.rows(user or "" for user in users)
+
+    def _cosines(self, x: sp.csr_matrix, own: IntArray) -> sp.csr_matrix:
+        found = sp.csr_matrix(unit(x, self.rarity) @ unit(self.deeds, self.rarity).T)
+        return without(found, own)
 
     def save(self, path: Path) -> None:
         """Write it into the existing directory `path`."""
@@ -78,8 +100,22 @@ def without(matrix: sp.csr_matrix, columns: IntArray) -> sp.csr_matrix:
     return kept
 
 
-def _unit(rows: sp.csr_matrix, rarity: Vectors) -> sp.csr_matrix:
+def unit(rows: sp.csr_matrix, rarity: Vectors) -> sp.csr_matrix:
     """Rows times rarity, of length 1."""
     scaled = sp.csr_matrix(rows @ sp.diags(rarity))
     lengths = np.sqrt(np.asarray(scaled.multiply(scaled).sum(axis=1)).ravel())
     return sp.csr_matrix(sp.diags(1 / np.maximum(lengths, 1e-12)) @ scaled)
+
+
+def nearest(alike: sp.csr_matrix, k: int) -> sp.csr_matrix:
+    """The k largest entries of each row."""
+    kept = []
+    for start, end in zip(alike.indptr[:-1], alike.indptr[1:], strict=True):
+        own = alike.data[start:end]
+        if len(own) > k:
+            kept.append(start + np.sort(np.argpartition(-own, k - 1)[:k]))
+        else:
+            kept.append(np.arange(start, end))
+    places = np.concatenate(kept)
+    starts = np.concatenate([[0], np.cumsum([len(own) for own in kept])])
+    return sp.csr_matrix((alike.data[places], alike.indices[places], starts), shape=alike.shape)

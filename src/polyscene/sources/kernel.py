@@ -168,8 +168,7 @@ class Kernel(Source):
         (path / "options.json").write_text(self.config.model_dump_json(), "utf-8")
         if fitted is not None:
             np.save(path / "warm.npy", fitted.warm)
-            np.save(path / "rows.npy", fitted.kernel.rows)
-            np.save(path / "scale.npy", fitted.kernel.scale)
+            fitted.kernel.save(path)
             np.save(path / "cold.npy", fitted.cold)
 
     def load(self, path: Path) -> Self:
@@ -182,9 +181,8 @@ class Kernel(Source):
             text = (path / "options.json").read_text("utf-8")
             self.config = KernelConfig.model_validate_json(text)
             if (path / "warm.npy").exists():
-                kernel = LowRank(np.load(path / "rows.npy"), np.load(path / "scale.npy"))
                 warm, cold = np.load(path / "warm.npy"), np.load(path / "cold.npy")
-                self._fitted = _Fitted(warm, kernel, cold)
+                self._fitted = _Fitted(warm, LowRank.load(path), cold)
         return self
 
     @property

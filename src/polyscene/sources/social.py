@@ -1,23 +1,18 @@
-"""The social source: friends of friends, and what friends do.
+"""The social source: people by friends and behaviour, and what friends do.
 
-People: a linear autoencoder in closed form (`closed_form`) over who is connected with whom. With
-A the symmetric connections and B fitted to them,
-
-    score(u, v) = Σ_{f friend of u} B_fv + B_uv + B_vu
-
-so that a new connection changes the next answer. The last two terms, which a history does not
-have, are what the kernel says of u and v themselves; they matter most where there are few friends.
+People: friends of friends, people who did the same, and the friends of these, as `circle` scores
+them. A new friend, and a new deed, change the next answer.
 
 Items: what friends did, those of like taste first:
 
     score(u, i) = Σ_{f friend of u} (sim(u, f) + ε) · x_fi
-
-Reference: EASE (Steck, WWW 2019), here on an adjacency matrix.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -28,35 +23,53 @@ from pydantic import Field
 from polyscene.component import Config, Query, Training, Validation, Vectors
 from polyscene.data.dataset import IdMap
 from polyscene.metrics.ranking import ndcg
-from polyscene.represent.connections import FRIENDS, Connections
-from polyscene.sources.base import SILENT, Source, nothing
-from polyscene.sources.closed_form import LowRank, behaviour_factors, low_rank
-from polyscene.sources.crowd import Crowd
+from polyscene.sources.base import Source, nothing
+from polyscene.sources.circle import Circle, Stacked, connected, joined
+from polyscene.sources.crowd import Crowd, of_people
 from polyscene.sources.saved import reading
 from polyscene.sources.trial import Steps, choose, filled, top_hits
 
 __all__ = ["Social", "SocialConfig"]
 
-_UNSET = {"reg": 30.0}
-_STEPS: Steps = (("reg", (3.0, 10.0, 30.0, 100.0)),)
+_UNSET = {"reg": 100.0, "behaviour": 10.0, "kin": 1.0}
+"""What is taken for options that are unset where there is nothing to choose them by."""
+_START = {"reg": 100.0, "behaviour": 0.0, "kin": 0.0}
+"""What the choice starts from: behaviour must show that it helps."""
+_BEHAVIOUR = (0.0, 5.0, 10.0, 20.0, 40.0)
+_KIN = (0.0, 0.5, 1.0, 1.5, 2.5)
+_STEPS: Steps = (
+    ("behaviour", _BEHAVIOUR),
+    ("kin", _KIN),
+    ("behaviour", _BEHAVIOUR),
+    ("reg", (10.0, 30.0, 100.0, 300.0)),
+    ("kin", _KIN),
+)
+_RANK = 256
+"""Rank at which the options are tried, at most."""
+_SPLITS = 2
+"""Splits on which the options are tried, at most."""
 _AT = 10
-_NOISE = 1e-6
-"""Scores below this size are rounding errors, which fusion would blow up to a full weight."""
 
 
 class SocialConfig(Config):
     """Options of `social`."""
 
     reg: float | None = Field(default=None, gt=0)
-    """λ of the kernel over connections; unset to choose it by validation."""
+    """λ of the kernel over people; unset to choose it by validation."""
+    behaviour: float | None = Field(default=None, ge=0)
+    """w, what people did beside whom they know, in the kernel over people; unset to choose it by
+    validation."""
+    kin: float | None = Field(default=None, ge=0)
+    """γ, how much people who did the same, and their friends, count beside what friends say; unset
+    to choose it by validation. Who has no friends is told them whatever it is."""
     rank: int = Field(default=512, ge=8, le=4096)
-    """How many directions of the connections are kept."""
+    """How many directions of the connections, and of the behaviour, are kept."""
     stranger: float = Field(default=0.05, ge=0)
     """ε, how much a friend counts whose behaviour is not at all alike."""
 
 
 class Social(Source):
-    """Friends of friends as people to meet, and what friends do as items."""
+    """People by friends and behaviour, and what friends do as items."""
 
     name: ClassVar[str] = "social"
     config_type = SocialConfig
@@ -65,36 +78,60 @@ class Social(Source):
     def __init__(self, config: SocialConfig | None = None) -> None:
         super().__init__(config)
         self._crowd: Crowd | None = None
-        self._kernel: LowRank | None = None
+        self._circles: dict[str, Circle] = {}
 
     def tuned(self, validations: Sequence[Validation]) -> Self:
-        """Choose λ by NDCG@10 on held-out connections; see `polyscene.component.Tunable`."""
-        start = filled(self.config, _UNSET)
-        trials = [] if self.config.reg is not None else [_Trial(one) for one in validations]
+        """Choose λ, w and γ by NDCG@10 on held-out friends; see `polyscene.component.Tunable`."""
+        trials = [
+            trial
+            for validation in validations[:_SPLITS]
+            for name in of_people(validation.training)
+            if (trial := _Trial(validation, name, min(self.config.rank, _RANK))).possible
+        ]
+        start = filled(self.config, _START if trials else _UNSET)
         return type(self)(choose(self.name, start, self.config, _STEPS, trials))
 
     def fit(self, training: Training) -> None:
-        """Learn who is connected with whom; see `polyscene.component.Trainable`."""
-        around = connected(training)
+        """Learn who knows whom and who did what; see `polyscene.component.Trainable`."""
+        config = filled(self.config, _UNSET)
+        around = connected(training.links, training.data)
         self._crowd = Crowd.of(training) if around.nnz else None
-        self._kernel = _kernel(around, self.config) if around.nnz else None
+        self._circles = {}
+        for name in of_people(training):
+            circle, stacked = Circle.of(training, name, config.rank)
+            if stacked is not None:
+                kernel = stacked.kernel(config.reg or 0.0, config.behaviour or 0.0)
+                circle = replace(circle, kernel=kernel)
+            self._circles[name] = circle
 
     def scores(self, queries: Sequence[Query]) -> Vectors:
         """See `Source`; O(users · rank), or O(interactions of friends), a query."""
-        scores, crowd, kernel = nothing(queries), self._crowd, self._kernel
-        if crowd is None or kernel is None or not queries:
+        if not queries:
+            return nothing(queries)
+        if queries[0].spec.target == "person":
+            return self._people(queries)
+        return self._items(queries)
+
+    def _people(self, queries: Sequence[Query]) -> Vectors:
+        scores, circle = nothing(queries), self._circles.get(queries[0].scenario)
+        if circle is None:
+            return scores
+        friends = _friends(queries, circle.crowd.ids)
+        own = circle.crowd.rows([query.user for query in queries])
+        met, kin = circle.met(friends, own), circle.kin(circle.crowd.alike(queries))
+        found = joined(met, kin, friends, own, filled(self.config, _UNSET).kin or 0.0)
+        scores[:, : found.shape[1]] = found[:, : scores.shape[1]]
+        return scores
+
+    def _items(self, queries: Sequence[Query]) -> Vectors:
+        scores, crowd = nothing(queries), self._crowd
+        if crowd is None:
             return scores
         friends = _friends(queries, crowd.ids)
         told = np.flatnonzero(np.diff(friends.indptr))
         if not len(told):
             return scores
         friends, asked = friends[told], [queries[place] for place in told.tolist()]
-        if queries[0].spec.target == "person":
-            own = crowd.rows([query.user for query in asked])
-            found = _people(kernel, friends, own)
-            found[np.abs(found) < _NOISE] = SILENT
-            scores[told, : found.shape[1]] = found[:, : scores.shape[1]]
-            return scores
         weights = friends.multiply(crowd.alike(asked)) + self.config.stranger * friends
         items = sp.csr_matrix(weights @ crowd.deeds)
         rows = np.repeat(told, np.diff(items.indptr))
@@ -104,10 +141,11 @@ class Social(Source):
     def save(self, path: Path) -> None:
         """Write the learned state into the existing directory `path`."""
         (path / "options.json").write_text(self.config.model_dump_json(), "utf-8")
-        if self._crowd is not None and self._kernel is not None:
+        if self._crowd is not None:
             self._crowd.save(path)
-            np.save(path / "rows.npy", self._kernel.rows)
-            np.save(path / "scale.npy", self._kernel.scale)
+        for name, circle in self._circles.items():
+            (path / "people" / name).mkdir(parents=True)
+            circle.save(path / "people" / name)
 
     def load(self, path: Path) -> Self:
         """Read what `save` wrote.
@@ -118,76 +156,57 @@ class Social(Source):
         with reading("the connections", path):
             text = (path / "options.json").read_text("utf-8")
             self.config = SocialConfig.model_validate_json(text)
-            if (path / "rows.npy").exists():
-                self._kernel = LowRank(np.load(path / "rows.npy"), np.load(path / "scale.npy"))
-                self._crowd = Crowd.load(path)
+            self._crowd = Crowd.load(path) if (path / "users.json").exists() else None
+            self._circles = {own.name: Circle.load(own) for own in (path / "people").glob("*")}
         return self
 
 
 class _Trial:
-    """Held-out connections of one split."""
+    """Held-out friends of one split, for one scenario of people."""
 
-    def __init__(self, validation: Validation) -> None:
-        training = validation.training
-        people = [n for n, spec in training.settings.scenarios.items() if spec.target == "person"]
-        size = len(training.data.users)
-        self.relevant = sp.csr_matrix((len(validation.users), size), dtype=np.float32)
-        for name in people:
-            self.relevant = sp.csr_matrix(self.relevant + validation.relevant[name][:, :size])
-        self._users = validation.users
-        self._around = connected(training)
+    def __init__(self, validation: Validation, scenario: str, rank: int) -> None:
+        relevant = validation.relevant[scenario][:, : len(validation.training.data.users)]
+        able = np.flatnonzero(relevant.getnnz(axis=1))
+        self._relevant, self._users = sp.csr_matrix(relevant[able]), validation.users[able]
+        self._source = validation.training, scenario, rank
+        self._last: tuple[tuple[float, float], Vectors] | None = None
 
     @property
     def possible(self) -> bool:
         """Whether anything was held out."""
-        return bool(self.relevant.nnz)
+        return bool(self._relevant.nnz)
 
     def score(self, config: SocialConfig) -> float:
-        """NDCG@10 of the kernel with these options."""
-        if not self._around.nnz:
-            return 0.0
-        friends = self._around[self._users]
-        scores = _people(_kernel(self._around, config), friends, self._users)
-        scores[
-            np.repeat(np.arange(len(scores)), np.diff(friends.indptr)), friends.indices
-        ] = -np.inf
+        """NDCG@10 among all whom one does not know yet, with these options."""
+        met = self._met(config.reg or 0.0, config.behaviour or 0.0)
+        scores = joined(met, self._kin, self._friends, self._users, config.kin or 0.0)
+        known = self._friends.tocoo()
+        scores[known.row, known.col] = -np.inf
         scores[np.arange(len(scores)), self._users] = -np.inf
-        counts = self.relevant.getnnz(axis=1)
-        return float(np.nanmean(ndcg(top_hits(scores, self.relevant, _AT), counts, _AT)))
+        hits = top_hits(scores, self._relevant, _AT)
+        return float(np.mean(ndcg(hits, self._relevant.getnnz(axis=1), _AT)))
 
+    @cached_property
+    def _learned(self) -> tuple[Circle, Stacked | None]:
+        return Circle.of(*self._source)
 
-def connected(training: Training) -> sp.csr_matrix:
-    """Who is connected with whom by relations, or by following; symmetric ones, (users, users)."""
-    users, data = training.data.users, training.data
-    pairs = [users.rows(pair) for pair in Connections(training.links).pairs()]
-    table = np.array(pairs, np.int64).reshape(-1, 2)
-    codes = [code for code, action in enumerate(data.actions) if action in FRIENDS]
-    follows = data.on_person & np.isin(data.action, codes) & (data.target >= 0)
-    table = np.concatenate([table, np.stack([data.user[follows], data.target[follows]], axis=1)])
-    table = table[(table >= 0).all(axis=1) & (table[:, 0] != table[:, 1])]
-    cells = np.concatenate([table, table[:, ::-1]])
-    size = (len(users), len(users))
-    around = sp.csr_matrix(
-        (np.ones(len(cells), np.float32), (cells[:, 0], cells[:, 1])), shape=size
-    )
-    around.data[:] = 1.0
-    return around
+    @cached_property
+    def _friends(self) -> sp.csr_matrix:
+        return sp.csr_matrix(self._learned[0].around[self._users])
 
+    @cached_property
+    def _kin(self) -> Vectors:
+        circle = self._learned[0]
+        return circle.kin(circle.crowd.alike_to(self._users))
 
-def _kernel(around: sp.csr_matrix, config: SocialConfig) -> LowRank:
-    factors = behaviour_factors(around, config.rank)
-    nothing_said = np.zeros((around.shape[0], 1), np.float32)
-    return low_rank(factors, nothing_said, filled(config, _UNSET).reg or 0.0, 0.0)
-
-
-def _people(kernel: LowRank, friends: sp.csr_matrix, own: np.ndarray) -> Vectors:
-    """Scores of all users for some, from their friends and their own rows (-1 if unknown)."""
-    found = kernel.scores(friends)
-    known = np.flatnonzero(own >= 0)
-    rows = own[known]
-    both = kernel.scale + kernel.scale[rows][:, None]
-    found[known] += kernel.rows[rows] @ kernel.rows.T * both
-    return found
+    def _met(self, reg: float, weight: float) -> Vectors:
+        """The last is kept, for γ changes nothing of it."""
+        if self._last is None or self._last[0] != (reg, weight):
+            circle, stacked = self._learned
+            if stacked is not None:
+                circle = replace(circle, kernel=stacked.kernel(reg, weight))
+            self._last = (reg, weight), circle.met(self._friends, self._users)
+        return self._last[1]
 
 
 def _friends(queries: Sequence[Query], ids: IdMap) -> sp.csr_matrix:

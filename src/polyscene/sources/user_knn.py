@@ -10,6 +10,7 @@ References: Herlocker et al. (SIGIR 1999); inverse user frequency: Breese et al.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -20,7 +21,7 @@ from pydantic import Field
 from polyscene.component import Config, Query, Training, Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.sources.base import Source, nothing
-from polyscene.sources.crowd import Crowd
+from polyscene.sources.crowd import Crowd, nearest, of_people, readable
 from polyscene.sources.likes import grounds
 from polyscene.sources.saved import reading
 
@@ -47,21 +48,27 @@ class UserKnn(Source):
     def __init__(self, config: UserKnnConfig | None = None) -> None:
         super().__init__(config)
         self._crowd: Crowd | None = None
+        self._within: dict[str, Crowd] = {}  # of people's scenarios that may not read everything
 
     def fit(self, training: Training) -> None:
         """Remember who did what; see `polyscene.component.Trainable`."""
         self._crowd = Crowd.of(training)
+        seen = {name: readable(training, name) for name in of_people(training)}
+        self._within = {
+            name: Crowd.of(replace(training, data=data))
+            for name, data in seen.items()
+            if len(data) < len(training.data)
+        }
 
     def scores(self, queries: Sequence[Query]) -> Vectors:
         """See `Source`; O(interactions of the users who share an item) a query."""
         scores, crowd = nothing(queries), self._crowd
         if crowd is None or not queries or not crowd.deeds.nnz:
             return scores
-        alike = crowd.alike(queries)
         if queries[0].spec.target == "person":
-            found = alike
+            found = self._within.get(queries[0].scenario, crowd).alike(queries)
         else:
-            near = _nearest(alike, self.config.k)
+            near = nearest(crowd.alike(queries), self.config.k)
             near.data **= 2
             found = sp.csr_matrix(near @ crowd.deeds)
         rows = np.repeat(np.arange(len(queries)), np.diff(found.indptr))
@@ -79,7 +86,7 @@ class UserKnn(Source):
         past = query.history.rows[query.history.rows < crowd.deeds.shape[1]]
         if not len(known) or not len(past):
             return support
-        near = _nearest(crowd.alike([query]), self.config.k)
+        near = nearest(crowd.alike([query]), self.config.k)
         who = near.indices
         did = crowd.deeds[who][:, rows[known]].T.multiply(near.data[None, :] ** 2)
         gave = np.asarray((did.tocsr() @ crowd.deeds[who][:, past]).todense(), np.float32)
@@ -92,6 +99,9 @@ class UserKnn(Source):
         """Write the learned state into the existing directory `path`."""
         if self._crowd is not None:
             self._crowd.save(path)
+        for name, crowd in self._within.items():
+            (path / "people" / name).mkdir(parents=True)
+            crowd.save(path / "people" / name)
 
     def load(self, path: Path) -> Self:
         """Read what `save` wrote.
@@ -101,18 +111,5 @@ class UserKnn(Source):
         """
         with reading("the users", path):
             self._crowd = Crowd.load(path)
+            self._within = {own.name: Crowd.load(own) for own in (path / "people").glob("*")}
         return self
-
-
-def _nearest(alike: sp.csr_matrix, k: int) -> sp.csr_matrix:
-    """The k largest entries of each row."""
-    kept = []
-    for start, end in zip(alike.indptr[:-1], alike.indptr[1:], strict=True):
-        own = alike.data[start:end]
-        if len(own) > k:
-            kept.append(start + np.sort(np.argpartition(-own, k - 1)[:k]))
-        else:
-            kept.append(np.arange(start, end))
-    places = np.concatenate(kept)
-    starts = np.concatenate([[0], np.cumsum([len(own) for own in kept])])
-    return sp.csr_matrix((alike.data[places], alike.indices[places], starts), shape=alike.shape)
