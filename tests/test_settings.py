@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from polyscene.component import build, component_names
+from polyscene.component import component_names
 from polyscene.errors import SettingsError, WorkspaceError, did_you_mean
-from polyscene.ranking.reward import Reward
+from polyscene.ranking.objective import Satisfaction, objective
 from polyscene.settings import (
     Action,
     Scenario,
@@ -125,8 +125,7 @@ def test_presets_are_valid_scenarios_whose_parts_exist(name: str) -> None:
     assert set(spec.tasks) <= set(spec.actions)
     assert set(spec.seen_actions) <= set(spec.actions)
     assert set(spec.sources) <= set(component_names(Source.family))
-    options = dict(spec.reward)
-    assert build(Reward, options.pop("type"), options).name
+    assert isinstance(objective(name, spec), Satisfaction)
     assert spec.verbs.keys() == spec.actions.keys()
     for verbs in spec.verbs.values():
         assert set(verbs) == set(template_languages())
@@ -246,6 +245,51 @@ def test_any_other_weight_is_refused_in_one_line(wrong: object) -> None:
         f"scenarios.here.sources.kernel: got {wrong!r}; "
         'Value error, a weight is a number of at least 0, or "auto"'
     )
+
+
+@pytest.mark.parametrize(
+    ("reward", "message"),
+    [
+        (3, "scenarios.here.reward: got 3; Value error, a reward is a table with a type, or an "
+            "expression as text"),
+        ("similarity * lgo(price)",
+         "scenarios.here.reward: unknown function 'lgo'; did you mean 'log'? (column 14)\n"
+         "    similarity * lgo(price)\n"
+         "                 ^^^"),
+        ("similarity > 1",
+         "scenarios.here.reward: a number is needed here, but 'similarity > 1' is true or false "
+         "(column 1)\n    similarity > 1\n    ^^^^^^^^^^^^^^"),
+        ("2*description",
+         "scenarios.here.reward: a number is needed here, but 'description' is prose, of which "
+         "only has(...) can be asked (column 3)\n    2*description\n      ^^^^^^^^^^^"),
+        ("trending + 1",
+         "scenarios.here.reward: 'trending' has two meanings here: rename the task, or write "
+         "item.NAME (column 1)\n    trending + 1\n    ^^^^^^^^"),
+    ],
+)  # fmt: skip
+def test_a_wrong_reward_says_what_and_where(reward: object, message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        scenario({"reward": reward, "tasks": ["trending"], "sources": {"trending": 1.0}})
+    assert str(caught.value) == message
+
+
+def test_the_names_of_a_reward_are_sources_tasks_actions_and_fields() -> None:
+    """Dashes become underscores; everything else is an attribute of the target."""
+    spec = scenario(
+        {
+            "sources": {"user-knn": 1.0},
+            "tasks": ["add-to-cart"],
+            "actions": {"dislike": -1.0},
+            "reward": "user_knn + add_to_cart - 0.5*dislike + margin + user.budget + age_days",
+        }
+    )
+    assert spec.formula is not None
+    assert {(r.owner, r.name) for r, _ in spec.formula.references} == {
+        ("", "user_knn"), ("", "add_to_cart"), ("", "dislike"), ("", "age_days"),
+        ("item", "margin"), ("user", "budget"),
+    }  # fmt: skip
+    assert spec.expressions[0].text == spec.reward
+    assert scenario({}).expressions == []
 
 
 def test_by_default_the_sources_are_weighed_by_the_fit() -> None:

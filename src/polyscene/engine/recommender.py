@@ -1,4 +1,4 @@
-"""From questions to answers over one model: candidates, reward, duplicates, reasons."""
+"""From questions to answers over one model: candidates, objective, duplicates, reasons."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import islice
 
 import numpy as np
 
-from polyscene.component import Candidates, Query, build
+from polyscene.component import Candidates, Query
 from polyscene.data.dataset import IntArray
 from polyscene.encoders import Encoder
 from polyscene.engine.answer import Answer
@@ -20,11 +20,11 @@ from polyscene.fitting.model import Model
 from polyscene.fitting.past import DatasetPast, Past
 from polyscene.fitting.weights import DEPTH, declared_weights
 from polyscene.ranking.fuse import fuse, joined
-from polyscene.ranking.reward import Reward
+from polyscene.ranking.objective import Objective, objective, ordered
 from polyscene.represent.space import TargetSpace
 from polyscene.rerank.duplicates import distinct
 from polyscene.settings import Scenario, Settings
-from polyscene.sources import FALLBACKS
+from polyscene.sources import FALLBACKS, Trending
 from polyscene.text.verbalise import Verbaliser
 
 __all__ = ["Recommender"]
@@ -52,7 +52,7 @@ class Recommender:
         self._past = past
         self._asker = Asker(settings, model, encoder, past)
         self._explainer = Explainer(settings, verbaliser, model)
-        self._rewards: dict[str, Reward] = {}
+        self._objectives: dict[str, Objective] = {}
 
     def answers(
         self,
@@ -158,7 +158,7 @@ class Recommender:
         left = int(query.allowed.sum())
         wanted = min(n, left)
         while True:
-            candidates = self._by_satisfaction(asking, found)
+            candidates = self._valued(asking, found)
             kept = _distinct(asking.space, spec, candidates.rows, n)
             if len(kept) < wanted:
                 candidates = self._filled(candidates, query)
@@ -168,16 +168,17 @@ class Recommender:
             query = replace(query, n=4 * query.n)
             found = {name: self._model.sources[name](query) for name in found}
 
-    def _by_satisfaction(self, asking: Asking, found: Mapping[str, Candidates]) -> Candidates:
-        """The candidates of the declared sources by satisfaction sim·f, best first."""
+    def _valued(self, asking: Asking, found: Mapping[str, Candidates]) -> Candidates:
+        """The candidates of the declared sources by the scenario's objective, best first."""
         query = asking.query
         candidates = fuse(found, self.weights(query.scenario))
-        reward = self._reward(query.scenario, query.spec)
-        worth = reward(asking.space.targets, candidates.rows, query.now)
-        satisfaction = np.maximum(candidates.scores, 0) * worth
-        order = np.lexsort((-candidates.scores, -satisfaction))
-        candidates.scores = satisfaction.astype(np.float32)
-        return candidates.take(order)
+        value = self._objective(query.scenario, query.spec)
+        given = {}
+        if value.uses("popularity"):
+            trend = self._model.sources[Trending.name].scores([query])[0][candidates.rows]
+            given["popularity"] = np.maximum(trend, 0).astype(np.float64)
+        targets = asking.space.targets
+        return ordered(candidates, value(candidates, targets, asking.user, query.now, given))
 
     def _filled(self, candidates: Candidates, query: Query) -> Candidates:
         """The candidates followed by those of the sources in reserve, scaled to stand behind.
@@ -190,18 +191,15 @@ class Recommender:
             rest = self._model.sources[name](query)
             rest = rest.take(np.flatnonzero(~np.isin(rest.rows, candidates.rows)))
             lowest = float(candidates.scores[-1]) if len(candidates) else 1.0
-            rest.scores = np.clip(rest.scores, 0, 1) * np.float32(lowest)
+            below = (1 - np.clip(rest.scores, 0, 1)) * np.float32(abs(lowest))
+            rest.scores = np.float32(lowest) - below
             candidates = joined(candidates, rest)
         return candidates
 
-    def _reward(self, scenario: str, spec: Scenario) -> Reward:
-        reward = self._rewards.get(scenario)
-        if reward is None:
-            options = dict(spec.reward)
-            where = f"scenarios.{scenario}.reward"
-            reward = build(Reward, str(options.pop("type", "constant")), options, where)
-            self._rewards[scenario] = reward
-        return reward
+    def _objective(self, scenario: str, spec: Scenario) -> Objective:
+        if scenario not in self._objectives:
+            self._objectives[scenario] = objective(scenario, spec)
+        return self._objectives[scenario]
 
 
 def _pool(n: int) -> int:

@@ -44,6 +44,7 @@ class Kind(StrEnum):
     TEXTS = "a list of texts"
     TRUTH = "true or false"
     TIME = "a time"
+    PROSE = "prose, of which only has(...) can be asked"
 
 
 @dataclass(frozen=True, slots=True, order=True)
