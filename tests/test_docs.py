@@ -79,6 +79,11 @@ def settings_tables(model: type[BaseModel] = Settings, path: str = "") -> Iterat
         kind = field.annotation
         if get_origin(kind) is dict:
             kind, below = get_args(kind)[1], f"{below}.NAME"
+        if get_origin(kind) is list and isinstance(get_args(kind)[0], type):
+            kind = get_args(kind)[0]
+            if issubclass(kind, BaseModel):
+                yield f"[[{below}]]", kind
+                continue
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from settings_tables(kind, below)
 

@@ -292,6 +292,48 @@ def test_the_names_of_a_reward_are_sources_tasks_actions_and_fields() -> None:
     assert scenario({}).expressions == []
 
 
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ([{}], ".0: got {}; Value error, a rule has one of exclude, boost, bury, pin, quota, max"),
+        ([{"boots": "x"}], ".0.boots: unknown key; did you mean 'boost'?"),
+        ([{"pin": "a", "max": 2}], "a rule has one of exclude, boost, bury, pin, quota, max"),
+        ([{"pin": "a"}], "a rule with pin needs position"),
+        ([{"boost": "x"}], "a rule with boost needs factor"),
+        ([{"quota": "x", "min": 2}], "a rule with quota needs top"),
+        ([{"max": 2}], "a rule with max needs per"),
+        ([{"exclude": "x", "factor": 2}], "factor says nothing in a rule with exclude"),
+        ([{"boost": "x", "factor": 0.5}], "the factor of a boost is above 1; to go back, use bury"),
+        ([{"bury": "x", "factor": 2}], "the factor of a bury is below 1"),
+        ([{"bury": "x", "factor": 0}], ".0.factor: got 0; Input should be greater than 0"),
+        ([{"quota": "x", "min": 3, "top": 2}], "min is larger than top"),
+        ([{"pin": "a", "position": 0}], ".0.position: got 0"),
+        ([{"max": 0, "per": "provider"}], ".0.max: got 0"),
+        ([{"max": 1, "per": "published_at"}],
+         ".0.per: got 'published_at'; Value error, targets are not grouped by 'published_at'; "),
+        ([{"pin": "a", "position": 1}, {"pin": "b", "position": 1}],
+         "two pins have the position 1"),
+        ([{"pin": "a", "position": 1}, {"pin": "a", "position": 2}],
+         "two pins have the target 'a'"),
+        ([{"exclude": "x"}, {"exclude": "'adult' n tags"}],
+         ".1.exclude: not an expression: invalid syntax (column 9)\n"
+         "    'adult' n tags\n"
+         "            ^"),
+        ([{"boost": "similarity > 0.5", "factor": 2}],
+         ".0.boost: 'similarity' is known to a reward only (column 1)\n"
+         "    similarity > 0.5\n"
+         "    ^^^^^^^^^^"),
+        ([{"quota": "price + 1", "min": 1, "top": 2}],
+         ".0.quota: true or false is needed here, but 'price + 1' is a number (column 1)"),
+    ],
+)  # fmt: skip
+def test_a_wrong_rule_says_what_and_where(rules: list[dict[str, Any]], message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        scenario({"rules": rules})
+    assert str(caught.value).startswith("scenarios.here.rules")
+    assert message in str(caught.value)
+
+
 def test_by_default_the_sources_are_weighed_by_the_fit() -> None:
     assert set(Scenario().sources) <= set(component_names(Source.family))
     assert set(Scenario().sources.values()) == {"auto"}

@@ -38,7 +38,9 @@ class TestRecommend:
         assert first.keys() == {
             "rank", "item_id", "title", "score", "sources", "reason", "evidence",
         }  # fmt: skip
-        assert first["evidence"].keys() == {"sources", "support", "tags", "stated"}
+        assert first["evidence"].keys() == {
+            "sources", "support", "tags", "stated", "rules", "pinned",
+        }  # fmt: skip
         assert first["title"]
 
     def test_explain_shows_what_each_rests_on(self, fitted: Path) -> None:

@@ -1,7 +1,8 @@
-"""From questions to answers over one model: candidates, objective, duplicates, reasons."""
+"""From questions to answers over one model: candidates, objective, rerank, reasons."""
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from itertools import islice
 import numpy as np
 
 from polyscene.component import Candidates, Query
-from polyscene.data.dataset import IntArray
+from polyscene.data.schema import User
 from polyscene.encoders import Encoder
 from polyscene.engine.answer import Answer
 from polyscene.engine.explainer import Explainer
@@ -21,8 +22,7 @@ from polyscene.fitting.past import DatasetPast, Past
 from polyscene.fitting.weights import DEPTH, declared_weights
 from polyscene.ranking.fuse import fuse, joined
 from polyscene.ranking.objective import Objective, objective, ordered
-from polyscene.represent.space import TargetSpace
-from polyscene.rerank.duplicates import distinct
+from polyscene.rerank.rerank import Asked, Reranker
 from polyscene.settings import Scenario, Settings
 from polyscene.sources import FALLBACKS, Trending
 from polyscene.text.verbalise import Verbaliser
@@ -53,6 +53,7 @@ class Recommender:
         self._asker = Asker(settings, model, encoder, past)
         self._explainer = Explainer(settings, verbaliser, model)
         self._objectives: dict[str, Objective] = {}
+        self._rerankers: dict[str, Reranker] = {}
 
     def answers(
         self,
@@ -80,8 +81,8 @@ class Recommender:
             askings = [self._asker.user(user, scenario, _pool(n), now, targets) for user in some]
             found = self._found(askings)
             for user, asking, candidates in zip(some, askings, found, strict=True):
-                ranked = self._ranked(asking, n, candidates)
-                yield self._answer(user, asking, ranked, reasons)
+                shown = self._ranked(asking, n, candidates)
+                yield self._answer(user, asking, shown, n, reasons)
 
     def similar(self, target: str, scenario: str, n: int) -> Answer:
         """The targets of a scenario that are nearest to one target by their vectors.
@@ -98,13 +99,15 @@ class Recommender:
         allowed = self._asker.shown(scenario).copy()
         if row < len(allowed):
             allowed[row] = False
+        self._asker.exclude(allowed, scenario, User(user_id="anybody"), time.time())
         candidates = Candidates(np.zeros(0, np.int64), np.zeros(0, np.float32))
         notes = [] if space.vectors[row].any() else [f"{target!r} has no text to compare"]
         if not notes:
             rows, cosines = space.search(space.vectors[row][None], _pool(n), allowed)
             near = rows[0] >= 0
             candidates = Candidates(rows[0][near], cosines[0][near])
-            candidates = candidates.take(_distinct(space, spec, candidates.rows, n))
+            kept = self._reranker(scenario).distinct(space, candidates.rows, n)
+            candidates = candidates.take(kept)
         return Answer(
             request_id=uuid.uuid4().hex,
             user_id=None,
@@ -121,13 +124,16 @@ class Recommender:
         return declared_weights(spec, self._model.sources, fusion.weights if fusion else None)
 
     def _answer(
-        self, user: str | None, asking: Asking, candidates: Candidates, reasons: bool
+        self, user: str | None, asking: Asking, candidates: Candidates, n: int, reasons: bool
     ) -> Answer:
         notes = []
         if user is not None and not asking.known:
             notes.append(f"user {user!r} is unknown")
         if not any(part.any() for name, part in candidates.parts.items() if name not in FALLBACKS):
             notes.append("nothing is known of the user's interests: trending and new targets")
+        filled, wanted = len(candidates), min(n, int(asking.query.allowed.sum()))
+        if filled < wanted and any(rule.kind == "max" for rule in asking.query.spec.rules):
+            notes.append(f"rules and duplicates leave {filled} of {n} places filled")
         return Answer(
             request_id=uuid.uuid4().hex,
             user_id=user,
@@ -153,18 +159,24 @@ class Recommender:
             }
 
     def _ranked(self, asking: Asking, n: int, found: Mapping[str, Candidates]) -> Candidates:
-        """The n best distinct candidates, looked for ever wider until n are found or none left."""
-        query, spec = asking.query, asking.query.spec
+        """The list of n, looked for ever wider until nothing is lacking or none are left."""
+        query, reranker = asking.query, self._reranker(asking.query.scenario)
         left = int(query.allowed.sum())
         wanted = min(n, left)
+        pins = reranker.pins(asking.space.targets.ids, query.allowed, n)
+        asked = Asked(asking.space, asking.user, query.now, n, pins)
         while True:
-            candidates = self._valued(asking, found)
-            kept = _distinct(asking.space, spec, candidates.rows, n)
-            if len(kept) < wanted:
-                candidates = self._filled(candidates, query)
-                kept = _distinct(asking.space, spec, candidates.rows, n)
-            if len(kept) >= wanted or query.n >= left:
-                return candidates.take(kept)
+            pool = self._valued(asking, found)
+            shown = reranker(_with_pins(pool, pins), asked)
+            if reranker.lacks(shown, wanted, asked):
+                pool = self._filled(pool, query)
+                shown = reranker(_with_pins(pool, pins), asked)
+            if query.n >= left or not reranker.lacks(shown, wanted, asked):
+                return shown
+            outside = query.allowed.copy()
+            outside[pool.rows] = False
+            if not reranker.helped(shown, wanted, np.flatnonzero(outside), asked):
+                return shown
             query = replace(query, n=4 * query.n)
             found = {name: self._model.sources[name](query) for name in found}
 
@@ -196,6 +208,11 @@ class Recommender:
             candidates = joined(candidates, rest)
         return candidates
 
+    def _reranker(self, scenario: str) -> Reranker:
+        if scenario not in self._rerankers:
+            self._rerankers[scenario] = Reranker(self._settings.scenario(scenario))
+        return self._rerankers[scenario]
+
     def _objective(self, scenario: str, spec: Scenario) -> Objective:
         if scenario not in self._objectives:
             self._objectives[scenario] = objective(scenario, spec)
@@ -207,8 +224,9 @@ def _pool(n: int) -> int:
     return max(10 * n, DEPTH)
 
 
-def _distinct(space: TargetSpace, spec: Scenario, rows: IntArray, n: int) -> IntArray:
-    keys = space.targets.text_keys[rows]
-    # People who are alike are still different people.
-    threshold = 1.0 if spec.target == "person" else spec.duplicates.threshold
-    return distinct(keys, space.vectors, rows, threshold, n)
+def _with_pins(pool: Candidates, pins: Mapping[int, int]) -> Candidates:
+    """The candidates with those pinned that no source found at the end, of the lowest score."""
+    rows = np.array(list(pins.values()), np.int64)
+    rows = rows[~np.isin(rows, pool.rows)]
+    lowest = pool.scores[-1:] if len(pool) else np.zeros(1, np.float32)
+    return joined(pool, Candidates(rows, np.repeat(lowest, len(rows)))) if len(rows) else pool

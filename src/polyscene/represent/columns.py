@@ -82,10 +82,12 @@ class Columns:
         return np.asarray(~np.isnan(self.read(reference, Kind.NUMBER)))
 
     def words(self, name: str) -> list[tuple[str, ...]]:
-        """The values of a field or attribute of each target as texts; () where it has none."""
+        """The values of a field or attribute of each target in lower case; () where it has none."""
         if ITEM_FIELDS.get(name) is Kind.TEXT:
-            return [(word,) if word else () for word in self._of_targets(name, Kind.TEXT)]
-        return [words or () for words in self._of_targets(name, Kind.TEXTS)]
+            found = self._of_targets(name, Kind.TEXT)
+            return [(word.casefold(),) if word else () for word in found]
+        lists = self._of_targets(name, Kind.TEXTS)
+        return [tuple(dict.fromkeys(map(str.casefold, words or ()))) for words in lists]
 
     def _fields(self) -> Mapping[str, Any]:
         """The columns of fields that hold texts or lists of texts."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from polyscene.component import Vectors
 from polyscene.data.dataset import IntArray
 
-__all__ = ["distinct"]
+__all__ = ["Twins", "distinct"]
 
 
 def distinct(
@@ -42,3 +42,25 @@ def distinct(
         seen.add(key)
         kept.append(position)
     return np.array(kept, np.int64)
+
+
+class Twins:
+    """Which candidates repeat one of them: the pairs that `distinct` does not keep.
+
+    Args:
+        keys: Key of each candidate's text, shape (m,).
+        vectors: Unit vectors of the candidates, shape (m, dim); zero rows are never near.
+        threshold: Cosine from which on two are the same; 1 compares keys only.
+    """
+
+    def __init__(self, keys: npt.NDArray[np.uint64], vectors: Vectors, threshold: float) -> None:
+        self._keys = keys
+        self._vectors = vectors
+        self._threshold = threshold
+
+    def __call__(self, position: int) -> npt.NDArray[np.bool_]:
+        """The candidates that repeat one, itself among them; O(m · dim). Shape (m,)."""
+        same = self._keys == self._keys[position]
+        if self._threshold < 1:
+            same |= self._vectors @ self._vectors[position] >= self._threshold
+        return np.asarray(same)

@@ -1,6 +1,7 @@
 """Typed settings: the workspace, its scenarios, and the domain presets."""
 
 from polyscene.settings.presets import preset_names, preset_table, preset_verbs
+from polyscene.settings.rules import Rule
 from polyscene.settings.scenario import (
     Action,
     Duplicates,
@@ -27,6 +28,7 @@ __all__ = [
     "Config",
     "Duplicates",
     "IndexSettings",
+    "Rule",
     "Safety",
     "Scenario",
     "Settings",

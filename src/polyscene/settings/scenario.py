@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from polyscene.expressions import Expression
+from polyscene.settings.rules import Rule, check_pins
 from polyscene.settings.validate import Config, expression_error
 from polyscene.settings.vocabulary import formula
 
@@ -138,6 +139,8 @@ class Scenario(Config):
     reward: Annotated[dict[str, Any] | str, BeforeValidator(_reward)] = {"type": "constant"}
     """What orders the candidates. A table, a `type` and its options, is the reward f(u,i), and
     sim·f orders; a text is an expression whose value itself orders."""
+    rules: list[Rule] = []
+    """What is excluded, comes forward or back, is pinned, has a quota or a maximum."""
     users: UserVectors = UserVectors()
     """How a user becomes vectors."""
     safety: Safety = Safety()
@@ -152,6 +155,11 @@ class Scenario(Config):
             if not _POSITIVE.fullmatch(text):
                 raise ValueError(f"{text!r} is neither an action nor like 'rate>=4'")
         return positive
+
+    @field_validator("rules")
+    @classmethod
+    def _pins(cls, rules: list[Rule]) -> list[Rule]:
+        return check_pins(rules)
 
     @field_validator("reward")
     @classmethod
@@ -172,7 +180,13 @@ class Scenario(Config):
     @property
     def expressions(self) -> list[Expression]:
         """Every expression in the declaration."""
-        return [] if self.formula is None else [self.formula]
+        found = [self.formula, *(rule.condition for rule in self.rules)]
+        return [expression for expression in found if expression is not None]
+
+    @property
+    def groupings(self) -> list[str]:
+        """The fields and attributes by whose values targets are told apart."""
+        return [rule.per for rule in self.rules if rule.per is not None]
 
     @property
     def responses(self) -> frozenset[str]:

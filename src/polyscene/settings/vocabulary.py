@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from polyscene.errors import did_you_mean
 from polyscene.expressions import Expression, Kind, Vocabulary, compile_expression
 
-__all__ = ["ITEM_FIELDS", "USER_FIELDS", "as_name", "condition", "formula"]
+__all__ = ["ITEM_FIELDS", "USER_FIELDS", "as_name", "condition", "formula", "grouping"]
 
 ITEM_FIELDS = {
     "item_id": Kind.TEXT,
@@ -71,6 +72,19 @@ def condition(text: str) -> Expression:
         SettingsError: When it is none; the message points at the place.
     """
     return compile_expression(text, _CONDITION, Kind.TRUTH)
+
+
+def grouping(name: str) -> str:
+    """The name of a field or attribute by whose values targets can be grouped.
+
+    Raises:
+        ValueError: When it is a field that has no such values.
+    """
+    fitting = [field for field, kind in ITEM_FIELDS.items() if kind in (Kind.TEXT, Kind.TEXTS)]
+    if not name.strip() or (name in ITEM_FIELDS and name not in fitting):
+        hint = did_you_mean(name, fitting)
+        raise ValueError(f"targets are not grouped by {name!r}; {hint}, or an attribute")
+    return name
 
 
 _CONDITION = Vocabulary(
