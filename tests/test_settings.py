@@ -334,6 +334,27 @@ def test_a_wrong_rule_says_what_and_where(rules: list[dict[str, Any]], message: 
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"diversity": {"by": "tags", "method": "calibrate"}}, "diversity.method: got 'calibrate'"),
+        (
+            {"diversity": {"method": "calibrated"}},
+            "calibrated needs by, the field whose mix is kept",
+        ),
+        ({"diversity": {"strength": 1.5}}, "diversity.strength: got 1.5"),
+        ({"diversity": {"strenght": 1}}, "unknown key; did you mean 'strength'?"),
+        ({"diversity": {"by": "image"}}, "targets are not grouped by 'image'"),
+        ({"exposure": {"by": "text", "floor": -1}}, "exposure.floor: got -1"),
+        ({"exposure": {"by": "available"}}, "targets are not grouped by 'available'"),
+    ],
+)
+def test_a_wrong_wish_for_a_list_is_refused(table: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        scenario(table)
+    assert message in str(caught.value)
+
+
 def test_by_default_the_sources_are_weighed_by_the_fit() -> None:
     assert set(Scenario().sources) <= set(component_names(Source.family))
     assert set(Scenario().sources.values()) == {"auto"}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planes import DAY, NOW, settings, space
+from planes import DAY, NOW, history, settings, space
 from polyscene.component import Candidates
 from polyscene.data.schema import Item, User
 from polyscene.rerank.rerank import Asked, Reranker
@@ -30,6 +30,10 @@ SPACE = space(np.eye(6).tolist(), RECORDS)
 USER = User(user_id="u", age=16)
 
 
+def asked(n: int, pins: dict[int, int]) -> Asked:
+    return Asked(SPACE, USER, NOW, n, pins, history(SPACE), SPACE.targets)
+
+
 def listed(
     rules: list[dict[str, Any]],
     n: int = 6,
@@ -42,7 +46,7 @@ def listed(
     reranker = Reranker(spec)
     found = reranker.pins(SPACE.targets.ids, np.ones(6, np.bool_), n) if pins is None else pins
     pool = Candidates(np.arange(len(values)), values, {"kernel": values})
-    return reranker(pool, Asked(SPACE, USER, NOW, n, found))
+    return reranker(pool, asked(n, found))
 
 
 def ids(found: Candidates) -> str:
@@ -152,8 +156,7 @@ def needs(rules: list[dict[str, Any]], rows: str, outside: str, n: int = 3) -> t
     reranker = Reranker(settings(here={"rules": rules}).scenario("here"))
     shown = Candidates(np.array([IDS.index(i) for i in rows], np.int64), np.ones(len(rows)))
     others = np.array([IDS.index(i) for i in outside], np.int64)
-    asked = Asked(SPACE, USER, NOW, n, {})
-    return reranker.lacks(shown, n, asked), reranker.helped(shown, n, others, asked)
+    return reranker.lacks(shown, n, asked(n, {})), reranker.helped(shown, n, others, asked(n, {}))
 
 
 def test_a_list_is_looked_for_wider_only_where_that_could_help() -> None:
@@ -216,4 +219,4 @@ def test_whatever_the_rules_the_list_keeps_its_promises(
 def test_an_empty_pool_is_an_empty_list(n: int) -> None:
     none = Candidates(np.zeros(0, np.int64), np.zeros(0, np.float32))
     spec = settings(here={"rules": [{"max": 1, "per": "tags"}]}).scenario("here")
-    assert len(Reranker(spec)(none, Asked(SPACE, USER, NOW, n, {}))) == 0
+    assert len(Reranker(spec)(none, asked(n, {}))) == 0

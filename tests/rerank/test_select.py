@@ -114,7 +114,9 @@ def test_duplicates_of_what_is_chosen_or_pinned_are_left_out() -> None:
     keys = np.array([1, 1, 2, 3, 4], np.uint64)
     vectors = AXES[[0, 1, 2, 2, 3]]
     values = np.arange(5, 0, -1).astype(np.float64)
-    found = select(ByValue(values), 5, 5, pins={2: 3}, twins=Twins(keys, vectors, 0.98))
+    found = select(
+        ByValue(values), 5, 5, pins={2: 3}, twins=Twins(keys, vectors, np.arange(5), 0.98)
+    )
     assert [choice.position for choice in found] == [0, 4, 3]
 
 
@@ -129,9 +131,9 @@ def test_without_other_rules_it_is_the_removal_of_duplicates(
     """The list of `distinct`, which looks at candidates from the best down."""
     keys = np.array([key for key, _ in made], np.uint64)
     vectors: Vectors = AXES[[axis for _, axis in made]]
-    values = np.arange(len(made), 0, -1).astype(np.float64)
-    found = select(ByValue(values), len(made), n, twins=Twins(keys, vectors, threshold))
-    expected = distinct(keys, vectors, np.arange(len(made)), threshold, n)
+    values, rows = np.arange(len(made), 0, -1).astype(np.float64), np.arange(len(made))
+    found = select(ByValue(values), len(made), n, twins=Twins(keys, vectors, rows, threshold))
+    expected = distinct(keys, vectors, rows, threshold, n)
     assert [choice.position for choice in found] == expected.tolist()
 
 

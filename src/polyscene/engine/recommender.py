@@ -164,7 +164,15 @@ class Recommender:
         left = int(query.allowed.sum())
         wanted = min(n, left)
         pins = reranker.pins(asking.space.targets.ids, query.allowed, n)
-        asked = Asked(asking.space, asking.user, query.now, n, pins)
+        asked = Asked(
+            space=asking.space,
+            user=asking.user,
+            now=query.now,
+            n=n,
+            pins=pins,
+            history=query.history,
+            items=self._model.items.targets,
+        )
         while True:
             pool = self._valued(asking, found)
             shown = reranker(_with_pins(pool, pins), asked)

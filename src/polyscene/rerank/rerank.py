@@ -1,7 +1,8 @@
 """From ranked candidates to the list that is shown.
 
-In this order: boosts and buries change the values; the list is then filled place by place, with
-pins, maxima, quotas and the removal of duplicates as bounds (see `polyscene.rerank.select`).
+In this order: boosts and buries change the values; the list is then filled place by place by value
+and diversity, with pins, maxima, quotas, exposure floors and the removal of duplicates as bounds
+(see `polyscene.rerank.select`).
 """
 
 from __future__ import annotations
@@ -12,17 +13,32 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from polyscene.component import Candidates
+from polyscene.component import Candidates, History
 from polyscene.data.dataset import IdMap, IntArray
 from polyscene.data.schema import User
 from polyscene.represent.columns import Columns
 from polyscene.represent.space import TargetSpace
+from polyscene.represent.targets import Targets
+from polyscene.rerank.diversity import (
+    Calibrated,
+    Dpp,
+    Likeness,
+    Mmr,
+    TextLikeness,
+    WordLikeness,
+    mix,
+)
 from polyscene.rerank.duplicates import Twins, distinct
+from polyscene.rerank.exposure import exposure_floors
 from polyscene.rerank.rules import Rules
-from polyscene.rerank.select import PINNED, PINNED_ALONE, ByValue, select
+from polyscene.rerank.select import PINNED, PINNED_ALONE, ByValue, Preference, select
 from polyscene.settings import Scenario
+from polyscene.settings.diversity import TEXT
 
 __all__ = ["Asked", "Reranker"]
+
+_HEAD = 10
+"""Candidates that are weighed for diversity, times the length of the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +53,10 @@ class Asked:
     """Length of the list."""
     pins: Mapping[int, int]
     """Rows of the pinned targets by place from 0; they are among the candidates."""
+    history: History
+    """What the user did."""
+    items: Targets
+    """The targets that the history is about."""
 
 
 class Reranker:
@@ -48,6 +68,9 @@ class Reranker:
 
     def __init__(self, spec: Scenario) -> None:
         self._rules = Rules(spec.rules)
+        self._diversity = spec.diversity
+        self._exposure = spec.exposure
+        self._plain = not (self._rules or spec.diversity.strength or spec.exposure.floor)
         # People who are alike are still different people.
         self._threshold = 1.0 if spec.target == "person" else spec.duplicates.threshold
 
@@ -62,7 +85,7 @@ class Reranker:
             pool: The candidates by value, best first.
             asked: Whose list it is.
         """
-        if not self._rules:
+        if self._plain:
             return pool.take(self.distinct(asked.space, pool.rows, asked.n))
         columns = Columns(asked.space.targets, pool.rows, asked.user, asked.now)
         values, marks = self._rules.weighed(pool.scores.astype(np.float64), columns)
@@ -106,14 +129,15 @@ class Reranker:
         positions = {row: position for position, row in enumerate(pool.rows.tolist())}
         pins = {place: positions[row] for place, row in asked.pins.items()}
         keys = asked.space.targets.text_keys[pool.rows]
+        floors = self._rules.floors(columns, asked.n)
         choices = select(
-            ByValue(pool.scores.astype(np.float64)),
+            self._preference(pool, columns, asked),
             len(pool),
             asked.n,
             pins=pins,
-            floors=self._rules.floors(columns, asked.n),
+            floors=[*floors, *exposure_floors(self._exposure, columns, asked.n)],
             caps=self._rules.caps(columns),
-            twins=Twins(keys, asked.space.vectors[pool.rows], self._threshold),
+            twins=Twins(keys, asked.space.vectors, pool.rows, self._threshold),
         )
         found = dict(marks)
         for choice in choices:
@@ -124,6 +148,27 @@ class Reranker:
             found[row] = (*found.get(row, ()), *why)
         taken = pool.take(np.array([choice.position for choice in choices], np.int64))
         return replace(taken, marks={row: found[row] for row in taken.rows.tolist() if found[row]})
+
+    def _preference(self, pool: Candidates, columns: Columns, asked: Asked) -> Preference:
+        """What the next place would best be filled with, apart from the rules."""
+        values, declared = pool.scores.astype(np.float64), self._diversity
+        head, strength = _HEAD * asked.n, declared.strength
+        if not strength or not len(pool):
+            return ByValue(values)
+        if declared.method == "calibrated":
+            history = asked.history
+            past = Columns(asked.items, history.rows, asked.user, asked.now)
+            wanted = mix(past.words(declared.by), history.strengths)
+            if not wanted:
+                return ByValue(values)
+            return Calibrated(values, strength, head, columns.words(declared.by), wanted)
+        likeness: Likeness = (
+            TextLikeness(asked.space.vectors, pool.rows, head)
+            if declared.by == TEXT
+            else WordLikeness(columns.words(declared.by), head)
+        )
+        method = Mmr if declared.method == "mmr" else Dpp
+        return method(values, strength, head, likeness)
 
 
 def _columns(rows: IntArray, asked: Asked) -> Columns:

@@ -7,7 +7,7 @@ every rule holds in the list that comes out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polyscene.data.dataset import IntArray
+from polyscene.rerank.duplicates import Twins
 
 __all__ = ["PINNED", "PINNED_ALONE", "ByValue", "Cap", "Choice", "Floor", "Preference", "select"]
 
@@ -93,7 +94,7 @@ def select(
     pins: Mapping[int, int] | None = None,
     floors: Sequence[Floor] = (),
     caps: Sequence[Cap] = (),
-    twins: Callable[[int], Mask] | None = None,
+    twins: Twins | None = None,
 ) -> list[Choice]:
     """Up to n of the candidates, each once.
 
@@ -112,7 +113,7 @@ def select(
         pins: Candidates by place, from 0.
         floors: The floors.
         caps: The maxima.
-        twins: Which candidates repeat one of them, shape (m,).
+        twins: Which candidates repeat one that was taken; none yet.
     """
     filling = _Filling(preference, size, n, pins or {}, floors, caps, twins)
     for place in range(n):
@@ -132,7 +133,7 @@ class _Filling:
         pins: Mapping[int, int],
         floors: Sequence[Floor],
         caps: Sequence[Cap],
-        twins: Callable[[int], Mask] | None,
+        twins: Twins | None,
     ) -> None:
         self.chosen: list[Choice] = []
         self._preference = preference
@@ -151,26 +152,34 @@ class _Filling:
         if place in self._pins:
             self.chosen.append(Choice(self._pins.pop(place), PINNED))
             return True
-        if not self._open.any():
-            return False
-        gains = np.where(self._open, self._preference.gains(), -np.inf)
-        best, why = int(np.argmax(gains)), ""
+        gains = self._preference.gains()
+        while self._open.any():
+            choice = self._best(place, gains)
+            if self._twins is None or not self._twins.repeats(choice.position):
+                self.chosen.append(choice)
+                self._floors.count(choice.position)
+                self._take(choice.position)
+                return True
+            self._open[choice.position] = False
+        return self.fill(place) if self._pins else False
+
+    def _best(self, place: int, gains: Values) -> Choice:
+        """The best of the candidates that may stand at a place."""
+        gains = np.where(self._open, gains, -np.inf)
+        best = int(np.argmax(gains))
         due = self._floors.due(place, self._open)
-        if due and not any(floor.members[best] for floor in due):
-            held = np.any([floor.members for floor in due], axis=0)
-            best = int(np.argmax(np.where(held, gains, -np.inf)))
-            why = next(floor.why for floor in due if floor.members[best])
-        self.chosen.append(Choice(best, why))
-        self._floors.count(best)
-        self._take(best)
-        return True
+        if not due or any(floor.members[best] for floor in due):
+            return Choice(best, "")
+        held = np.any([floor.members for floor in due], axis=0)
+        best = int(np.argmax(np.where(held, gains, -np.inf)))
+        return Choice(best, next(floor.why for floor in due if floor.members[best]))
 
     def _take(self, position: int) -> None:
         """Close what may not stand in a list with this candidate."""
         self._preference.add(position)
         self._open[position] = False
         if self._twins is not None:
-            self._open &= ~self._twins(position)
+            self._twins.take(position)
         for cap in self._caps:
             for full in cap.take(position):
                 self._open[full] = False

@@ -1,5 +1,6 @@
 """Typed settings: the workspace, its scenarios, and the domain presets."""
 
+from polyscene.settings.diversity import Diversity, Exposure
 from polyscene.settings.presets import preset_names, preset_table, preset_verbs
 from polyscene.settings.rules import Rule
 from polyscene.settings.scenario import (
@@ -26,7 +27,9 @@ __all__ = [
     "SETTINGS_FILE",
     "Action",
     "Config",
+    "Diversity",
     "Duplicates",
+    "Exposure",
     "IndexSettings",
     "Rule",
     "Safety",

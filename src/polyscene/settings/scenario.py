@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from polyscene.expressions import Expression
+from polyscene.settings.diversity import TEXT, Diversity, Exposure
 from polyscene.settings.rules import Rule, check_pins
 from polyscene.settings.validate import Config, expression_error
 from polyscene.settings.vocabulary import formula
@@ -141,6 +142,10 @@ class Scenario(Config):
     sim·f orders; a text is an expression whose value itself orders."""
     rules: list[Rule] = []
     """What is excluded, comes forward or back, is pinned, has a quota or a maximum."""
+    diversity: Diversity = Diversity()
+    """How varied a list is."""
+    exposure: Exposure = Exposure()
+    """What share of the places every provider gets, at least."""
     users: UserVectors = UserVectors()
     """How a user becomes vectors."""
     safety: Safety = Safety()
@@ -186,7 +191,10 @@ class Scenario(Config):
     @property
     def groupings(self) -> list[str]:
         """The fields and attributes by whose values targets are told apart."""
-        return [rule.per for rule in self.rules if rule.per is not None]
+        used = [rule.per for rule in self.rules if rule.per is not None]
+        used += [self.diversity.by] if self.diversity.strength else []
+        used += [self.exposure.by] if self.exposure.floor else []
+        return [name for name in used if name != TEXT]
 
     @property
     def responses(self) -> frozenset[str]:
