@@ -54,6 +54,19 @@ def scenario(table: dict[str, Any]) -> Scenario:
             "scenarios.a.preset: unknown preset 'shopp'; did you mean 'shop'?",
         ),
         (
+            {"scenarios": {"shop": {}}, "pages": {"home": {"rows": ["shop", "shoop"]}}},
+            "pages.home.rows: unknown scenario 'shoop'; did you mean 'shop'?",
+        ),
+        (
+            {"scenarios": {"shop": {}}, "pages": {"home": {"row": ["shop"]}}},
+            "pages.home.rows: required, but missing\n"
+            "pages.home.row: unknown key; did you mean 'rows'?",
+        ),
+        (
+            {"scenarios": {"shop": {}}, "pages": {"home": {"rows": ["shop", "shop"]}}},
+            "pages.home.rows: the scenario 'shop' stands there twice",
+        ),
+        (
             {"scenarios": {"shop": {}, "a": {"reads": ["shoop"]}}},
             "scenarios.a.reads: unknown scenario 'shoop'; did you mean 'shop'?",
         ),

@@ -203,6 +203,31 @@ class TestRecommend:
         fails(call("-w", fitted, "recommend", *words), code=2)
 
 
+class TestPage:
+    @pytest.fixture
+    def home(self, copied: Path) -> Path:
+        with (copied / "polyscene.toml").open("a") as file:
+            file.write('[pages.home]\nrows = ["shop", "social", "health"]\n')
+        return copied
+
+    def test_a_table_for_each_row_and_notes_for_empty_ones(self, home: Path) -> None:
+        done = call("-w", home, "page", "--user", "bo", "home", "-n", "2")
+        assert done.code == 0
+        assert done.out.index("shop for bo") < done.out.index("social for bo")
+        assert "map-2" in done.out
+
+    def test_json_is_the_whole_page(self, home: Path) -> None:
+        page = call("-w", home, "page", "home", "--user", "ann", "-n", "2", "--json").json
+        assert page.keys() == {"page", "user_id", "rows"}
+        assert [row["scenario"] for row in page["rows"]] == ["shop", "social", "health"]
+        assert all(len(row["items"]) <= 2 for row in page["rows"])
+
+    def test_an_unknown_page_is_an_error(self, home: Path, fitted: Path) -> None:
+        fails(call("-w", home, "page", "hme", "--user", "ann"), "did you mean 'home'?")
+        fails(call("-w", fitted, "page", "home", "--user", "ann"), "no page is declared")
+        fails(call("-w", home, "page", "home"), code=2)
+
+
 class TestSimilar:
     def test_a_table_and_json(self, fitted: Path) -> None:
         words = ("-w", fitted, "similar", "--item", "map-1", "--scenario", "shop", "-n", "2")

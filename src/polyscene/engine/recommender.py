@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import islice
 
 import numpy as np
+import numpy.typing as npt
 
 from polyscene.component import Candidates, Query
 from polyscene.data.schema import User
@@ -63,6 +64,7 @@ class Recommender:
         now: float,
         targets: Sequence[str] | None = None,
         reasons: bool = True,
+        above: npt.NDArray[np.uint64] | None = None,
     ) -> Iterator[Answer]:
         """The n best targets of a scenario for each user; many users are scored together.
 
@@ -73,12 +75,15 @@ class Recommender:
             now: Time of the questions, seconds since 1970-01-01 UTC.
             targets: If given, only these are ranked.
             reasons: Whether to say why.
+            above: Text keys of what stands above on the same page, and is not shown again.
         """
         waiting = iter(users)
         while some := list(islice(waiting, _TOGETHER)):
             if isinstance(self._past, DatasetPast):
                 self._past.load([user for user in some if user is not None])
-            askings = [self._asker.user(user, scenario, _pool(n), now, targets) for user in some]
+            askings = [
+                self._asker.user(user, scenario, _pool(n), now, targets, above) for user in some
+            ]
             found = self._found(askings)
             for user, asking, candidates in zip(some, askings, found, strict=True):
                 shown = self._ranked(asking, n, candidates)
@@ -126,21 +131,35 @@ class Recommender:
     def _answer(
         self, user: str | None, asking: Asking, candidates: Candidates, n: int, reasons: bool
     ) -> Answer:
-        notes = []
-        if user is not None and not asking.known:
-            notes.append(f"user {user!r} is unknown")
-        if not any(part.any() for name, part in candidates.parts.items() if name not in FALLBACKS):
-            notes.append("nothing is known of the user's interests: trending and new targets")
-        filled, wanted = len(candidates), min(n, int(asking.query.allowed.sum()))
-        if filled < wanted and any(rule.kind == "max" for rule in asking.query.spec.rules):
-            notes.append(f"rules and duplicates leave {filled} of {n} places filled")
         return Answer(
             request_id=uuid.uuid4().hex,
             user_id=user,
             scenario=asking.query.scenario,
             model=self._model.config.version,
             items=self._explainer.recommendations(asking, candidates, reasons),
-            notes=notes,
+            notes=self._notes(user, asking, candidates, n),
+        )
+
+    def _notes(self, user: str | None, asking: Asking, candidates: Candidates, n: int) -> list[str]:
+        """What the reader of an answer should know."""
+        query, filled = asking.query, len(candidates)
+        notes = [] if user is None or asking.known else [f"user {user!r} is unknown"]
+        if not filled:
+            return [*notes, self._why_empty(query)]
+        if not any(part.any() for name, part in candidates.parts.items() if name not in FALLBACKS):
+            notes.append("nothing is known of the user's interests: trending and new targets")
+        limited = any(rule.kind == "max" for rule in query.spec.rules)
+        if limited and filled < min(n, int(query.allowed.sum())):
+            notes.append(f"rules and duplicates leave {filled} of {n} places filled")
+        return notes
+
+    def _why_empty(self, query: Query) -> str:
+        count = int(self._asker.shown(query.scenario).sum())
+        if not count:
+            return f"nothing to show: the scenario may show no target of kind {query.spec.target}"
+        return (
+            f"nothing to show: each of the {count} targets was seen, is excluded for this user, "
+            "stands above on the page, or was not among those asked for"
         )
 
     def _found(self, askings: Sequence[Asking]) -> Iterator[dict[str, Candidates]]:

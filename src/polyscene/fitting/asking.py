@@ -60,6 +60,7 @@ class Asker:
         n: int,
         now: float,
         targets: Sequence[str] | None = None,
+        above: npt.NDArray[np.uint64] | None = None,
     ) -> Asking:
         """The question what to recommend to a user.
 
@@ -69,6 +70,7 @@ class Asker:
             n: How many candidates sources should return.
             now: Time of the question, seconds since 1970-01-01 UTC.
             targets: If given, only these may be recommended.
+            above: Text keys of what is shown already; what has one of them is left out.
         """
         spec = self._settings.scenario(scenario)
         space, known = self._model.space(scenario), self._past.of(user_id)
@@ -78,6 +80,8 @@ class Asker:
         allowed = self.shown(scenario).copy()
         if targets is not None:
             allowed &= _mask(space, targets)
+        if above is not None:
+            allowed &= ~np.isin(space.targets.text_keys, above)
         self._leave_out(allowed, known, scenario, spec)
         self.exclude(allowed, scenario, known.user, now)
         query = Query(

@@ -15,6 +15,7 @@ from polyscene.settings.validate import Config, parse
 from polyscene.settings.workspace import (
     SETTINGS_FILE,
     IndexSettings,
+    Page,
     Settings,
     TextSettings,
     ValidationSettings,
@@ -31,6 +32,7 @@ __all__ = [
     "Duplicates",
     "Exposure",
     "IndexSettings",
+    "Page",
     "Rule",
     "Safety",
     "Scenario",
