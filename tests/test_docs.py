@@ -26,8 +26,9 @@ from polyscene.cli.main import app
 from polyscene.component import Component, build, component_names
 from polyscene.data.importers import importer_names
 from polyscene.encoders import open_encoder
-from polyscene.ranking.reward import Reward
+from polyscene.ranking.objective import objective
 from polyscene.settings import Settings, parse_settings, preset_names
+from polyscene.settings.vocabulary import as_name
 from polyscene.sources import Source
 
 REPOSITORY = Path(__file__).parent.parent
@@ -78,6 +79,11 @@ def settings_tables(model: type[BaseModel] = Settings, path: str = "") -> Iterat
         kind = field.annotation
         if get_origin(kind) is dict:
             kind, below = get_args(kind)[1], f"{below}.NAME"
+        if get_origin(kind) is list and isinstance(get_args(kind)[0], type):
+            kind = get_args(kind)[0]
+            if issubclass(kind, BaseModel):
+                yield f"[[{below}]]", kind
+                continue
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from settings_tables(kind, below)
 
@@ -230,10 +236,9 @@ def test_settings_in_the_documentation_are_valid(code: str) -> None:
     open_encoder(settings.encoders, None).close()
     for name, options in settings.sources.items():
         build(Source, name, options)
-    for scenario in settings.scenarios.values():
+    for name, scenario in settings.scenarios.items():
         assert scenario.sources.keys() <= set(component_names("source"))
-        options = dict(scenario.reward)
-        build(Reward, str(options.pop("type")), options)
+        objective(name, scenario, {as_name(task) for task in scenario.responses})
 
 
 def test_the_documentation_has_settings() -> None:

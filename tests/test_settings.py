@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from polyscene.component import build, component_names
+from polyscene.component import component_names
 from polyscene.errors import SettingsError, WorkspaceError, did_you_mean
-from polyscene.ranking.reward import Reward
+from polyscene.ranking.objective import Satisfaction, objective
 from polyscene.settings import (
     Action,
     Scenario,
@@ -52,6 +52,19 @@ def scenario(table: dict[str, Any]) -> Scenario:
         (
             {"scenarios": {"a": {"preset": "shopp"}}},
             "scenarios.a.preset: unknown preset 'shopp'; did you mean 'shop'?",
+        ),
+        (
+            {"scenarios": {"shop": {}}, "pages": {"home": {"rows": ["shop", "shoop"]}}},
+            "pages.home.rows: unknown scenario 'shoop'; did you mean 'shop'?",
+        ),
+        (
+            {"scenarios": {"shop": {}}, "pages": {"home": {"row": ["shop"]}}},
+            "pages.home.rows: required, but missing\n"
+            "pages.home.row: unknown key; did you mean 'rows'?",
+        ),
+        (
+            {"scenarios": {"shop": {}}, "pages": {"home": {"rows": ["shop", "shop"]}}},
+            "pages.home.rows: the scenario 'shop' stands there twice",
         ),
         (
             {"scenarios": {"shop": {}, "a": {"reads": ["shoop"]}}},
@@ -125,8 +138,7 @@ def test_presets_are_valid_scenarios_whose_parts_exist(name: str) -> None:
     assert set(spec.tasks) <= set(spec.actions)
     assert set(spec.seen_actions) <= set(spec.actions)
     assert set(spec.sources) <= set(component_names(Source.family))
-    options = dict(spec.reward)
-    assert build(Reward, options.pop("type"), options).name
+    assert isinstance(objective(name, spec), Satisfaction)
     assert spec.verbs.keys() == spec.actions.keys()
     for verbs in spec.verbs.values():
         assert set(verbs) == set(template_languages())
@@ -246,6 +258,114 @@ def test_any_other_weight_is_refused_in_one_line(wrong: object) -> None:
         f"scenarios.here.sources.kernel: got {wrong!r}; "
         'Value error, a weight is a number of at least 0, or "auto"'
     )
+
+
+@pytest.mark.parametrize(
+    ("reward", "message"),
+    [
+        (3, "scenarios.here.reward: got 3; Value error, a reward is a table with a type, or an "
+            "expression as text"),
+        ("similarity * lgo(price)",
+         "scenarios.here.reward: unknown function 'lgo'; did you mean 'log'? (column 14)\n"
+         "    similarity * lgo(price)\n"
+         "                 ^^^"),
+        ("similarity > 1",
+         "scenarios.here.reward: a number is needed here, but 'similarity > 1' is true or false "
+         "(column 1)\n    similarity > 1\n    ^^^^^^^^^^^^^^"),
+        ("2*description",
+         "scenarios.here.reward: a number is needed here, but 'description' is prose, of which "
+         "only has(...) can be asked (column 3)\n    2*description\n      ^^^^^^^^^^^"),
+        ("trending + 1",
+         "scenarios.here.reward: 'trending' has two meanings here: rename the task, or write "
+         "item.NAME (column 1)\n    trending + 1\n    ^^^^^^^^"),
+    ],
+)  # fmt: skip
+def test_a_wrong_reward_says_what_and_where(reward: object, message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        scenario({"reward": reward, "tasks": ["trending"], "sources": {"trending": 1.0}})
+    assert str(caught.value) == message
+
+
+def test_the_names_of_a_reward_are_sources_tasks_actions_and_fields() -> None:
+    """Dashes become underscores; everything else is an attribute of the target."""
+    spec = scenario(
+        {
+            "sources": {"user-knn": 1.0},
+            "tasks": ["add-to-cart"],
+            "actions": {"dislike": -1.0},
+            "reward": "user_knn + add_to_cart - 0.5*dislike + margin + user.budget + age_days",
+        }
+    )
+    assert spec.formula is not None
+    assert {(r.owner, r.name) for r, _ in spec.formula.references} == {
+        ("", "user_knn"), ("", "add_to_cart"), ("", "dislike"), ("", "age_days"),
+        ("item", "margin"), ("user", "budget"),
+    }  # fmt: skip
+    assert spec.expressions[0].text == spec.reward
+    assert scenario({}).expressions == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ([{}], ".0: got {}; Value error, a rule has one of exclude, boost, bury, pin, quota, max"),
+        ([{"boots": "x"}], ".0.boots: unknown key; did you mean 'boost'?"),
+        ([{"pin": "a", "max": 2}], "a rule has one of exclude, boost, bury, pin, quota, max"),
+        ([{"pin": "a"}], "a rule with pin needs position"),
+        ([{"boost": "x"}], "a rule with boost needs factor"),
+        ([{"quota": "x", "min": 2}], "a rule with quota needs top"),
+        ([{"max": 2}], "a rule with max needs per"),
+        ([{"exclude": "x", "factor": 2}], "factor says nothing in a rule with exclude"),
+        ([{"boost": "x", "factor": 0.5}], "the factor of a boost is above 1; to go back, use bury"),
+        ([{"bury": "x", "factor": 2}], "the factor of a bury is below 1"),
+        ([{"bury": "x", "factor": 0}], ".0.factor: got 0; Input should be greater than 0"),
+        ([{"quota": "x", "min": 3, "top": 2}], "min is larger than top"),
+        ([{"pin": "a", "position": 0}], ".0.position: got 0"),
+        ([{"max": 0, "per": "provider"}], ".0.max: got 0"),
+        ([{"max": 1, "per": "published_at"}],
+         ".0.per: got 'published_at'; Value error, targets are not grouped by 'published_at'; "),
+        ([{"pin": "a", "position": 1}, {"pin": "b", "position": 1}],
+         "two pins have the position 1"),
+        ([{"pin": "a", "position": 1}, {"pin": "a", "position": 2}],
+         "two pins have the target 'a'"),
+        ([{"exclude": "x"}, {"exclude": "'adult' n tags"}],
+         ".1.exclude: not an expression: invalid syntax (column 9)\n"
+         "    'adult' n tags\n"
+         "            ^"),
+        ([{"boost": "similarity > 0.5", "factor": 2}],
+         ".0.boost: 'similarity' is known to a reward only (column 1)\n"
+         "    similarity > 0.5\n"
+         "    ^^^^^^^^^^"),
+        ([{"quota": "price + 1", "min": 1, "top": 2}],
+         ".0.quota: true or false is needed here, but 'price + 1' is a number (column 1)"),
+    ],
+)  # fmt: skip
+def test_a_wrong_rule_says_what_and_where(rules: list[dict[str, Any]], message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        scenario({"rules": rules})
+    assert str(caught.value).startswith("scenarios.here.rules")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"diversity": {"by": "tags", "method": "calibrate"}}, "diversity.method: got 'calibrate'"),
+        (
+            {"diversity": {"method": "calibrated"}},
+            "calibrated needs by, the field whose mix is kept",
+        ),
+        ({"diversity": {"strength": 1.5}}, "diversity.strength: got 1.5"),
+        ({"diversity": {"strenght": 1}}, "unknown key; did you mean 'strength'?"),
+        ({"diversity": {"by": "image"}}, "targets are not grouped by 'image'"),
+        ({"exposure": {"by": "text", "floor": -1}}, "exposure.floor: got -1"),
+        ({"exposure": {"by": "available"}}, "targets are not grouped by 'available'"),
+    ],
+)
+def test_a_wrong_wish_for_a_list_is_refused(table: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        scenario(table)
+    assert message in str(caught.value)
 
 
 def test_by_default_the_sources_are_weighed_by_the_fit() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from polyscene.data.schema import Event, Item, Relation, User
-    from polyscene.engine import Answer, Engine, Recommendation
+    from polyscene.engine import Answer, Engine, Page, Recommendation
     from polyscene.errors import PolysceneError
 
 __version__ = "0.1.0"
@@ -17,6 +17,7 @@ __all__ = [
     "Engine",
     "Event",
     "Item",
+    "Page",
     "PolysceneError",
     "Recommendation",
     "Relation",
@@ -29,6 +30,7 @@ _HOMES = {
     "Engine": "polyscene.engine",
     "Event": "polyscene.data.schema",
     "Item": "polyscene.data.schema",
+    "Page": "polyscene.engine",
     "PolysceneError": "polyscene.errors",
     "Recommendation": "polyscene.engine",
     "Relation": "polyscene.data.schema",

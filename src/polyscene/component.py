@@ -270,6 +270,8 @@ class Candidates:
     """Scores; higher is better."""
     parts: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     """What each source contributed to the score."""
+    marks: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """What rules did to targets, by row."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -280,4 +282,5 @@ class Candidates:
             rows=self.rows[order],
             scores=self.scores[order],
             parts={name: part[order] for name, part in self.parts.items()},
+            marks=self.marks,
         )

@@ -38,7 +38,9 @@ class TestRecommend:
         assert first.keys() == {
             "rank", "item_id", "title", "score", "sources", "reason", "evidence",
         }  # fmt: skip
-        assert first["evidence"].keys() == {"sources", "support", "tags", "stated"}
+        assert first["evidence"].keys() == {
+            "sources", "support", "tags", "stated", "rules", "pinned",
+        }  # fmt: skip
         assert first["title"]
 
     def test_explain_shows_what_each_rests_on(self, fitted: Path) -> None:
@@ -199,6 +201,31 @@ class TestRecommend:
         self, fitted: Path, words: tuple[str, ...]
     ) -> None:
         fails(call("-w", fitted, "recommend", *words), code=2)
+
+
+class TestPage:
+    @pytest.fixture
+    def home(self, copied: Path) -> Path:
+        with (copied / "polyscene.toml").open("a") as file:
+            file.write('[pages.home]\nrows = ["shop", "social", "health"]\n')
+        return copied
+
+    def test_a_table_for_each_row_and_notes_for_empty_ones(self, home: Path) -> None:
+        done = call("-w", home, "page", "--user", "bo", "home", "-n", "2")
+        assert done.code == 0
+        assert done.out.index("shop for bo") < done.out.index("social for bo")
+        assert "map-2" in done.out
+
+    def test_json_is_the_whole_page(self, home: Path) -> None:
+        page = call("-w", home, "page", "home", "--user", "ann", "-n", "2", "--json").json
+        assert page.keys() == {"page", "user_id", "rows"}
+        assert [row["scenario"] for row in page["rows"]] == ["shop", "social", "health"]
+        assert all(len(row["items"]) <= 2 for row in page["rows"])
+
+    def test_an_unknown_page_is_an_error(self, home: Path, fitted: Path) -> None:
+        fails(call("-w", home, "page", "hme", "--user", "ann"), "did you mean 'home'?")
+        fails(call("-w", fitted, "page", "home", "--user", "ann"), "no page is declared")
+        fails(call("-w", home, "page", "home"), code=2)
 
 
 class TestSimilar:

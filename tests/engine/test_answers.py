@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from polyscene.data.schema import Item, User
@@ -13,9 +14,7 @@ from polyscene.errors import (
     SettingsError,
     WorkspaceError,
 )
-from tiny_world import DAY, EVENTS, ITEMS, NOW, USERS, Maker, act, ids, reopen
-
-SCENARIOS = ("shop", "news", "travel", "health", "social")
+from tiny_world import DAY, EVENTS, ITEMS, NOW, SCENARIOS, USERS, Maker, act, ids, reopen
 
 
 def test_equal_questions_have_equal_answers(world: Engine) -> None:
@@ -141,9 +140,89 @@ class TestReward:
         assert later < now
 
     def test_a_wrong_reward_names_its_setting(self, make: Maker) -> None:
-        engine = make({"shop": {"preset": "shop", "reward": {"type": "prize"}}})
-        with pytest.raises(SettingsError, match=r"scenarios\.shop\.reward: unknown reward 'prize'"):
+        """A fit fails before its work, an answer where the reward was changed after the fit."""
+        wrong = {"shop": {"preset": "shop", "reward": {"type": "prize"}}}
+        said = r"scenarios\.shop\.reward: unknown reward 'prize'"
+        with pytest.raises(SettingsError, match=said):
+            make(wrong)
+        fitted = make()
+        with (
+            reopen(fitted.workspace.path, SCENARIOS | wrong) as engine,
+            pytest.raises(SettingsError, match=said),
+        ):
             engine.recommend("ann", "shop", now=NOW)
+
+    def test_an_expression_orders_as_the_table_of_the_same_reward(self, make: Maker) -> None:
+        """similarity · log(1 + price) and sim · f with f = log(1 + price): the same list."""
+        items = [
+            Item(item_id=f"t{number}", title=f"Green tea {word}", price=price)
+            for number, (word, price) in enumerate(
+                [("leaves", 1), ("powder", 50), ("cup", 3), ("kettle", 9), ("", 4)]
+            )
+        ]
+        table = {"type": "field", "field": "price", "transform": "log"}
+        sources = {"semantic-soft": 1.0, "semantic-mean": 0.3}
+        for used in ({"semantic-soft": 1.0}, sources):
+            lists = []
+            for reward in (table, "similarity * log1p(price)"):
+                scenario = {"preset": "shop", "reward": reward, "sources": used}
+                engine = make({"shop": scenario}, items=items, events=[])
+                lists.append(ids(engine.recommend("ann", "shop", 5, now=NOW)))
+            assert lists[0] == lists[1]
+            assert len(lists[0]) == 5
+
+    def test_an_expression_sees_targets_the_user_and_the_trend(self, make: Maker) -> None:
+        """Among teas as near as each other, the ones of the user's city, then the popular one."""
+        items = [
+            Item(item_id="riga", title="Tea one", city="Riga"),
+            Item(item_id="far", title="Tea two", city="Lisbon"),
+            Item(item_id="far, popular", title="Tea three", city="Lisbon"),
+        ]
+        users = [User(user_id="ann", tags=["tea"], city="riga"), User(user_id="bo")]
+        reward = "(1 if city == user.city else 0) + 0.1*popularity + 0*similarity"
+        engine = make(
+            {"shop": {"preset": "shop", "reward": reward}},
+            items=items, users=users, events=[act("bo", "far, popular")],
+        )  # fmt: skip
+        answer = engine.recommend("ann", "shop", 3, now=NOW)
+        assert ids(answer) == ["riga", "far, popular", "far"]
+        assert [item.score for item in answer.items] == pytest.approx([1, 0.1, 0])
+
+    def test_values_that_are_missing_or_infinite_stand_last(self, make: Maker) -> None:
+        """log(0) is -inf, a missing price is missing, 1/0 inf: behind, with the lowest score."""
+        items = [
+            Item(item_id="dear", title="Green tea", price=9, weight=1),
+            Item(item_id="cheap", title="Green tea leaves", price=2, weight=1),
+            Item(item_id="free", title="Green tea powder", price=0, weight=1),
+            Item(item_id="no price", title="Green tea cup", weight=1),
+            Item(item_id="endless", title="Green tea kettle", price=9, weight=0),
+        ]
+        reward = "log(price) / weight - 5"
+        engine = make({"shop": {"preset": "shop", "reward": reward}}, items=items, events=[])
+        answer = engine.recommend("ann", "shop", 5, now=NOW)
+        assert ids(answer)[:2] == ["dear", "cheap"]
+        assert set(ids(answer)[2:]) == {"free", "no price", "endless"}
+        scores = [item.score for item in answer.items]
+        assert scores == pytest.approx([np.log(9) - 5] + [np.log(2) - 5] * 4)
+        json.dumps(answer.to_dict(), allow_nan=False)
+
+    def test_with_values_below_zero_what_fills_up_stands_behind(self, make: Maker) -> None:
+        """Only semantic-multi speaks here, and only of near targets: the rest fills the list up."""
+        engine = make({"shop": {"preset": "shop", "reward": "similarity - 5"}})
+        scores = [item.score for item in engine.recommend("ann", "shop", 50, now=NOW).items]
+        assert scores == sorted(scores, reverse=True)
+        assert len(scores) > 5
+
+    @pytest.mark.parametrize("name", ["purchase", "favourite"])
+    def test_a_task_that_nothing_predicts_is_named(self, make: Maker, name: str) -> None:
+        """Whether it is one of `tasks` or an action with a meaning; before the work of a fit."""
+        scenario = {"preset": "shop", "reward": f"similarity + 2*{name}"}
+        with pytest.raises(SettingsError) as caught:
+            make({"shop": scenario})
+        assert str(caught.value) == (
+            f"scenarios.shop.reward: the task {name!r} is not predicted by this model "
+            f"(predicted: none); leave it out of the expression: similarity + 2*{name}"
+        )
 
 
 class TestLive:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from polyscene.data.schema import Item
 from polyscene.engine.checkup import examine
-from tiny_world import EVENTS, ITEMS, NOW, Maker, act, ids
+from tiny_world import EVENTS, ITEMS, NOW, Maker, act, ids, reopen
 
 
 def test_events_in_a_scenario_that_is_not_declared_are_noted(make: Maker) -> None:
@@ -31,3 +31,22 @@ def test_equal_titles_alone_do_not_make_two_things_one(make: Maker) -> None:
     found = ids(engine.recommend("ann", "shop", 50, now=NOW))
     assert "s1" in found
     assert len({"s2", "s3"} & set(found)) == 1
+
+
+def test_names_that_mean_nothing_are_noted(make: Maker) -> None:
+    """Attributes are an open set: a name that nothing has is noted with a near one, not refused."""
+    reward = "simlarity + item.place + (1 if user.nam == 'Ann' and has(user.tags) else 0)"
+    engine = make({"travel": {"preset": "travel", "reward": reward}})
+    notes = [f.text for f in examine(engine) if f.subject == "scenario travel"]
+    assert notes[1:] == [
+        "no target has the attribute 'simlarity'; did you mean 'similarity'?",
+        "no user has the attribute 'nam'; did you mean 'name'?",
+    ]
+
+
+def test_a_reward_that_cannot_be_computed_is_a_failure(make: Maker) -> None:
+    engine = make()
+    wrong = {"shop": {"preset": "shop", "reward": "purchase"}}
+    with reopen(engine.workspace.path, wrong) as own:
+        failures = [finding.text for finding in examine(own) if finding.status == "fail"]
+    assert any("the task 'purchase' is not predicted" in text for text in failures)

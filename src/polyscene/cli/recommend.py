@@ -97,5 +97,7 @@ def _print(answer: Answer, explain: bool) -> None:
                 f"similarity {support.similarity:.2f}",
                 markup=False,
             )
+        if item.evidence.rules:
+            console.print(f"   rules: {', '.join(item.evidence.rules)}", markup=False)
         if item.evidence.tags:
             console.print(f"   shared tags: {', '.join(item.evidence.tags)}", markup=False)

@@ -2,5 +2,6 @@
 
 from polyscene.engine.answer import Answer, Recommendation
 from polyscene.engine.engine import Engine
+from polyscene.engine.page import Page
 
-__all__ = ["Answer", "Engine", "Recommendation"]
+__all__ = ["Answer", "Engine", "Page", "Recommendation"]

@@ -10,10 +10,15 @@ from typing import Literal
 
 import numpy as np
 
+from polyscene.data.schema import User
 from polyscene.engine.engine import Engine
 from polyscene.errors import PolysceneError, did_you_mean
+from polyscene.expressions import Reference
 from polyscene.fitting.model import library_versions, model_versions
+from polyscene.fitting.shown import shown
+from polyscene.ranking.objective import objective
 from polyscene.represent.space import TargetSpace
+from polyscene.settings.vocabulary import ITEM_FIELDS, USER_FIELDS
 
 __all__ = ["Finding", "examine"]
 
@@ -40,7 +45,7 @@ class Finding:
 def examine(engine: Engine) -> Iterator[Finding]:
     """Look at every part of a workspace; a part that fails does not stop the rest."""
     checks: tuple[Callable[[Engine], Iterator[Finding]], ...] = (
-        _installed, _settings, _store, _encoder, _model, _scenarios,
+        _installed, _settings, _store, _encoder, _model, _scenarios, _objectives, _names, _pins,
     )  # fmt: skip
     for check in checks:
         try:
@@ -117,8 +122,71 @@ def _scenarios(engine: Engine) -> Iterator[Finding]:
     for name, spec in engine.workspace.settings.scenarios.items():
         fitting = model.space(name).targets.shown_in(name, spec)
         withheld = int((fitting[: len(model.withheld[name])] & model.withheld[name]).sum())
-        text = f"{int(fitting.sum()) - withheld:,} targets of kind {spec.target}"
+        left = int(shown(model, name, spec).sum())
+        text = f"{left:,} targets of kind {spec.target}"
         if withheld:
             text += f"; {withheld:,} withheld by its safety settings"
-        status: Literal["ok", "note"] = "ok" if fitting.sum() > withheld else "note"
+        if excluded := int(fitting.sum()) - withheld - left:
+            text += f"; {excluded:,} excluded by its rules"
+        status: Literal["ok", "note"] = "ok" if left else "note"
         yield Finding(status, f"scenario {name}", text)
+
+
+def _objectives(engine: Engine) -> Iterator[Finding]:
+    for name, spec in engine.workspace.settings.scenarios.items():
+        try:
+            objective(name, spec)
+        except PolysceneError as error:
+            yield Finding("fail", f"scenario {name}", str(error))
+
+
+def _names(engine: Engine) -> Iterator[Finding]:
+    """Names in expressions that mean nothing: they are not wrong, since attributes are open."""
+    scenarios = engine.workspace.settings.scenarios
+    used = {
+        (name, reference)
+        for name, spec in scenarios.items()
+        for expression in spec.expressions
+        for reference, _ in expression.references
+    }
+    used |= {
+        (name, Reference("item", field))
+        for name, spec in scenarios.items()
+        for field in spec.groupings
+    }
+    of_users = {reference.name for _, reference in used if reference.owner == "user"}
+    known = _user_attributes(engine) if of_users - USER_FIELDS.keys() else set(USER_FIELDS)
+    for scenario, reference in sorted(used):
+        if reference.owner == "user" and reference.name not in known:
+            yield _unknown(scenario, "user", reference.name, known)
+        if reference.owner == "item":
+            targets = engine.model.space(scenario).targets
+            names = {*ITEM_FIELDS, *targets.attributes()}
+            if reference.name not in names:
+                names |= {*scenarios[scenario].sources, "similarity", "popularity", "age_days"}
+                yield _unknown(scenario, "target", reference.name, names)
+
+
+def _pins(engine: Engine) -> Iterator[Finding]:
+    """Pinned targets that do not exist, or are never shown."""
+    model = engine.model
+    for name, spec in engine.workspace.settings.scenarios.items():
+        ids, mask = model.space(name).targets.ids, shown(model, name, spec)
+        for pin in [rule.pin for rule in spec.rules if rule.pin is not None]:
+            row = ids.row(pin)
+            text = f"the pinned target {pin!r} "
+            if row < 0:
+                yield Finding("note", f"scenario {name}", text + "does not exist")
+            elif not mask[row]:
+                text += "may not be shown here: by kind, language, safety, availability or a rule"
+                yield Finding("note", f"scenario {name}", text)
+
+
+def _user_attributes(engine: Engine) -> set[str]:
+    users: Iterator[User] = engine.workspace.store.users()
+    return {*USER_FIELDS, *(name for user in users for name in user.attributes)}
+
+
+def _unknown(scenario: str, owner: str, name: str, known: set[str]) -> Finding:
+    hint = did_you_mean(name, known)
+    return Finding("note", f"scenario {scenario}", f"no {owner} has the attribute {name!r}; {hint}")

@@ -14,6 +14,7 @@ from polyscene.data.ingest import ingest
 from polyscene.data.report import IngestReport
 from polyscene.data.schema import Event
 from polyscene.engine.answer import Answer
+from polyscene.engine.page import Page, fill_page
 from polyscene.engine.profile import item_texts, user_texts
 from polyscene.engine.recommender import Recommender
 from polyscene.errors import DataError, NotFittedError
@@ -183,6 +184,28 @@ class Engine(Closing):
             data = on_rows(store.dataset(), model.items.targets.ids)
             recommender = self._over(model, DatasetPast(data, store.links(), store.users))
         yield from recommender.answers(asked, scenario, n, moment, targets, reasons)
+
+    def page(self, user: str | None, name: str, n: int = 10, *, now: float | None = None) -> Page:
+        """The lists of a declared page for a user: one for each scenario, in its order.
+
+        No target stands twice on it, nor one with the same text. A list that stays empty says why.
+
+        Args:
+            user: User id, or None for somebody unknown.
+            name: Name of the page.
+            n: Length of each list.
+            now: Time of the question, seconds since 1970-01-01 UTC; the clock when omitted.
+
+        Raises:
+            SettingsError: When the page is unknown.
+            NotFittedError: When there is no model.
+            ValueError: When `n` is below 1.
+        """
+        _check(n)
+        rows = self.workspace.settings.page(name).rows
+        model = self.model  # reads it on first use
+        moment = time.time() if now is None else now
+        return Page(name, user, fill_page(self._recommender, model, rows, user, n, moment))
 
     def similar(self, item: str, scenario: str, n: int = 10) -> Answer:
         """The targets of a scenario that are nearest to one target by their vectors.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from polyscene.explain.reasons import Evidence, Support, sentence, shared_tags
 from polyscene.fitting.asking import Asking
 from polyscene.fitting.model import Model
 from polyscene.represent.space import TargetSpace
+from polyscene.rerank.select import PINNED_ALONE
 from polyscene.settings import Scenario, Settings
 from polyscene.sources import FALLBACKS
 from polyscene.text.template import GENERIC
@@ -53,10 +55,9 @@ class Explainer:
         """
         query, space = asking.query, asking.space
         if not reasons:
-            bare = (_contributions(candidates, at) for at in range(len(candidates)))
             return [
-                _recommendation(space, candidates, at, Evidence(sources, (), (), stated=False), "")
-                for at, sources in enumerate(bare)
+                _recommendation(space, candidates, at, _bare(candidates, at), "")
+                for at in range(len(candidates))
             ]
         supports = self._supports(query, candidates)
         language = self._language(asking.user)
@@ -65,7 +66,6 @@ class Explainer:
         stated = bool(query.interests.any())
         items = []
         for position, row in enumerate(candidates.rows.tolist()):
-            sources = _contributions(candidates, position)
             found = [places[r] for r in supports[position] if r in places]
             support = self._support(space, row, found, query.history, query.scenario)
             tags = shared_tags(
@@ -74,8 +74,9 @@ class Explainer:
                 *(self._items.targets.tags[self._row(entry)] for entry in support),
             )
             near = float(space.vectors[row] @ query.interests) if stated else 0.0
-            personal = any(name not in FALLBACKS for name in sources)
-            evidence = Evidence(sources, support, tags, stated=personal and near > 0)
+            bare = _bare(candidates, position)
+            personal = any(name not in FALLBACKS for name in bare.sources)
+            evidence = replace(bare, support=support, tags=tags, stated=personal and near > 0)
             reason = sentence(evidence, wording, language)
             items.append(_recommendation(space, candidates, position, evidence, reason))
         return items
@@ -167,9 +168,12 @@ def _recommendation(
     )
 
 
-def _contributions(candidates: Candidates, position: int) -> dict[str, float]:
-    return {
+def _bare(candidates: Candidates, position: int) -> Evidence:
+    """What the sources and rules say themselves."""
+    rules = candidates.marks.get(int(candidates.rows[position]), ())
+    sources = {
         name: float(part[position])
         for name, part in candidates.parts.items()
         if abs(part[position]) > _NOTHING
     }
+    return Evidence(sources, (), (), stated=False, rules=rules, pinned=PINNED_ALONE in rules)

@@ -1,16 +1,18 @@
-"""From questions to answers over one model: candidates, reward, duplicates, reasons."""
+"""From questions to answers over one model: candidates, objective, rerank, reasons."""
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
 import numpy as np
+import numpy.typing as npt
 
-from polyscene.component import Candidates, Query, build
-from polyscene.data.dataset import IntArray
+from polyscene.component import Candidates, Query
+from polyscene.data.schema import User
 from polyscene.encoders import Encoder
 from polyscene.engine.answer import Answer
 from polyscene.engine.explainer import Explainer
@@ -20,11 +22,10 @@ from polyscene.fitting.model import Model
 from polyscene.fitting.past import DatasetPast, Past
 from polyscene.fitting.weights import DEPTH, declared_weights
 from polyscene.ranking.fuse import fuse, joined
-from polyscene.ranking.reward import Reward
-from polyscene.represent.space import TargetSpace
-from polyscene.rerank.duplicates import distinct
+from polyscene.ranking.objective import Objective, objective, ordered
+from polyscene.rerank.rerank import Asked, Reranker
 from polyscene.settings import Scenario, Settings
-from polyscene.sources import FALLBACKS
+from polyscene.sources import FALLBACKS, Trending
 from polyscene.text.verbalise import Verbaliser
 
 __all__ = ["Recommender"]
@@ -52,7 +53,8 @@ class Recommender:
         self._past = past
         self._asker = Asker(settings, model, encoder, past)
         self._explainer = Explainer(settings, verbaliser, model)
-        self._rewards: dict[str, Reward] = {}
+        self._objectives: dict[str, Objective] = {}
+        self._rerankers: dict[str, Reranker] = {}
 
     def answers(
         self,
@@ -62,6 +64,7 @@ class Recommender:
         now: float,
         targets: Sequence[str] | None = None,
         reasons: bool = True,
+        above: npt.NDArray[np.uint64] | None = None,
     ) -> Iterator[Answer]:
         """The n best targets of a scenario for each user; many users are scored together.
 
@@ -72,16 +75,19 @@ class Recommender:
             now: Time of the questions, seconds since 1970-01-01 UTC.
             targets: If given, only these are ranked.
             reasons: Whether to say why.
+            above: Text keys of what stands above on the same page, and is not shown again.
         """
         waiting = iter(users)
         while some := list(islice(waiting, _TOGETHER)):
             if isinstance(self._past, DatasetPast):
                 self._past.load([user for user in some if user is not None])
-            askings = [self._asker.user(user, scenario, _pool(n), now, targets) for user in some]
+            askings = [
+                self._asker.user(user, scenario, _pool(n), now, targets, above) for user in some
+            ]
             found = self._found(askings)
             for user, asking, candidates in zip(some, askings, found, strict=True):
-                ranked = self._ranked(asking, n, candidates)
-                yield self._answer(user, asking, ranked, reasons)
+                shown = self._ranked(asking, n, candidates)
+                yield self._answer(user, asking, shown, n, reasons)
 
     def similar(self, target: str, scenario: str, n: int) -> Answer:
         """The targets of a scenario that are nearest to one target by their vectors.
@@ -98,13 +104,15 @@ class Recommender:
         allowed = self._asker.shown(scenario).copy()
         if row < len(allowed):
             allowed[row] = False
+        self._asker.exclude(allowed, scenario, User(user_id="anybody"), time.time())
         candidates = Candidates(np.zeros(0, np.int64), np.zeros(0, np.float32))
         notes = [] if space.vectors[row].any() else [f"{target!r} has no text to compare"]
         if not notes:
             rows, cosines = space.search(space.vectors[row][None], _pool(n), allowed)
             near = rows[0] >= 0
             candidates = Candidates(rows[0][near], cosines[0][near])
-            candidates = candidates.take(_distinct(space, spec, candidates.rows, n))
+            kept = self._reranker(scenario).distinct(space, candidates.rows, n)
+            candidates = candidates.take(kept)
         return Answer(
             request_id=uuid.uuid4().hex,
             user_id=None,
@@ -121,20 +129,37 @@ class Recommender:
         return declared_weights(spec, self._model.sources, fusion.weights if fusion else None)
 
     def _answer(
-        self, user: str | None, asking: Asking, candidates: Candidates, reasons: bool
+        self, user: str | None, asking: Asking, candidates: Candidates, n: int, reasons: bool
     ) -> Answer:
-        notes = []
-        if user is not None and not asking.known:
-            notes.append(f"user {user!r} is unknown")
-        if not any(part.any() for name, part in candidates.parts.items() if name not in FALLBACKS):
-            notes.append("nothing is known of the user's interests: trending and new targets")
         return Answer(
             request_id=uuid.uuid4().hex,
             user_id=user,
             scenario=asking.query.scenario,
             model=self._model.config.version,
             items=self._explainer.recommendations(asking, candidates, reasons),
-            notes=notes,
+            notes=self._notes(user, asking, candidates, n),
+        )
+
+    def _notes(self, user: str | None, asking: Asking, candidates: Candidates, n: int) -> list[str]:
+        """What the reader of an answer should know."""
+        query, filled = asking.query, len(candidates)
+        notes = [] if user is None or asking.known else [f"user {user!r} is unknown"]
+        if not filled:
+            return [*notes, self._why_empty(query)]
+        if not any(part.any() for name, part in candidates.parts.items() if name not in FALLBACKS):
+            notes.append("nothing is known of the user's interests: trending and new targets")
+        limited = any(rule.kind == "max" for rule in query.spec.rules)
+        if limited and filled < min(n, int(query.allowed.sum())):
+            notes.append(f"rules and duplicates leave {filled} of {n} places filled")
+        return notes
+
+    def _why_empty(self, query: Query) -> str:
+        count = int(self._asker.shown(query.scenario).sum())
+        if not count:
+            return f"nothing to show: the scenario may show no target of kind {query.spec.target}"
+        return (
+            f"nothing to show: each of the {count} targets was seen, is excluded for this user, "
+            "stands above on the page, or was not among those asked for"
         )
 
     def _found(self, askings: Sequence[Asking]) -> Iterator[dict[str, Candidates]]:
@@ -153,31 +178,46 @@ class Recommender:
             }
 
     def _ranked(self, asking: Asking, n: int, found: Mapping[str, Candidates]) -> Candidates:
-        """The n best distinct candidates, looked for ever wider until n are found or none left."""
-        query, spec = asking.query, asking.query.spec
+        """The list of n, looked for ever wider until nothing is lacking or none are left."""
+        query, reranker = asking.query, self._reranker(asking.query.scenario)
         left = int(query.allowed.sum())
         wanted = min(n, left)
+        pins = reranker.pins(asking.space.targets.ids, query.allowed, n)
+        asked = Asked(
+            space=asking.space,
+            user=asking.user,
+            now=query.now,
+            n=n,
+            pins=pins,
+            history=query.history,
+            items=self._model.items.targets,
+        )
         while True:
-            candidates = self._by_satisfaction(asking, found)
-            kept = _distinct(asking.space, spec, candidates.rows, n)
-            if len(kept) < wanted:
-                candidates = self._filled(candidates, query)
-                kept = _distinct(asking.space, spec, candidates.rows, n)
-            if len(kept) >= wanted or query.n >= left:
-                return candidates.take(kept)
+            pool = self._valued(asking, found)
+            shown = reranker(_with_pins(pool, pins), asked)
+            if reranker.lacks(shown, wanted, asked):
+                pool = self._filled(pool, query)
+                shown = reranker(_with_pins(pool, pins), asked)
+            if query.n >= left or not reranker.lacks(shown, wanted, asked):
+                return shown
+            outside = query.allowed.copy()
+            outside[pool.rows] = False
+            if not reranker.helped(shown, wanted, np.flatnonzero(outside), asked):
+                return shown
             query = replace(query, n=4 * query.n)
             found = {name: self._model.sources[name](query) for name in found}
 
-    def _by_satisfaction(self, asking: Asking, found: Mapping[str, Candidates]) -> Candidates:
-        """The candidates of the declared sources by satisfaction sim·f, best first."""
+    def _valued(self, asking: Asking, found: Mapping[str, Candidates]) -> Candidates:
+        """The candidates of the declared sources by the scenario's objective, best first."""
         query = asking.query
         candidates = fuse(found, self.weights(query.scenario))
-        reward = self._reward(query.scenario, query.spec)
-        worth = reward(asking.space.targets, candidates.rows, query.now)
-        satisfaction = np.maximum(candidates.scores, 0) * worth
-        order = np.lexsort((-candidates.scores, -satisfaction))
-        candidates.scores = satisfaction.astype(np.float32)
-        return candidates.take(order)
+        value = self._objective(query.scenario, query.spec)
+        given = {}
+        if value.uses("popularity"):
+            trend = self._model.sources[Trending.name].scores([query])[0][candidates.rows]
+            given["popularity"] = np.maximum(trend, 0).astype(np.float64)
+        targets = asking.space.targets
+        return ordered(candidates, value(candidates, targets, asking.user, query.now, given))
 
     def _filled(self, candidates: Candidates, query: Query) -> Candidates:
         """The candidates followed by those of the sources in reserve, scaled to stand behind.
@@ -190,18 +230,20 @@ class Recommender:
             rest = self._model.sources[name](query)
             rest = rest.take(np.flatnonzero(~np.isin(rest.rows, candidates.rows)))
             lowest = float(candidates.scores[-1]) if len(candidates) else 1.0
-            rest.scores = np.clip(rest.scores, 0, 1) * np.float32(lowest)
+            below = (1 - np.clip(rest.scores, 0, 1)) * np.float32(abs(lowest))
+            rest.scores = np.float32(lowest) - below
             candidates = joined(candidates, rest)
         return candidates
 
-    def _reward(self, scenario: str, spec: Scenario) -> Reward:
-        reward = self._rewards.get(scenario)
-        if reward is None:
-            options = dict(spec.reward)
-            where = f"scenarios.{scenario}.reward"
-            reward = build(Reward, str(options.pop("type", "constant")), options, where)
-            self._rewards[scenario] = reward
-        return reward
+    def _reranker(self, scenario: str) -> Reranker:
+        if scenario not in self._rerankers:
+            self._rerankers[scenario] = Reranker(self._settings.scenario(scenario))
+        return self._rerankers[scenario]
+
+    def _objective(self, scenario: str, spec: Scenario) -> Objective:
+        if scenario not in self._objectives:
+            self._objectives[scenario] = objective(scenario, spec)
+        return self._objectives[scenario]
 
 
 def _pool(n: int) -> int:
@@ -209,8 +251,9 @@ def _pool(n: int) -> int:
     return max(10 * n, DEPTH)
 
 
-def _distinct(space: TargetSpace, spec: Scenario, rows: IntArray, n: int) -> IntArray:
-    keys = space.targets.text_keys[rows]
-    # People who are alike are still different people.
-    threshold = 1.0 if spec.target == "person" else spec.duplicates.threshold
-    return distinct(keys, space.vectors, rows, threshold, n)
+def _with_pins(pool: Candidates, pins: Mapping[int, int]) -> Candidates:
+    """The candidates with those pinned that no source found at the end, of the lowest score."""
+    rows = np.array(list(pins.values()), np.int64)
+    rows = rows[~np.isin(rows, pool.rows)]
+    lowest = pool.scores[-1:] if len(pool) else np.zeros(1, np.float32)
+    return joined(pool, Candidates(rows, np.repeat(lowest, len(rows)))) if len(rows) else pool

@@ -26,6 +26,7 @@ from polyscene.evaluation.systems import BASELINES, ENGINE, Bench
 from polyscene.fitting.holdout import succeeded
 from polyscene.fitting.model import Fusion, Model, library_versions
 from polyscene.fitting.run import fit_to
+from polyscene.fitting.shown import shown
 from polyscene.logs import NO_PROGRESS, Progress
 from polyscene.metrics.compare import Comparison, paired
 from polyscene.settings import Settings
@@ -162,7 +163,7 @@ def _scenario(
     found, main = {}, {}
     for name, weights in systems.items():
         found[name], main[name] = measured(lists[name], weights, context, lists["popularity"], k)
-    shown = {name: lists[name] for name in (ENGINE, *BASELINES)}
+    compared = {name: lists[name] for name in (ENGINE, *BASELINES)}
     report = ScenarioReport(
         scenario=scenario,
         users=len(users),
@@ -171,7 +172,7 @@ def _scenario(
         fusion=model.fusions[scenario],
         systems=found,
         against={name: paired(main[ENGINE], own) for name, own in main.items() if name != ENGINE},
-        slices=slices(shown, context, k[0]),
+        slices=slices(compared, context, k[0]),
     )
     return report, seconds[ENGINE]
 
@@ -185,8 +186,8 @@ def _context(workspace: Workspace, model: Model, part: Split, scenario: str) -> 
     ids, space = (train.users if on_person else train.items).ids, model.space(scenario)
     rows = space.targets.ids.rows(ids)
     known = np.maximum(rows, 0)
-    shown = space.targets.shown_in(scenario, spec) & ~model.withheld[scenario]
-    ranked = part.ranked.get(scenario, np.ones(len(ids), np.bool_)) & (rows >= 0) & shown[known]
+    visible = shown(model, scenario, spec)[known] & (rows >= 0)
+    ranked = part.ranked.get(scenario, np.ones(len(ids), np.bool_)) & visible
     relevant = sp.csr_matrix(part.relevant[scenario].multiply(ranked[None]))
     relevant.eliminate_zeros()
     able = relevant.getnnz(axis=1) > 0

@@ -1,8 +1,8 @@
 """Reasons: why a target was recommended, from what really produced it.
 
 A reason is made of evidence that the sources returned with the candidate (the history items that
-support it, or the source itself) and of tags that the target shares with the user or with that
-history; it never adds anything else.
+support it, or the source itself), of a pin where that alone put the target there, and of tags that
+the target shares with the user or with that history; it never adds anything else.
 """
 
 from __future__ import annotations
@@ -42,6 +42,10 @@ class Evidence:
     """Tags of the target that the user states, or that the supporting items carry."""
     stated: bool
     """Whether the user's stated interests contributed."""
+    rules: Sequence[str] = ()
+    """What rules did: "pinned", "boosted by CONDITION", "quota CONDITION" and so on."""
+    pinned: bool = False
+    """Whether a pin alone put it there."""
 
 
 def shared_tags(target: Sequence[str], *others: Sequence[str]) -> list[str]:
@@ -62,6 +66,8 @@ def sentence(evidence: Evidence, wording: Template, language: str) -> str:
 
 
 def _ground(evidence: Evidence, wording: Template, language: str) -> str:
+    if evidence.pinned:
+        return wording.pinned
     for support in evidence.support:
         if support.title:
             verb = support.verbs.get(language) or support.verbs.get("en", "")

@@ -13,10 +13,12 @@ from polyscene.data.schema import User
 from polyscene.encoders import Encoder
 from polyscene.fitting.model import Model
 from polyscene.fitting.past import Known, Meeting, Past
+from polyscene.fitting.shown import shown
 from polyscene.represent.connections import BLOCKS, FRIENDS
 from polyscene.represent.space import TargetSpace
 from polyscene.represent.strength import Strengths
 from polyscene.represent.users import gather_history, interest_vectors, user_vector
+from polyscene.rerank.rules import Exclusions
 from polyscene.settings import Scenario, Settings
 
 __all__ = ["Asker", "Asking"]
@@ -58,6 +60,7 @@ class Asker:
         n: int,
         now: float,
         targets: Sequence[str] | None = None,
+        above: npt.NDArray[np.uint64] | None = None,
     ) -> Asking:
         """The question what to recommend to a user.
 
@@ -67,6 +70,7 @@ class Asker:
             n: How many candidates sources should return.
             now: Time of the question, seconds since 1970-01-01 UTC.
             targets: If given, only these may be recommended.
+            above: Text keys of what is shown already; what has one of them is left out.
         """
         spec = self._settings.scenario(scenario)
         space, known = self._model.space(scenario), self._past.of(user_id)
@@ -76,7 +80,10 @@ class Asker:
         allowed = self.shown(scenario).copy()
         if targets is not None:
             allowed &= _mask(space, targets)
+        if above is not None:
+            allowed &= ~np.isin(space.targets.text_keys, above)
         self._leave_out(allowed, known, scenario, spec)
+        self.exclude(allowed, scenario, known.user, now)
         query = Query(
             scenario=scenario,
             spec=spec,
@@ -96,13 +103,18 @@ class Asker:
         """Which targets a scenario may show to somebody. Shape (number of targets,)."""
         mask = self._shown.get(scenario)
         if mask is None:
-            spec = self._settings.scenario(scenario)
-            targets = self._model.space(scenario).targets
-            mask = targets.shown_in(scenario, spec)
-            withheld = self._model.withheld[scenario]
-            mask[: len(withheld)] &= ~withheld
+            mask = shown(self._model, scenario, self._settings.scenario(scenario))
             self._shown[scenario] = mask
         return mask
+
+    def exclude(
+        self, allowed: npt.NDArray[np.bool_], scenario: str, user: User, now: float
+    ) -> None:
+        """Take what the scenario's rules exclude for a user at a moment out of a mask."""
+        exclusions = Exclusions(self._settings.scenario(scenario).rules)
+        rows = np.flatnonzero(allowed)
+        targets = self._model.space(scenario).targets
+        allowed[rows[exclusions.varying(targets, rows, user, now)]] = False
 
     def _scenario_strengths(self, scenario: str) -> Strengths:
         strengths = self._strengths.get(scenario)

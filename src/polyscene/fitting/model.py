@@ -36,7 +36,7 @@ from polyscene.sources import Source
 
 __all__ = ["FORMAT", "Fusion", "Model", "ModelConfig", "current_version", "model_versions"]
 
-FORMAT = 2
+FORMAT = 3
 """Version of the layout on disk."""
 _KEPT = 3
 """How many versions stay on disk."""

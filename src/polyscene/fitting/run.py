@@ -21,6 +21,7 @@ from polyscene.errors import DataError
 from polyscene.fitting.learn import build_sources, learn
 from polyscene.fitting.model import FORMAT, Model, ModelConfig, library_versions
 from polyscene.logs import NO_PROGRESS, Progress, get_logger
+from polyscene.ranking.objective import objective
 from polyscene.represent.items import encode_groups
 from polyscene.represent.people import person_vectors
 from polyscene.represent.space import TargetSpace
@@ -54,9 +55,11 @@ def fit(workspace: Workspace, progress: Progress = NO_PROGRESS, now: float | Non
 
     Raises:
         DataError: When there is nothing to recommend.
-        SettingsError: When a scenario names an unknown source.
+        SettingsError: When a scenario names an unknown source or has a wrong reward.
     """
-    build_sources(workspace.settings)  # a wrong name fails before the work
+    build_sources(workspace.settings)  # a wrong name fails before the work, and so does a reward
+    for name, spec in workspace.settings.scenarios.items():
+        objective(name, spec)
     store = workspace.store
     model = fit_to(workspace, store.dataset(), store.links(), progress, now)
     model.save(workspace.models)

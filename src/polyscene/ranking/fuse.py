@@ -56,6 +56,7 @@ def joined(first: Candidates, then: Candidates) -> Candidates:
         rows=np.concatenate([first.rows, then.rows]),
         scores=np.concatenate([first.scores, then.scores]),
         parts=parts,
+        marks={**first.marks, **then.marks},
     )
 
 

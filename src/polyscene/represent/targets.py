@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ import polars as pl
 from polyscene.data.dataset import IdMap
 from polyscene.data.schema import Item, User
 from polyscene.errors import ModelError
+from polyscene.represent.attributes import sorted_out
 from polyscene.settings import Scenario
 
 __all__ = ["Targets"]
@@ -33,6 +34,7 @@ _SCHEMA: dict[str, Any] = {
     "published_at": pl.Float64,
     "text_key": pl.UInt64,
     "numbers": pl.List(pl.Struct({"name": pl.String, "value": pl.Float64})),
+    "texts": pl.List(pl.Struct({"name": pl.String, "value": pl.List(pl.String)})),
 }
 
 
@@ -48,6 +50,7 @@ class Targets:
         self.providers: list[str | None] = []
         self.scenarios: list[tuple[str, ...]] = []
         self.numbers: list[dict[str, float]] = []
+        self.texts: list[dict[str, tuple[str, ...]]] = []
         self.available: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
         self.published_at: npt.NDArray[np.float64] = np.zeros(0, np.float64)
         self.text_keys: npt.NDArray[np.uint64] = np.zeros(0, np.uint64)
@@ -66,6 +69,10 @@ class Targets:
         if name == "published_at":
             return self.published_at[rows]
         return np.array([self.numbers[row].get(name, math.nan) for row in rows], np.float64)
+
+    def attributes(self) -> set[str]:
+        """The names of all attributes that a target has."""
+        return {name for held in self.numbers for name in held}.union(*self.texts)
 
     def shown_in(self, name: str, spec: Scenario) -> npt.NDArray[np.bool_]:
         """Which targets a scenario may show: its kind, its scenarios, its languages, available.
@@ -99,10 +106,8 @@ class Targets:
                 "scenarios": [list(names) for names in self.scenarios],
                 "published_at": self.published_at,
                 "text_key": self.text_keys,
-                "numbers": [
-                    [{"name": name, "value": value} for name, value in numbers.items()]
-                    for numbers in self.numbers
-                ],
+                "numbers": [_entries(numbers) for numbers in self.numbers],
+                "texts": [_entries(texts) for texts in self.texts],
             },
             schema=_SCHEMA,
         )
@@ -124,6 +129,8 @@ class Targets:
             cells = row.to_dicts()
             for cell in cells:
                 cell["numbers"] = {entry["name"]: entry["value"] for entry in cell["numbers"]}
+                texts = {entry["name"]: tuple(entry["value"]) for entry in cell["texts"]}
+                cell["texts"] = texts
             targets._put(cells)
         return targets
 
@@ -143,6 +150,7 @@ class Targets:
                 (self.providers, cell["provider"]),
                 (self.scenarios, tuple(cell["scenarios"])),
                 (self.numbers, cell["numbers"]),
+                (self.texts, cell["texts"]),
                 (available, cell["available"]),
                 (published, cell["published_at"]),
                 (keys, cell["text_key"]),
@@ -162,12 +170,14 @@ def _is_in(language: str | None, languages: set[str]) -> bool:
     return language is None or not languages.isdisjoint({language, re.split("[-_]", language)[0]})
 
 
+def _entries(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"name": name, "value": value} for name, value in attributes.items()]
+
+
 def _cells(record: Item | User) -> dict[str, Any]:
-    numbers = {
-        name: float(value)
-        for name, value in record.attributes.items()
-        if isinstance(value, int | float) and abs(value) < 1e300  # what a float can hold
-    }
+    numbers, texts = sorted_out(record.attributes)
+    prose = ("description", "image", "audio") if isinstance(record, Item) else ("description",)
+    texts |= {name: () for name in prose if str(getattr(record, name) or "").strip()}
     if isinstance(record, User):
         title = str(record.attributes.get("name") or record.user_id)
         return {
@@ -183,6 +193,7 @@ def _cells(record: Item | User) -> dict[str, Any]:
             # People are never duplicates of each other, however alike they describe themselves.
             "text_key": _key("person", record.user_id),
             "numbers": numbers,
+            "texts": texts,
         }
     return {
         "id": record.item_id,
@@ -196,6 +207,7 @@ def _cells(record: Item | User) -> dict[str, Any]:
         "published_at": math.nan if record.published_at is None else record.published_at,
         "text_key": _item_key(record),
         "numbers": numbers,
+        "texts": texts,
     }
 
 

@@ -8,7 +8,45 @@ import numpy.typing as npt
 from polyscene.component import Vectors
 from polyscene.data.dataset import IntArray
 
-__all__ = ["distinct"]
+__all__ = ["Twins", "distinct"]
+
+
+class Twins:
+    """Knows which candidates repeat one that was taken.
+
+    Two targets are duplicates when their text keys are equal, or the cosine of their vectors
+    reaches the threshold.
+
+    Args:
+        keys: Key of each candidate's text, shape (m,).
+        vectors: Unit vectors of all targets, shape (targets, dim); zero rows are never near.
+        rows: The row of each candidate in `vectors`, shape (m,).
+        threshold: Cosine from which on two targets are the same; 1 compares keys only.
+    """
+
+    def __init__(
+        self, keys: npt.NDArray[np.uint64], vectors: Vectors, rows: IntArray, threshold: float
+    ) -> None:
+        self._keys = keys
+        self._vectors = vectors
+        self._rows = rows
+        self._threshold = threshold
+        self._seen: set[int] = set()
+        self._taken: list[int] = []
+
+    def take(self, position: int) -> None:
+        """Remember a candidate."""
+        self._seen.add(int(self._keys[position]))
+        self._taken.append(int(self._rows[position]))
+
+    def repeats(self, position: int) -> bool:
+        """Whether a candidate repeats one that was taken; O(taken · dim)."""
+        if int(self._keys[position]) in self._seen:
+            return True
+        if self._threshold >= 1 or not self._taken:
+            return False
+        near = self._vectors[self._taken] @ self._vectors[self._rows[position]]
+        return bool((near >= self._threshold).any())
 
 
 def distinct(
@@ -16,8 +54,7 @@ def distinct(
 ) -> IntArray:
     """Positions of the first n targets that are no duplicate of one kept before them.
 
-    Two targets are duplicates when their text keys are equal, or the cosine of their vectors
-    reaches the threshold. O(m · n · dim) for m targets looked at.
+    O(m · n · dim) for m targets looked at.
 
     Args:
         keys: Key of each target's text, best target first. Shape (m,).
@@ -26,19 +63,12 @@ def distinct(
         threshold: Cosine from which on two targets are the same; 1 compares keys only.
         n: How many to keep.
     """
-
-    def near(kept: list[int], position: int) -> Vectors:
-        return np.asarray(vectors[rows[kept]] @ vectors[rows[position]])
-
+    twins = Twins(keys, vectors, rows, threshold)
     kept: list[int] = []
-    seen: set[int] = set()
-    for position, key in enumerate(keys.tolist()):
+    for position in range(len(rows)):
         if len(kept) == n:
             break
-        if key in seen:
-            continue
-        if threshold < 1 and kept and (near(kept, position) >= threshold).any():
-            continue
-        seen.add(key)
-        kept.append(position)
+        if not twins.repeats(position):
+            twins.take(position)
+            kept.append(position)
     return np.array(kept, np.int64)

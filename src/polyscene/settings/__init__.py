@@ -1,6 +1,8 @@
 """Typed settings: the workspace, its scenarios, and the domain presets."""
 
+from polyscene.settings.diversity import Diversity, Exposure
 from polyscene.settings.presets import preset_names, preset_table, preset_verbs
+from polyscene.settings.rules import Rule
 from polyscene.settings.scenario import (
     Action,
     Duplicates,
@@ -13,6 +15,7 @@ from polyscene.settings.validate import Config, parse
 from polyscene.settings.workspace import (
     SETTINGS_FILE,
     IndexSettings,
+    Page,
     Settings,
     TextSettings,
     ValidationSettings,
@@ -25,8 +28,12 @@ __all__ = [
     "SETTINGS_FILE",
     "Action",
     "Config",
+    "Diversity",
     "Duplicates",
+    "Exposure",
     "IndexSettings",
+    "Page",
+    "Rule",
     "Safety",
     "Scenario",
     "Settings",

@@ -6,9 +6,13 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from polyscene.settings.validate import Config
+from polyscene.expressions import Expression
+from polyscene.settings.diversity import TEXT, Diversity, Exposure
+from polyscene.settings.rules import Rule, check_pins
+from polyscene.settings.validate import Config, expression_error
+from polyscene.settings.vocabulary import formula
 
 __all__ = ["Action", "Duplicates", "Safety", "Scenario", "TargetKind", "UserVectors"]
 
@@ -25,6 +29,12 @@ def _weight(value: Any) -> Any:
 
 
 Weight = Annotated[float | Literal["auto"], BeforeValidator(_weight)]
+
+
+def _reward(value: Any) -> Any:
+    if not isinstance(value, str | dict):
+        raise ValueError("a reward is a table with a type, or an expression as text")
+    return value
 
 
 class Action(Config):
@@ -127,8 +137,15 @@ class Scenario(Config):
     }
     """The sources of candidates and their weights in the fused score; "auto" to choose the weight
     by validation at each fit. A source of weight 0 fills up lists that are too short."""
-    reward: dict[str, Any] = {"type": "constant"}
-    """The reward f(u,i): a `type` and its options."""
+    reward: Annotated[dict[str, Any] | str, BeforeValidator(_reward)] = {"type": "constant"}
+    """What orders the candidates. A table, a `type` and its options, is the reward f(u,i), and
+    sim·f orders; a text is an expression whose value itself orders."""
+    rules: list[Rule] = []
+    """What is excluded, comes forward or back, is pinned, has a quota or a maximum."""
+    diversity: Diversity = Diversity()
+    """How varied a list is."""
+    exposure: Exposure = Exposure()
+    """What share of the places every provider gets, at least."""
     users: UserVectors = UserVectors()
     """How a user becomes vectors."""
     safety: Safety = Safety()
@@ -143,6 +160,46 @@ class Scenario(Config):
             if not _POSITIVE.fullmatch(text):
                 raise ValueError(f"{text!r} is neither an action nor like 'rate>=4'")
         return positive
+
+    @field_validator("rules")
+    @classmethod
+    def _pins(cls, rules: list[Rule]) -> list[Rule]:
+        return check_pins(rules)
+
+    @field_validator("reward")
+    @classmethod
+    def _formula(cls, reward: Any, info: ValidationInfo) -> Any:
+        if isinstance(reward, str) and info.data.keys() >= {"sources", "tasks", "actions"}:
+            with expression_error():
+                responses = {*info.data["tasks"], *info.data["actions"]}
+                formula(reward, info.data["sources"], responses)
+        return reward
+
+    @property
+    def formula(self) -> Expression | None:
+        """The expression that the reward is, None where it is a table."""
+        if not isinstance(self.reward, str):
+            return None
+        return formula(self.reward, self.sources, self.responses)
+
+    @property
+    def expressions(self) -> list[Expression]:
+        """Every expression in the declaration."""
+        found = [self.formula, *(rule.condition for rule in self.rules)]
+        return [expression for expression in found if expression is not None]
+
+    @property
+    def groupings(self) -> list[str]:
+        """The fields and attributes by whose values targets are told apart."""
+        used = [rule.per for rule in self.rules if rule.per is not None]
+        used += [self.diversity.by] if self.diversity.strength else []
+        used += [self.exposure.by] if self.exposure.floor else []
+        return [name for name in used if name != TEXT]
+
+    @property
+    def responses(self) -> frozenset[str]:
+        """What may be predicted here: the tasks, and any action with a meaning."""
+        return frozenset({*self.tasks, *self.actions})
 
     @property
     def successes(self) -> dict[str, float]:

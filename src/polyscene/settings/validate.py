@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
 from polyscene.errors import SettingsError, did_you_mean
 
-__all__ = ["Config", "parse"]
+__all__ = ["Config", "expression_error", "parse"]
+
+_EXPRESSION = "expression"
+"""The type of a problem whose message says all, and points at the place."""
 
 
 class Config(BaseModel):
@@ -39,6 +44,15 @@ def parse(model: type[ConfigT], data: Mapping[str, Any], where: str) -> ConfigT:
         raise SettingsError("\n".join(lines)) from None
 
 
+@contextmanager
+def expression_error() -> Iterator[None]:
+    """Within a validator: an error in an expression becomes one of the key that it stands under."""
+    try:
+        yield
+    except SettingsError as error:
+        raise PydanticCustomError(_EXPRESSION, "{message}", {"message": str(error)}) from None
+
+
 def _line(model: type[BaseModel], where: str, problem: Any) -> str:
     location = [str(part) for part in problem["loc"]]
     key = ".".join([where, *location] if where else location) or "settings"
@@ -48,6 +62,8 @@ def _line(model: type[BaseModel], where: str, problem: Any) -> str:
         return f"{key}: unknown key; {did_you_mean(location[-1], fields)}"
     if problem["type"] == "missing":
         return f"{key}: required, but missing"
+    if problem["type"] == _EXPRESSION:
+        return f"{key}: {problem['msg']}"
     return f"{key}: got {problem['input']!r}; {problem['msg']}"
 
 

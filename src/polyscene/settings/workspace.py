@@ -16,6 +16,7 @@ from polyscene.settings.validate import Config, parse
 __all__ = [
     "SETTINGS_FILE",
     "IndexSettings",
+    "Page",
     "Settings",
     "TextSettings",
     "ValidationSettings",
@@ -76,6 +77,13 @@ class ValidationSettings(Config):
     """Of what is drawn at random."""
 
 
+class Page(Config):
+    """Scenarios that are shown together, with no target twice."""
+
+    rows: list[str] = Field(min_length=1)
+    """The scenarios from the top of the page, each once."""
+
+
 class Settings(Config):
     """Everything that `polyscene.toml` may contain."""
 
@@ -99,6 +107,21 @@ class Settings(Config):
     """Options of a source, by its name, for all scenarios."""
     scenarios: dict[str, Scenario] = {}
     """The declared scenarios by name."""
+    pages: dict[str, Page] = {}
+    """The declared pages by name."""
+
+    def page(self, name: str) -> Page:
+        """The page of that name.
+
+        Raises:
+            SettingsError: When none is declared under that name.
+        """
+        if name in self.pages:
+            return self.pages[name]
+        hint = f"no page is declared; add [pages.{name}] to {SETTINGS_FILE}"
+        if self.pages:
+            hint = did_you_mean(name, self.pages)
+        raise SettingsError(f"unknown page {name!r}; {hint}")
 
     def scenario(self, name: str) -> Scenario:
         """The scenario of that name.
@@ -137,6 +160,13 @@ def parse_settings(data: dict[str, Any]) -> Settings:
             if other not in settings.scenarios:
                 hint = did_you_mean(other, settings.scenarios)
                 raise SettingsError(f"scenarios.{name}.reads: unknown scenario {other!r}; {hint}")
+    for name, page in settings.pages.items():
+        for row in page.rows:
+            if row not in settings.scenarios:
+                hint = did_you_mean(row, settings.scenarios)
+                raise SettingsError(f"pages.{name}.rows: unknown scenario {row!r}; {hint}")
+            if page.rows.count(row) > 1:
+                raise SettingsError(f"pages.{name}.rows: the scenario {row!r} stands there twice")
     return settings
 
 

@@ -40,6 +40,8 @@ class Template(Config):
     """What a reason says of a popular target."""
     fresh: str
     """What a reason says of a target shown because it is new."""
+    pinned: str
+    """What a reason says of a target that stands there because a rule pins it."""
     other: str
     """What a reason says of a target that fills a list up."""
     separator: str

@@ -1,0 +1,130 @@
+"""From text to a syntax tree of nothing but what the language has, and errors that point at it.
+
+The grammar is Python's, read by the standard library's parser, which executes nothing. Of its
+constructs only those in `_ALLOWED` pass, within limits of length, size and depth.
+"""
+
+from __future__ import annotations
+
+import ast
+import unicodedata
+import warnings
+
+from polyscene.errors import SettingsError
+
+__all__ = ["MAX_DEPTH", "MAX_LENGTH", "Source"]
+
+MAX_LENGTH = 1000
+"""Characters of an expression, at most."""
+MAX_DEPTH = 60
+"""Operations within operations, at most."""
+_SHOWN = 60
+"""Characters that an error shows before and behind a place, at most."""
+
+_ALLOWED: tuple[type[ast.AST], ...] = (
+    ast.Expression, ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.List,
+    ast.Tuple, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Load,
+    ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.UAdd, ast.USub, ast.Not, ast.And, ast.Or,
+    ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn,
+)  # fmt: skip
+_NAMES = {
+    ast.Lambda: "lambda", ast.NamedExpr: ":=", ast.JoinedStr: "an f-string", ast.Dict: "a table",
+    ast.Set: "a set", ast.ListComp: "a comprehension", ast.SetComp: "a comprehension",
+    ast.DictComp: "a comprehension", ast.GeneratorExp: "a comprehension", ast.Await: "await",
+    ast.Yield: "yield", ast.YieldFrom: "yield", ast.Starred: "*", ast.Slice: "a slice",
+    ast.FloorDiv: "//", ast.Mod: "%", ast.MatMult: "@", ast.BitAnd: "&", ast.BitOr: "|",
+    ast.BitXor: "^", ast.Invert: "~", ast.LShift: "<<", ast.RShift: ">>", ast.Is: "is",
+    ast.IsNot: "is not",
+}  # fmt: skip
+_LANGUAGE = (
+    "allowed are numbers, texts, lists, names, + - * / **, comparisons, and, or, not, in, "
+    "x if c else y, and functions"
+)
+
+
+class Source:
+    """The text of an expression.
+
+    Args:
+        text: The text; line breaks count as spaces.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = " ".join(text.strip().splitlines())
+
+    def tree(self) -> ast.expr:
+        """The syntax tree.
+
+        Raises:
+            SettingsError: When the text is no expression, too long, too deep, or has a construct
+                that the language lacks.
+        """
+        if not self.text:
+            raise SettingsError("an expression is needed here; got an empty text")
+        if len(self.text) > MAX_LENGTH:
+            raise SettingsError(
+                f"the expression has {len(self.text)} characters; allowed are {MAX_LENGTH}"
+            )
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what Python warns of is refused below
+                tree = ast.parse(self.text, mode="eval")
+        except SyntaxError as error:
+            place = max((error.offset or 1) - 1, 0)
+            said = f"not an expression: {error.msg}"
+            if self.text[place : place + 1] == "=":
+                said += "; compare with =="
+            raise self._pointing(place, place + 1, said) from None
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise SettingsError(f"not an expression: {error}") from None
+        self._check(tree)
+        _, end = self._span(tree.body)
+        if self.text[end:].strip(") "):
+            raise self._pointing(end, len(self.text), "an expression has no comments")
+        return tree.body
+
+    def error(self, node: ast.AST, message: str) -> SettingsError:
+        """The error that points at a part of the expression."""
+        start, end = self._span(node)
+        return self._pointing(start, end, message)
+
+    def slice(self, node: ast.AST) -> str:
+        """The text of a part."""
+        start, end = self._span(node)
+        return self.text[start:end]
+
+    def _check(self, tree: ast.Expression) -> None:
+        waiting: list[tuple[ast.AST, ast.AST, int]] = [(tree, tree.body, 0)]
+        while waiting:
+            node, place, depth = waiting.pop()
+            if hasattr(node, "lineno"):  # an operator has no place of its own
+                place = node
+            if depth > MAX_DEPTH:
+                raise self.error(place, f"nested too deep; allowed are {MAX_DEPTH} levels")
+            if not isinstance(node, _ALLOWED):
+                what = _NAMES.get(type(node), type(node).__name__)
+                raise self.error(place, f"{what} is not part of the language; {_LANGUAGE}")
+            name = str(getattr(node, "id", getattr(node, "attr", "")))
+            if not self.slice(node).endswith(name):  # the parser read ｐ as p
+                raise self.error(node, f"write this name with plain letters: {name}")
+            children = [(child, place, depth + 1) for child in ast.iter_child_nodes(node)]
+            waiting += reversed(children)  # what stands first is looked at first
+
+    def _span(self, node: ast.AST) -> tuple[int, int]:
+        """First and last character; the parser counts bytes."""
+        encoded = self.text.encode()
+        start, end = getattr(node, "col_offset", 0), getattr(node, "end_col_offset", len(encoded))
+        return len(encoded[:start].decode()), len(encoded[:end].decode())
+
+    def _pointing(self, start: int, end: int, message: str) -> SettingsError:
+        start = min(start, len(self.text) - 1)
+        first, last = max(start - _SHOWN, 0), start + _SHOWN
+        shown = self.text[first:last]
+        indent = " " * _width(self.text[first:start])
+        marks = "^" * max(_width(self.text[start : min(end, last)]), 1)
+        return SettingsError(f"{message} (column {start + 1})\n    {shown}\n    {indent}{marks}")
+
+
+def _width(text: str) -> int:
+    """Columns that a text takes in a terminal; Chinese letters take two."""
+    return sum(1 + (unicodedata.east_asian_width(letter) in "WF") for letter in text)
