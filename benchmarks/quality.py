@@ -14,6 +14,8 @@ defaults of the preset, but for `positive` and half-lives of 100 years where not
     amazon-given         the held-out last items of the set, over the domain of each
     movielens-cold, lastfm-cold   a fifth of the items without events, ranked among themselves
     douban-random        like >= 4, random 80/20
+    lastfm-people        friends, a fifth of the pairs held out, beside predictors of links in place
+                         of the peers (people.py)
 
 Free tags of MovieLens are dropped. Prints a table and one line of JSON a system.
 """
@@ -34,11 +36,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 
+import people
 import semantic
 from polyscene.component import Training
 from polyscene.data.dataset import Dataset
-from polyscene.data.schema import Event, Item, Relation
+from polyscene.data.importers import get_importer
+from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.encoders import open_encoder
 from polyscene.evaluation.protocols import Plan, Protocol, Split, split
 from polyscene.evaluation.run import evaluate
@@ -63,6 +68,9 @@ class Task:
     values: str
     liked: float | None = None
     relations: list[Relation] | None = None
+    users: list[User] | None = None
+    measure: Callable[[Workspace, Plan, str, bool], None] | None = None
+    """What measures it, where that is not `evaluate`."""
 
 
 def movielens(protocol: Protocol) -> Task:
@@ -90,6 +98,22 @@ def lastfm(protocol: Protocol) -> Task:
     scenario = {"preset": "music"}
     plan = Plan(protocol, ("music",), tested=tested, min_users=3)
     return Task(items, events, {"music": scenario}, lambda _: plan, "count", relations=friends)
+
+
+def lastfm_people() -> Task:
+    """Everything of the set, with the scenarios that a workspace for it would have."""
+    models: dict[str, type[BaseModel]] = {
+        "items": Item, "users": User, "events": Event, "relations": Relation,
+    }  # fmt: skip
+    kinds: dict[str, list[Any]] = {kind: [] for kind in models}
+    for part in get_importer("lastfm").read(semantic.DATA / "lastfm-2k"):
+        read = models[part.kind].model_validate
+        kinds[part.kind] += [read(row) for batch in part.batches for _, row in batch.rows]
+    scenarios = {name: {"preset": name} for name in ("music", "social")}
+    return Task(
+        kinds["items"], kinds["events"], scenarios, lambda _: Plan("random", ("social",)), "count",
+        relations=kinds["relations"], users=kinds["users"], measure=people.measure,
+    )  # fmt: skip
 
 
 def douban() -> Task:
@@ -155,6 +179,7 @@ TASKS: dict[str, Callable[[], Task]] = {
     "amazon-given": lambda: amazon(cold=False),
     "movielens-cold": lambda: movielens("cold-items"),
     "lastfm-cold": lambda: lastfm("cold-items"),
+    "lastfm-people": lastfm_people,
 }
 
 
@@ -166,6 +191,7 @@ def open_workspace(path: Path, cache: Path, task: Task) -> Workspace:
     workspace = Workspace(path, settings, open_encoder(settings.encoders, cache))
     with workspace.store.write() as writer:
         writer.put_items(task.items)
+        writer.put_users(task.users or [])
         writer.add_events(task.events)
         if task.relations:
             writer.put_relations(task.relations)
@@ -255,6 +281,10 @@ def run(name: str, options: argparse.Namespace) -> None:
         with workspace:
             store, settings = workspace.store, workspace.settings
             plan = task.plan(store.dataset())
+            if task.measure is not None:
+                print(name, flush=True)
+                task.measure(workspace, plan, name, options.ablation)
+                return
             start = time.perf_counter()
             report = evaluate(workspace, plan, (K, 20), ablation=options.ablation)
             seconds = time.perf_counter() - start
