@@ -105,6 +105,14 @@ def test_a_value_below_zero_is_divided_so_that_a_boost_still_helps() -> None:
     assert found.scores.tolist() == [-2, -3, -7]
 
 
+def test_no_factor_is_too_large() -> None:
+    """1e20 · 1e300 and -1e20 / 1e-300 are cut, and order as before."""
+    rules = [{"boost": "item_id == 'a'", "factor": 1e300}, {"bury": "True", "factor": 1e-300}]
+    found = listed(rules, scores=[1e20, 1, -1e20])
+    assert ids(found) == "abc"
+    assert np.isfinite(found.scores).all()
+
+
 def test_a_pin_stands_at_its_position() -> None:
     """f, not among the first three by itself, and a, which is."""
     found = listed([{"pin": "f", "position": 2}, {"pin": "a", "position": 3}], n=3)

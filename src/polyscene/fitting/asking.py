@@ -52,6 +52,7 @@ class Asker:
         self._past = past
         self._shown: dict[str, npt.NDArray[np.bool_]] = {}
         self._strengths: dict[str, Strengths] = {}
+        self._exclusions: dict[str, Exclusions] = {}
 
     def user(
         self,
@@ -111,8 +112,9 @@ class Asker:
         self, allowed: npt.NDArray[np.bool_], scenario: str, user: User, now: float
     ) -> None:
         """Take what the scenario's rules exclude for a user at a moment out of a mask."""
-        exclusions = Exclusions(self._settings.scenario(scenario).rules)
-        rows = np.flatnonzero(allowed)
+        if scenario not in self._exclusions:
+            self._exclusions[scenario] = Exclusions(self._settings.scenario(scenario).rules)
+        exclusions, rows = self._exclusions[scenario], np.flatnonzero(allowed)
         targets = self._model.space(scenario).targets
         allowed[rows[exclusions.varying(targets, rows, user, now)]] = False
 

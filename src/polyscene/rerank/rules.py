@@ -22,6 +22,9 @@ from polyscene.settings import Rule
 
 __all__ = ["Exclusions", "Rules", "groups"]
 
+_LARGEST = 1e30
+"""The size of a value, at most, as in the objective: far below what a float32 can hold."""
+
 Mask = npt.NDArray[np.bool_]
 Values = npt.NDArray[np.float64]
 
@@ -102,7 +105,7 @@ class Rules:
     ) -> tuple[Values, dict[int, tuple[str, ...]]]:
         """The values after boosts and buries, and by row what was done.
 
-            v' = v · factor where v is at least 0, else v / factor
+            v' = v · factor where v is at least 0, else v / factor, cut at ±1e30
 
         Args:
             values: The values of the candidates, shape (m,).
@@ -111,8 +114,9 @@ class Rules:
         marks: dict[int, tuple[str, ...]] = {}
         for weighing in self._weighings:
             hit = weighing.condition.holds(columns, len(columns))
-            moved = np.where(values >= 0, values * weighing.factor, values / weighing.factor)
-            values = np.where(hit, moved, values)
+            with np.errstate(over="ignore"):  # what overflows is cut
+                moved = np.where(values >= 0, values * weighing.factor, values / weighing.factor)
+            values = np.where(hit, np.clip(moved, -_LARGEST, _LARGEST), values)
             for row in columns.rows[hit].tolist():
                 marks[row] = (*marks.get(row, ()), weighing.mark)
         return values, marks
