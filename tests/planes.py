@@ -77,8 +77,12 @@ def dataset(
     items: Sequence[str] = (),
     users: Sequence[str] = (),
     value: float = 1.0,
+    about: Sequence[str | None] = (),
 ) -> Dataset:
-    """Events as (user, target, action, scenario, days ago or None), in order of arrival."""
+    """Events as (user, target, action, scenario, days ago or None), in order of arrival.
+
+    `about` has the context of each; it may be left out where none has one.
+    """
     actors, things = IdMap([*users, *(event[0] for event in events)]), IdMap(items)
     actions = IdMap(event[2] for event in events)
     scenarios = IdMap(event[3] for event in events if event[3] is not None)
@@ -96,6 +100,7 @@ def dataset(
         scenario=scenarios.rows(event[3] or "" for event in events).astype(np.int32),
         timestamp=np.array([np.nan if e[4] is None else NOW - e[4] * DAY for e in events]),
         value=np.full(len(events), value),
+        context=things.rows(name or "" for name in about or [None] * len(events)),
         actions=tuple(actions.ids),
         scenarios=tuple(scenarios.ids),
     )

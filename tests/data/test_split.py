@@ -57,6 +57,23 @@ class TestPairs:
         )
         assert pairs_of(data).tolist() == [2, 1, 2, 0, 3]
 
+    def test_all_that_a_user_did_about_one_context_is_one_pair(self) -> None:
+        """What b did about i0 is one pair, apart from what they did with i0 and i1 themselves."""
+        data = dataset(
+            [
+                ("b", "i1", "tag", None, 1),
+                ("b", "i2", "tag", None, 1),
+                ("b", "i1", "tag", None, 1),
+                ("a", "i1", "tag", None, 1),
+                ("b", "i1", "like", None, 1),
+                ("b", "i0", "like", None, 1),
+            ],
+            ITEMS,
+            USERS,
+            about=["i0", "i0", "i3", "i0", None, None],
+        )
+        assert pairs_of(data).tolist() == [3, 3, 4, 0, 2, 1]
+
     @given(worlds)
     def test_numbers_are_equal_where_pairs_are(self, data: Dataset) -> None:
         numbers = pairs_of(data)

@@ -85,6 +85,7 @@ def test_any_user_is_read_as_it_was_written(store: Store, user: User) -> None:
     event=st.builds(
         Event, user_id=ids, item_id=ids, action=words, timestamp=st.none() | seconds,
         scenario=st.none() | texts(), value=numbers, request_id=st.none() | ids,
+        context=st.none() | ids,
     ),
     on_person=st.booleans(),
 )  # fmt: skip
@@ -95,6 +96,8 @@ def test_any_event_is_read_as_it_was_written(store: Store, event: Event, on_pers
             writer.put_users([User(user_id=event.item_id)])
         else:
             writer.put_items([Item(item_id=event.item_id)])
+        if event.context is not None:
+            writer.put_items([Item(item_id=event.context)])
         assert writer.add_events([event]) == 1
     assert event in store.history(event.user_id)
 
@@ -242,6 +245,16 @@ def test_an_event_on_nothing_known_is_an_error_and_adds_nothing(store: Store) ->
     assert store.counts() == Counts(items=5, users=1, events=1, relations=0)
 
 
+def test_an_event_about_nothing_known_is_an_error_and_adds_nothing(store: Store) -> None:
+    """A context is an item; a user of that id is none."""
+    fill(store, view("u", "1"))
+    with store.write() as writer:
+        with pytest.raises(DataError, match="about the unknown context 'u'"):
+            writer.add_events([view("v", "1", context="2"), view("v", "2", context="u")])
+        assert writer.add_events([view("v", "1", context="2")]) == 1
+    assert store.history("v")[0].context == "2"
+
+
 def test_a_repeated_event_id_is_ignored_also_across_transactions(store: Store) -> None:
     fill(store)
     with store.write() as writer:
@@ -294,7 +307,7 @@ def test_dataset_has_every_event_in_order_of_arrival(store: Store) -> None:
     fill(
         store,
         view("v", "2", timestamp=9, scenario="shop", value=3),
-        view("u", "1"),
+        view("u", "1", context="4"),
         view("v", "u", action="follow", scenario="news", timestamp=5),
         view("v", "2", scenario="shop"),
     )
@@ -307,6 +320,7 @@ def test_dataset_has_every_event_in_order_of_arrival(store: Store) -> None:
     assert (data.scenarios, data.scenario.tolist()) == (("shop", "news"), [0, -1, 1, 0])
     np.testing.assert_array_equal(data.timestamp, [9, np.nan, 5, np.nan])
     assert data.value.tolist() == [3, 1, 1, 1]
+    assert data.context.tolist() == [-1, 3, -1, -1]
 
 
 def test_dataset_of_an_empty_store_is_empty(store: Store) -> None:

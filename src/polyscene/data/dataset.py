@@ -72,6 +72,8 @@ class Dataset:
     """Seconds since 1970-01-01 UTC; NaN where unknown."""
     value: FloatArray
     """Value of each event."""
+    context: IntArray
+    """Row in `items` of what each event was about; -1 where it names nothing."""
     actions: tuple[str, ...]
     """Names of the action codes."""
     scenarios: tuple[str, ...]
@@ -95,6 +97,7 @@ class Dataset:
             scenario=self.scenario[events],
             timestamp=self.timestamp[events],
             value=self.value[events],
+            context=self.context[events],
         )
 
 

@@ -272,6 +272,9 @@ class Event(_Record):
     """If given, a second event with the same id is ignored."""
     request_id: Id | None = None
     """The answer that led to it."""
+    context: Id | None = None
+    """What it was about: the id of an item, such as the artist that a tag was given to, or the
+    product on whose page something was clicked."""
 
 
 class Relation(_Record):

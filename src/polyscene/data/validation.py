@@ -37,6 +37,7 @@ _EXPECTED = {
     "user_id": _ID,
     "event_id": _ID,
     "request_id": _ID,
+    "context": _ID,
     "subject": _ID,
     "object": _ID,
     "action": _WORD,

@@ -268,6 +268,7 @@ def _joined(first: Dataset, then: Dataset) -> Dataset:
         user=np.concatenate([first.user, then.user]),
         target=np.concatenate([first.target, then.target]),
         on_person=np.concatenate([first.on_person, then.on_person]),
+        context=np.concatenate([first.context, then.context]),
         action=zeros, scenario=zeros, timestamp=np.zeros(count), value=np.zeros(count),
         actions=(), scenarios=(),
     )  # fmt: skip

@@ -202,11 +202,11 @@ def _sample(texts: set[str]) -> list[str]:
 
 def on_rows(data: Dataset, items: IdMap) -> Dataset:
     """The events with items numbered as in a map; -1 for those that it does not know."""
-    rows = items.rows(data.items.ids)
+    rows = np.append(items.rows(data.items.ids), -1)  # the last is that of -1
     on_item = ~data.on_person
     target = data.target.copy()
     target[on_item] = rows[target[on_item]]
-    return replace(data, items=items, target=target)
+    return replace(data, items=items, target=target, context=rows[data.context])
 
 
 def _people(

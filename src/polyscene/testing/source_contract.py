@@ -357,6 +357,7 @@ def _dataset() -> Dataset:
         scenario=np.where(on_person, 1, rng.integers(-1, 1, count)).astype(np.int32),
         timestamp=timestamps,
         value=np.ones(count),
+        context=np.full(count, -1),
         actions=("like", "view", "dislike"),
         scenarios=("things", "people"),
     )
