@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,10 +78,12 @@ def dataset(
     users: Sequence[str] = (),
     value: float = 1.0,
     about: Sequence[str | None] = (),
+    tags: Collection[str] = (),
 ) -> Dataset:
     """Events as (user, target, action, scenario, days ago or None), in order of arrival.
 
-    `about` has the context of each; it may be left out where none has one.
+    `about` has the context of each; it may be left out where none has one. `tags` are the items of
+    kind tag.
     """
     actors, things = IdMap([*users, *(event[0] for event in events)]), IdMap(items)
     actions = IdMap(event[2] for event in events)
@@ -93,6 +95,7 @@ def dataset(
     return Dataset(
         users=actors,
         items=things,
+        is_tag=np.array([name in tags for name in things.ids], np.bool_),
         user=actors.rows(event[0] for event in events),
         target=np.array(target, np.int64),
         on_person=on_person,

@@ -222,7 +222,7 @@ BAD_ROWS = {
     "row of another width": ("items", "item_id,title\n1,a\n2\n3,c\n", None, "1 cells", "2 cells"),
     "unknown kind": (
         "items", "item_id,kind\n1,item\n2,person\n3,content\n", "kind", "'person'",
-        "item, content or activity",
+        "item, content, activity or tag",
     ),
     "no boolean": (
         "items", "item_id,available\n1,true\n2,perhaps\n3,0\n", "available", "'perhaps'",

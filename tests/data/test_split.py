@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planes import DAY, NOW, dataset
-from polyscene.data.dataset import Dataset
-from polyscene.data.split import Mask, after, last_pairs, pairs_of, random_pairs, time_at
+from polyscene.data.dataset import Dataset, Mask
+from polyscene.data.split import after, last_pairs, pairs_of, random_pairs, time_at
 
 ITEMS = ["i0", "i1", "i2", "i3", "i4"]
 USERS = ["a", "b", "c"]

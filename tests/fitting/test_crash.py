@@ -46,7 +46,7 @@ def test_kill_during_fit_leaves_a_whole_model(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("fit_child.py")), str(path)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path[1:]])},
     ) as child:  # fmt: skip
         assert child.stdin is not None
         assert child.stdout is not None

@@ -65,6 +65,19 @@ class TestNdcg:
         scores = np.array([[1, 2], [2, 1]], np.float32)
         assert tried.ndcg(scores, np.array([1, 2])) == pytest.approx((1 + 1 / (1 + SECOND)) / 2)
 
+    def test_tags_are_no_items(self) -> None:
+        """The tag i3 scores most, but neither it nor what is right of tags counts."""
+        data = dataset([("u0", "i0", "like", "shop", 0.0)], ITEMS, ["u0"], tags=["i3"])
+        declared = settings(**SCENARIOS, tags={"target": "tag"})
+        training = Training(data, declared, np.zeros((4, 2), np.float32), NOW)
+        right = {
+            "shop": sp.csr_matrix(np.array([[0, 1, 0, 0]], np.float32)),
+            "tags": sp.csr_matrix(np.array([[0, 0, 0, 1]], np.float32)),
+        }
+        tried = Trial(Validation(training, np.array([0]), right))
+        assert tried.relevant.indices.tolist() == [1]
+        assert tried.ndcg(np.array([[0, 3, 2, 9]], np.float32)) == pytest.approx(1.0)
+
     def test_users_with_nothing_right_do_not_count(self) -> None:
         tried = trial(shop=[[0, 0, 1, 0], [0, 0, 0, 0]])
         scores = np.array([[0, 0, 5, 0], [5, 5, 5, 5]], np.float32)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -52,7 +53,7 @@ def described(model: type[Item] | type[User], **fields: st.SearchStrategy[object
 tags = st.lists(texts(), max_size=4)
 shared = {"tags": tags, "description": texts(), "language": words}
 items = described(
-    Item, **shared, kind=st.sampled_from(["item", "content", "activity"]), title=texts(),
+    Item, **shared, kind=st.sampled_from(["item", "content", "activity", "tag"]), title=texts(),
     published_at=seconds, available=st.booleans(), image=texts(), audio=texts(),
     provider=texts(), scenarios=tags,
 )  # fmt: skip
@@ -321,6 +322,22 @@ def test_dataset_has_every_event_in_order_of_arrival(store: Store) -> None:
     np.testing.assert_array_equal(data.timestamp, [9, np.nan, 5, np.nan])
     assert data.value.tolist() == [3, 1, 1, 1]
     assert data.context.tolist() == [-1, 3, -1, -1]
+
+
+def test_a_dataset_keeps_people_tags_and_all_else_apart(store: Store) -> None:
+    """Each event is on one of them; an item that is unknown is no tag."""
+    fill(store, view("u", "1"), view("u", "v"), view("v", "u"))
+    with store.write() as writer:
+        writer.put_items([Item(item_id="tag", kind="tag"), Item(item_id="2", kind="content")])
+        writer.add_events([view("u", "tag"), view("u", "2")])
+    data = store.dataset()
+    assert data.is_tag.tolist() == [False] * 5 + [True]
+    assert data.aimed("person").tolist() == [False, True, True, False, False]
+    assert data.on_tag.tolist() == data.aimed("tag").tolist() == [False] * 3 + [True, False]
+    for kind in ("item", "content", "activity"):
+        assert data.aimed(kind).tolist() == [True, False, False, False, True]
+    lost = replace(data, target=np.array([0, 5, 0, -1, -1]))
+    assert lost.on_tag.tolist() == [False] * 5
 
 
 def test_dataset_of_an_empty_store_is_empty(store: Store) -> None:

@@ -10,12 +10,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from polyscene.data.dataset import Dataset, IntArray
+from polyscene.data.dataset import Dataset, IntArray, Mask
 
-__all__ = ["Mask", "after", "last_pairs", "pairs_of", "random_pairs", "time_at"]
-
-Mask = npt.NDArray[np.bool_]
-"""Which events are held out, shape (events,)."""
+__all__ = ["after", "last_pairs", "pairs_of", "random_pairs", "time_at"]
 
 
 def pairs_of(data: Dataset) -> IntArray:
@@ -23,14 +20,15 @@ def pairs_of(data: Dataset) -> IntArray:
 
     Pairs are numbered by user, then target; items and people are different targets, and all that
     are unknown (row -1) are one. What a user did about one context is one pair, whatever the
-    targets.
+    targets, but for tags and what is no tag.
     """
-    targets = len(data.items) + len(data.users) + 1
-    target = data.target + np.where(data.on_person, len(data.items), 0) + 1
+    items = len(data.items)
+    targets = items + len(data.users) + 1
+    target = data.target + np.where(data.on_person, items, 0) + 1
     target[data.target < 0] = 0
     about = data.context >= 0
-    target[about] = targets + data.context[about]
-    _, pairs = np.unique(data.user * (targets + len(data.items)) + target, return_inverse=True)
+    target[about] = targets + data.context[about] + np.where(data.on_tag[about], items, 0)
+    _, pairs = np.unique(data.user * (targets + 2 * items) + target, return_inverse=True)
     return np.asarray(pairs, np.int64)
 
 

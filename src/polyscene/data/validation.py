@@ -43,7 +43,7 @@ _EXPECTED = {
     "action": _WORD,
     "predicate": _WORD,
     "language": "a language code such as en or zh",
-    "kind": "item, content or activity",
+    "kind": "item, content, activity or tag",
     "timestamp": _TIME,
     "published_at": _TIME,
     "available": "true or false",

@@ -233,7 +233,7 @@ class Engine(Closing):
 
     def _use(self, model: Model) -> Model:
         self._model = model
-        past = StorePast(self.workspace.store, model.items.targets.ids)
+        past = StorePast(self.workspace.store, model.items.targets)
         self._recommender = self._over(model, past)
         return model
 

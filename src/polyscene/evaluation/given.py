@@ -37,6 +37,7 @@ def read_given(path: Path, data: Dataset, settings: Settings) -> Dataset:
     found = Dataset(
         users=data.users,
         items=data.items,
+        is_tag=data.is_tag,
         user=user,
         target=target,
         on_person=on_person,

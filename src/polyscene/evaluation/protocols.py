@@ -24,11 +24,11 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from polyscene.data.dataset import Dataset, IntArray, Links
-from polyscene.data.split import Mask, after, last_pairs, pairs_of, random_pairs, time_at
+from polyscene.data.dataset import Dataset, IntArray, Links, Mask
+from polyscene.data.split import after, last_pairs, pairs_of, random_pairs, time_at
 from polyscene.errors import DataError
 from polyscene.fitting.holdout import in_scenario, split_friends, successes, unlinked, unseen
-from polyscene.settings import Settings
+from polyscene.settings import Settings, TargetKind
 
 __all__ = ["PROTOCOLS", "Plan", "Protocol", "Split", "split"]
 
@@ -156,8 +156,8 @@ def _time(data: Dataset, links: Links, settings: Settings, plan: Plan) -> _Made:
 
 
 def _cold_items(data: Dataset, links: Links, settings: Settings, plan: Plan) -> _Made:
-    on_item = ~data.on_person & (data.target >= 0) & _any_scenario(data, settings, plan)
-    items = np.unique(data.target[on_item])
+    aimed = ~data.on_person & (data.target >= 0) & _any_scenario(data, settings, plan)
+    items = np.unique(data.target[aimed])
     rng = np.random.default_rng(plan.seed)
     count = max(int(len(items) * plan.share), min(len(items), 1))
     cold = rng.choice(items, count, replace=False)
@@ -200,17 +200,17 @@ def _popular_enough(
     """Which events stay, and by scenario which targets, with `min_users`."""
     if plan.min_users <= 1:
         return _all(data), {}
-    enough = {}
-    for on_person, size in ((False, len(data.items)), (True, len(data.users))):
-        used = (data.on_person == on_person) & (data.target >= 0)
+    enough, kept = {}, np.zeros(len(data), np.bool_)
+    worlds: tuple[TargetKind, ...] = ("item", "tag", "person")
+    for kind in worlds:
+        size = len(data.users if kind == "person" else data.items)
+        aimed = data.aimed(kind)
+        used = aimed & (data.target >= 0)
         pairs = np.unique(np.stack([data.user[used], data.target[used]]), axis=1)
-        enough[on_person] = np.bincount(pairs[1], minlength=size) >= plan.min_users
-    target = np.maximum(data.target, 0)
-    kept = np.zeros(len(data), np.bool_)
-    for on_person, mask in enough.items():
-        used = data.on_person == on_person
-        kept[used] = mask[target[used]]
-    ranked = {name: enough[settings.scenario(name).target == "person"] for name in plan.scenarios}
+        enough[kind] = np.bincount(pairs[1], minlength=size) >= plan.min_users
+        kept[aimed] = enough[kind][np.maximum(data.target[aimed], 0)]
+    kinds = {name: settings.scenario(name).target for name in plan.scenarios}
+    ranked = {name: enough.get(kind, enough["item"]) for name, kind in kinds.items()}
     return kept, ranked
 
 
@@ -243,7 +243,7 @@ def _visible(right: sp.csr_matrix, ranked: npt.NDArray[np.bool_] | None) -> sp.c
 
 def _any_scenario(data: Dataset, settings: Settings, plan: Plan) -> Mask:
     masks = [
-        in_scenario(data, name) & (data.on_person == (settings.scenario(name).target == "person"))
+        in_scenario(data, name) & data.aimed(settings.scenario(name).target)
         for name in plan.scenarios
     ]
     return np.asarray(np.logical_or.reduce(masks))
@@ -264,7 +264,7 @@ def _joined(first: Dataset, then: Dataset) -> Dataset:
     count = len(first) + len(then)
     zeros = np.zeros(count, np.int32)
     return Dataset(
-        users=first.users, items=first.items,
+        users=first.users, items=first.items, is_tag=first.is_tag,
         user=np.concatenate([first.user, then.user]),
         target=np.concatenate([first.target, then.target]),
         on_person=np.concatenate([first.on_person, then.on_person]),

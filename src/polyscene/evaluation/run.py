@@ -180,7 +180,7 @@ def _context(workspace: Workspace, model: Model, part: Split, scenario: str) -> 
     """What lists are judged by; what the scenario may not show is not to be found either."""
     spec = workspace.settings.scenario(scenario)
     train, on_person = part.train, spec.target == "person"
-    used = (train.on_person == on_person) & (train.target >= 0)
+    used = train.aimed(spec.target) & (train.target >= 0)
     pairs = np.unique(np.stack([train.user[used], train.target[used]]), axis=1)
     ids, space = (train.users if on_person else train.items).ids, model.space(scenario)
     rows = space.targets.ids.rows(ids)

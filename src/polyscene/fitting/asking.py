@@ -126,10 +126,9 @@ class Asker:
         people = spec.target == "person"
         if spec.seen == "exclude" and not people:
             deeds = known.deeds
-            seen = self._scenario_strengths(scenario).readable(deeds)
-            if spec.seen_actions:
-                counts = np.array([a in spec.seen_actions for a in deeds.actions], np.bool_)
-                seen &= counts[deeds.action] if len(counts) else False
+            seen = self._scenario_strengths(scenario).seen(deeds)
+            if spec.target == "tag":  # given to one thing, it may be given to another
+                seen &= deeds.context < 0
             _clear(allowed, deeds.rows[seen])
         if people:
             unwanted = [known.user.user_id, *known.apart]

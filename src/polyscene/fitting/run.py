@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import compress, islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,7 +21,7 @@ from polyscene.errors import DataError
 from polyscene.fitting.learn import build_sources, learn
 from polyscene.fitting.model import FORMAT, Model, ModelConfig, library_versions
 from polyscene.logs import NO_PROGRESS, Progress, get_logger
-from polyscene.represent.items import encode_groups
+from polyscene.represent.items import encode_groups, item_vectors
 from polyscene.represent.people import person_vectors
 from polyscene.represent.space import TargetSpace
 from polyscene.represent.targets import Targets
@@ -89,9 +89,12 @@ def fit_to(
     settings, store = workspace.settings, workspace.store
     revision, fingerprint = store.revision(), store.fingerprint()
     targets, raw, withheld = _encode_items(workspace, progress)
-    transform = Transform.fit(raw, settings.whitening, _other_texts(workspace, targets))
-    items = TargetSpace.build(targets, transform(raw), settings.index, progress)
-    del raw
+    # Tags are another kind of text: they must not move the vectors of what they are given to.
+    catalogue = raw if targets.is_tag.all() else raw[~targets.is_tag]
+    transform = Transform.fit(catalogue, settings.whitening, _other_texts(workspace, targets))
+    vectors = item_vectors(raw, targets.is_tag, transform)
+    items = TargetSpace.build(targets, vectors, settings.index, progress)
+    del raw, catalogue
     data = on_rows(data, targets.ids)
     people = {
         name: _people(workspace, name, data, items.vectors, transform, moment, progress)
@@ -182,7 +185,8 @@ def _encode_items(
 
 def _other_texts(workspace: Workspace, targets: Targets) -> dict[str, Vectors]:
     """Vectors of a sample of tags and of self-descriptions: kinds of text with their own mean."""
-    tags = {tag for tags in targets.tags[:_TEXTS] for tag in tags}
+    tagged = islice(compress(targets.tags, ~targets.is_tag), _TEXTS)
+    tags = {tag for tags in tagged for tag in tags}
     descriptions = set()
     for user in islice(workspace.store.users(), _TEXTS):
         tags.update(user.tags)
@@ -206,7 +210,9 @@ def on_rows(data: Dataset, items: IdMap) -> Dataset:
     on_item = ~data.on_person
     target = data.target.copy()
     target[on_item] = rows[target[on_item]]
-    return replace(data, items=items, target=target, context=rows[data.context])
+    is_tag = np.zeros(len(items) + 1, np.bool_)
+    is_tag[rows[:-1]] = data.is_tag
+    return replace(data, items=items, is_tag=is_tag[:-1], target=target, context=rows[data.context])
 
 
 def _people(

@@ -24,7 +24,8 @@ def interactions(
 
     Events on one item are added up after time decay, and each row is scaled so that its largest
     entry has size 1. An event of no declared scenario counts as in the first scenario that
-    recommends items.
+    recommends items, or else tags. Tags are left out: what users do with them is not what they do
+    with items.
 
     Args:
         data: All events, their items numbered as the targets are.
@@ -36,8 +37,11 @@ def interactions(
         Shape (users, items), float32. Neutral actions, such as a middling rating, stand in it as
         explicit zeros: they are interactions.
     """
-    name = next((n for n, spec in settings.scenarios.items() if spec.target != "person"), None)
-    used = np.flatnonzero(~data.on_person & (data.target >= 0))
+    scenarios = settings.scenarios.items()
+    names = [n for n, spec in scenarios if spec.of_items]
+    names += [n for n, spec in scenarios if spec.target == "tag"]
+    name = names[0] if names else None
+    used = np.flatnonzero(data.aimed("item") & (data.target >= 0))
     shape = (len(data.users), len(data.items))
     if name is None or not len(used):
         return sp.csr_matrix(shape, dtype=np.float32)
@@ -70,7 +74,7 @@ def places(data: Dataset) -> sp.csr_matrix:
     Returns:
         Shape (users, items), float32, with the entries of `interactions`.
     """
-    used = np.flatnonzero(~data.on_person & (data.target >= 0))[::-1]
+    used = np.flatnonzero(data.aimed("item") & (data.target >= 0))[::-1]
     times = np.nan_to_num(data.timestamp[used], nan=-np.inf)
     used = used[np.lexsort((np.arange(len(used)), -times, data.user[used]))]
     pairs = data.user[used] * np.int64(len(data.items)) + data.target[used]

@@ -12,7 +12,7 @@ from polyscene.settings.validate import Config
 
 __all__ = ["Action", "Duplicates", "Safety", "Scenario", "TargetKind", "UserVectors"]
 
-TargetKind = Literal["item", "content", "activity", "person"]
+TargetKind = Literal["item", "content", "activity", "person", "tag"]
 """What a scenario recommends."""
 _POSITIVE = re.compile(r"\s*([^<>=\s]+)\s*(?:>=\s*(-?\d+(?:\.\d+)?)\s*)?")
 
@@ -143,6 +143,11 @@ class Scenario(Config):
             if not _POSITIVE.fullmatch(text):
                 raise ValueError(f"{text!r} is neither an action nor like 'rate>=4'")
         return positive
+
+    @property
+    def of_items(self) -> bool:
+        """Whether it recommends items, content or activities: what is learned from together."""
+        return self.target not in ("person", "tag")
 
     @property
     def successes(self) -> dict[str, float]:

@@ -11,7 +11,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from polyscene.closing import Closing
-from polyscene.data.dataset import Dataset, IdMap, Links
+from polyscene.data.dataset import Dataset, IdMap, Links, Mask
 from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.storage import rows, tables
 from polyscene.storage.connect import WRITE, connect, translated
@@ -250,7 +250,11 @@ class Store(Closing):
             items = IdMap(
                 connection.scalars(sa.select(tables.items.c.item_id).order_by(tables.items.c.seq))
             )
-            return _read_events(connection, users, items)
+            kinds = connection.scalars(
+                sa.select(tables.items.c.kind == "tag").order_by(tables.items.c.seq)
+            )
+            is_tag = np.fromiter(kinds, np.bool_, count=len(items))
+            return _read_events(connection, users, items, is_tag)
 
     def counts(self) -> Counts:
         """How many records and events there are."""
@@ -280,7 +284,7 @@ class Store(Closing):
             return f"{store_id}-{revision}"
 
 
-def _read_events(connection: sa.Connection, users: IdMap, items: IdMap) -> Dataset:
+def _read_events(connection: sa.Connection, users: IdMap, items: IdMap, is_tag: Mask) -> Dataset:
     table = tables.events
     count = connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
     user, target = np.empty(count, np.int64), np.empty(count, np.int64)
@@ -310,7 +314,7 @@ def _read_events(connection: sa.Connection, users: IdMap, items: IdMap) -> Datas
         start += len(part)
     del scenarios[None]
     return Dataset(
-        users=users, items=items, user=user, target=target, on_person=on_person, action=action,
-        scenario=scenario, timestamp=timestamp, value=value, context=context,
+        users=users, items=items, is_tag=is_tag, user=user, target=target, on_person=on_person,
+        action=action, scenario=scenario, timestamp=timestamp, value=value, context=context,
         actions=tuple(actions), scenarios=tuple(name for name in scenarios if name is not None),
     )  # fmt: skip

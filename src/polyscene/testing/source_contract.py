@@ -350,6 +350,7 @@ def _dataset() -> Dataset:
     return Dataset(
         users=IdMap(f"u{number}" for number in range(TARGETS)),
         items=IdMap(f"i{number}" for number in range(TARGETS)),
+        is_tag=np.zeros(TARGETS, np.bool_),
         user=rng.integers(0, TARGETS, count),
         target=rng.integers(0, TARGETS, count),
         on_person=on_person,
