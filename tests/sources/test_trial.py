@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planes import NOW, dataset, settings
-from polyscene.component import Config, Training, Validation
+from polyscene.component import Config, Questions, Training, Validation
 from polyscene.sources.trial import Trial, climb, top_hits
 
 ITEMS = ["i0", "i1", "i2", "i3"]
@@ -40,7 +40,7 @@ def trial(users: Sequence[int] = (0, 2), **right: list[list[int]]) -> Trial:
     )
     training = Training(data, settings(**SCENARIOS), np.zeros((4, 2), np.float32), NOW)
     relevant = {name: sp.csr_matrix(np.array(rows, np.float32)) for name, rows in right.items()}
-    return Trial(Validation(training, np.array(users), relevant))
+    return Trial(Validation(training, Questions.of(np.array(users)), relevant))
 
 
 class TestNdcg:
@@ -74,7 +74,7 @@ class TestNdcg:
             "shop": sp.csr_matrix(np.array([[0, 1, 0, 0]], np.float32)),
             "tags": sp.csr_matrix(np.array([[0, 0, 0, 1]], np.float32)),
         }
-        tried = Trial(Validation(training, np.array([0]), right))
+        tried = Trial(Validation(training, Questions.of(np.array([0])), right))
         assert tried.relevant.indices.tolist() == [1]
         assert tried.ndcg(np.array([[0, 3, 2, 9]], np.float32)) == pytest.approx(1.0)
 

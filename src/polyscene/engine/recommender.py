@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, repeat
 
 import numpy as np
 
@@ -62,6 +62,7 @@ class Recommender:
         now: float,
         targets: Sequence[str] | None = None,
         reasons: bool = True,
+        contexts: Sequence[str | None] | None = None,
     ) -> Iterator[Answer]:
         """The n best targets of a scenario for each user; many users are scored together.
 
@@ -72,14 +73,21 @@ class Recommender:
             now: Time of the questions, seconds since 1970-01-01 UTC.
             targets: If given, only these are ranked.
             reasons: Whether to say why.
+            contexts: For each user the id of the item that is asked about, None for none.
+
+        Raises:
+            NotFoundError: When no item has the id of a context.
         """
-        waiting = iter(users)
+        waiting = zip(users, contexts or repeat(None, len(users)), strict=True)
         while some := list(islice(waiting, _TOGETHER)):
             if isinstance(self._past, DatasetPast):
-                self._past.load([user for user in some if user is not None])
-            askings = [self._asker.user(user, scenario, _pool(n), now, targets) for user in some]
+                self._past.load([user for user, _ in some if user is not None])
+            askings = [
+                self._asker.user(user, scenario, _pool(n), now, targets, context)
+                for user, context in some
+            ]
             found = self._found(askings)
-            for user, asking, candidates in zip(some, askings, found, strict=True):
+            for (user, _), asking, candidates in zip(some, askings, found, strict=True):
                 ranked = self._ranked(asking, n, candidates)
                 yield self._answer(user, asking, ranked, reasons)
 

@@ -7,7 +7,8 @@
     cold-users     every event in the scenario of a share of the users who have history elsewhere
     given          the events of a file
 
-Whole pairs are held out, whether or not they count as a success; only successes
+All that a user did about one context is one pair, a post, and is asked for with that context. Whole
+pairs are held out, whether or not they count as a success; only successes
 (`Scenario.positive`) are to be found. All targets that the scenario may show are ranked but those
 the user has acted on in training; nothing is sampled. `random` also holds out a share of the
 friendships where people are recommended; with every protocol two people whose events are held out
@@ -25,6 +26,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from polyscene.data.dataset import Dataset, IntArray, Links, Mask
+from polyscene.data.questions import Questions
 from polyscene.data.split import after, last_pairs, pairs_of, random_pairs, time_at
 from polyscene.errors import DataError
 from polyscene.fitting.holdout import in_scenario, split_friends, successes, unlinked, unseen
@@ -67,14 +69,19 @@ class Split:
     """The relations that are learned from."""
     now: float
     """The time at which is asked, seconds since 1970-01-01 UTC."""
-    users: IntArray
-    """Rows of the users under test, ascending, shape (u,)."""
+    questions: Questions
+    """The users under test, and what is asked about; q of them."""
     relevant: Mapping[str, sp.csr_matrix]
-    """By scenario, what is to be found: ones, shape (u, targets)."""
+    """By scenario, what is to be found by each question: ones, shape (q, targets)."""
     held: Dataset
     """The events that are to be predicted, successes or not."""
     ranked: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     """By scenario, which targets are ranked, shape (targets,); all where a scenario is absent."""
+
+    @property
+    def users(self) -> IntArray:
+        """Row of the user of each question, ascending, shape (q,)."""
+        return self.questions.users
 
 
 def split(data: Dataset, links: Links, settings: Settings, plan: Plan, now: float) -> Split:
@@ -106,14 +113,13 @@ def split(data: Dataset, links: Links, settings: Settings, plan: Plan, now: floa
         ranked = _only_cold(data, left_out, ranked, settings, plan)
     rest = data.take(~left_out)
     asked = data.take(held) if plan.given is None else plan.given
-    befriended = [pairs[:, 0] for pairs in friends.values()]
-    users = np.unique(np.concatenate([asked.user, *befriended]))
-    found = successes(asked, _all(asked), settings, users, friends)
+    questions = Questions.asked(asked, friends.values())
+    found = successes(asked, _all(asked), settings, questions, friends)
     right = {
-        name: unseen(_visible(found[name], ranked.get(name)), rest, settings, name, users)
+        name: unseen(_visible(found[name], ranked.get(name)), rest, settings, name, questions)
         for name in plan.scenarios
     }
-    links = unlinked(links, asked)
+    links, users = unlinked(links, asked), questions.users
     able = np.zeros(len(users), np.bool_)
     for matrix in right.values():
         able |= matrix.getnnz(axis=1) > 0
@@ -126,7 +132,7 @@ def split(data: Dataset, links: Links, settings: Settings, plan: Plan, now: floa
             f"nothing to measure: with protocol {plan.protocol} no user has a success held out"
         )
     right = {name: sp.csr_matrix(matrix[able]) for name, matrix in right.items()}
-    return Split(plan, rest, links, now, users[able], right, asked, ranked)
+    return Split(plan, rest, links, now, questions.take(able), right, asked, ranked)
 
 
 _Made = tuple[Mask, Mask, Links, dict[str, IntArray]]

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from polyscene.component import Query, Vectors
+from polyscene.data.dataset import IntArray, Mask
 from polyscene.data.schema import User
 from polyscene.encoders import Encoder
+from polyscene.errors import NotFoundError
 from polyscene.fitting.model import Model
 from polyscene.fitting.past import Known, Past
 from polyscene.represent.connections import BLOCKS, FRIENDS
@@ -48,7 +49,7 @@ class Asker:
         self._model = model
         self._encoder = encoder
         self._past = past
-        self._shown: dict[str, npt.NDArray[np.bool_]] = {}
+        self._shown: dict[str, Mask] = {}
         self._strengths: dict[str, Strengths] = {}
 
     def user(
@@ -58,6 +59,7 @@ class Asker:
         n: int,
         now: float,
         targets: Sequence[str] | None = None,
+        context: str | None = None,
     ) -> Asking:
         """The question what to recommend to a user.
 
@@ -67,16 +69,21 @@ class Asker:
             n: How many candidates sources should return.
             now: Time of the question, seconds since 1970-01-01 UTC.
             targets: If given, only these may be recommended.
+            context: Id of the item that is asked about, if any.
+
+        Raises:
+            NotFoundError: When no item has the id of the context.
         """
         spec = self._settings.scenario(scenario)
         space, known = self._model.space(scenario), self._past.of(user_id)
         strengths = self._scenario_strengths(scenario)
+        about = self.context(context)
         history = gather_history(known.deeds, self._model.items.vectors, strengths, spec, now)
         interests = self._interests(known.user, spec)
         allowed = self.shown(scenario).copy()
         if targets is not None:
             allowed &= _mask(space, targets)
-        self._leave_out(allowed, known, scenario, spec)
+        self._leave_out(allowed, known, scenario, spec, about)
         query = Query(
             scenario=scenario,
             spec=spec,
@@ -89,10 +96,25 @@ class Asker:
             allowed=allowed,
             user=user_id,
             friends=_friends(known),
+            context=about,
         )
         return Asking(query, known.user, known.stored, space)
 
-    def shown(self, scenario: str) -> npt.NDArray[np.bool_]:
+    def context(self, item_id: str | None) -> int:
+        """The row of a context, -1 for none.
+
+        Raises:
+            NotFoundError: When no item has that id.
+        """
+        row = -1 if item_id is None else self._model.items.targets.ids.row(item_id)
+        if item_id is not None and row < 0:
+            raise NotFoundError(
+                f"unknown context {item_id!r}: it is the id of an item, such as the one that tags "
+                f"are recommended for; ingest that item first"
+            )
+        return row
+
+    def shown(self, scenario: str) -> Mask:
         """Which targets a scenario may show to somebody. Shape (number of targets,)."""
         mask = self._shown.get(scenario)
         if mask is None:
@@ -120,15 +142,18 @@ class Asker:
         return stated
 
     def _leave_out(
-        self, allowed: npt.NDArray[np.bool_], known: Known, scenario: str, spec: Scenario
+        self, allowed: Mask, known: Known, scenario: str, spec: Scenario, context: int
     ) -> None:
-        """Take what the user has seen, and people that must not be shown, out of the mask."""
+        """Take what the user has seen, and people that must not be shown, out of the mask.
+
+        A tag is seen where it was given to the same thing: it may be given to another.
+        """
         people = spec.target == "person"
         if spec.seen == "exclude" and not people:
             deeds = known.deeds
             seen = self._scenario_strengths(scenario).seen(deeds)
-            if spec.target == "tag":  # given to one thing, it may be given to another
-                seen &= deeds.context < 0
+            if spec.target == "tag":
+                seen &= deeds.context == context
             _clear(allowed, deeds.rows[seen])
         if people:
             unwanted = [known.user.user_id, *known.apart]
@@ -151,12 +176,12 @@ def _friends(known: Known) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*known.friends, *followed]))
 
 
-def _mask(space: TargetSpace, targets: Sequence[str]) -> npt.NDArray[np.bool_]:
+def _mask(space: TargetSpace, targets: Sequence[str]) -> Mask:
     mask = np.zeros(len(space), np.bool_)
     rows = space.targets.ids.rows(targets)
     mask[rows[rows >= 0]] = True
     return mask
 
 
-def _clear(mask: npt.NDArray[np.bool_], rows: npt.NDArray[np.int64]) -> None:
+def _clear(mask: Mask, rows: IntArray) -> None:
     mask[rows[(rows >= 0) & (rows < len(mask))]] = False

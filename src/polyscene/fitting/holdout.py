@@ -10,10 +10,11 @@ import scipy.sparse as sp
 
 from polyscene.component import Training, Validation
 from polyscene.data.dataset import Dataset, IdMap, IntArray, Links, Mask
+from polyscene.data.questions import Questions
 from polyscene.data.split import after, last_pairs, pairs_of, random_pairs, time_at
 from polyscene.represent.connections import FRIENDS, MUTUAL
 from polyscene.represent.strength import Strengths
-from polyscene.settings import Settings
+from polyscene.settings import Settings, ValidationSettings
 
 __all__ = [
     "in_scenario",
@@ -114,64 +115,68 @@ def successes(
     data: Dataset,
     held: Mask,
     settings: Settings,
-    users: IntArray,
+    questions: Questions,
     friends: Mapping[str, IntArray] | None = None,
 ) -> dict[str, sp.csr_matrix]:
-    """By scenario, what users have among held-out events that counts as a success there.
+    """By scenario, what is right among held-out events: what counts as a success there.
 
-    An event of no scenario counts in each scenario that recommends its kind of target.
+    An event of no scenario counts in each scenario that recommends its kind of target. What was
+    done about a context is right where that is asked about.
 
     Args:
         data: All events.
         held: Which are held out.
         settings: The workspace's settings.
-        users: Rows of the users, ascending, shape (u,).
+        questions: Who is asked for, and about what; q of them.
         friends: By scenario of people, held-out pairs of rows of users, shape (pairs, 2).
 
     Returns:
-        Matrices of ones, shape (u, targets).
+        Matrices of ones, shape (q, targets).
     """
     found = {}
     for name, spec in settings.scenarios.items():
         right = held & succeeded(data, settings, name)
-        pairs = np.stack([data.user[right], data.target[right]], axis=1)
+        rows, targets = questions.rows(data.user[right], data.context[right]), data.target[right]
         if friends and name in friends:
-            pairs = np.concatenate([pairs, friends[name]])
+            one, other = friends[name].T
+            rows = np.concatenate([rows, questions.rows(one, np.full(len(one), -1))])
+            targets = np.concatenate([targets, other])
         size = len(data.users if spec.target == "person" else data.items)
-        found[name] = _ones(pairs, users, size)
+        found[name] = _ones(rows, targets, (len(questions), size))
     return found
 
 
 def unseen(
-    right: sp.csr_matrix, rest: Dataset, settings: Settings, name: str, users: IntArray
+    right: sp.csr_matrix, rest: Dataset, settings: Settings, name: str, questions: Questions
 ) -> sp.csr_matrix:
     """What is to be found without what a scenario never shows again: it was seen in training.
 
     Args:
-        right: Ones, shape (u, targets).
+        right: Ones, shape (q, targets).
         rest: The events to learn from.
         settings: The workspace's settings.
         name: Name of the scenario.
-        users: Rows of the users, ascending, shape (u,).
+        questions: Who is asked for, and about what; q of them.
     """
     spec = settings.scenario(name)
     if spec.seen == "include":
         return right
     seen = rest.aimed(spec.target) & (rest.target >= 0) & Strengths(settings, name).seen(rest)
+    user, target = rest.user[seen], rest.target[seen]
     if spec.target == "tag":  # given to one thing, it may be given to another
-        seen &= rest.context < 0
-    pairs = np.stack([rest.user[seen], rest.target[seen]], axis=1)
-    left = sp.csr_matrix(right - right.multiply(_ones(pairs, users, right.shape[1])))
+        known = _ones(questions.rows(user, rest.context[seen]), target, right.shape)
+    else:
+        known = _ones(user, target, (len(rest.users), right.shape[1]))[questions.users]
+    left = sp.csr_matrix(right - right.multiply(known))
     left.eliminate_zeros()
     return left
 
 
-def _ones(pairs: IntArray, users: IntArray, targets: int) -> sp.csr_matrix:
-    """A matrix with a one for each distinct pair (user, target) of these users."""
-    pairs = pairs[np.isin(pairs[:, 0], users)]
-    cells = (np.searchsorted(users, pairs[:, 0]), pairs[:, 1])
-    shape = (len(users), targets)
-    matrix = sp.csr_matrix((np.ones(len(pairs), np.float32), cells), shape=shape)
+def _ones(rows: IntArray, columns: IntArray, shape: tuple[int, int]) -> sp.csr_matrix:
+    """A matrix with a one in each distinct place; those in row -1 are left out."""
+    kept = rows >= 0
+    cells = (rows[kept], columns[kept])
+    matrix = sp.csr_matrix((np.ones(int(kept.sum()), np.float32), cells), shape=shape)
     matrix.data[:] = 1.0  # several events on one target were added up
     return matrix
 
@@ -332,29 +337,39 @@ def _some(users: IntArray, count: int, rng: np.random.Generator) -> IntArray:
 
 
 def _validation(training: Training, world: _World, cut: _Cut) -> Validation:
-    """The split with only those users who have something right and something left."""
-    data, users, settings = training.data, cut.users, training.settings
+    """The split with only those questions that have something right and something left."""
+    data, settings = training.data, training.settings
     held, left_out = world.events.copy(), world.events.copy()
     held[world.events], left_out[world.events] = cut.held, cut.left_out
     if cut.now is not None:
         left_out |= after(data, cut.now)
     links = training.links if cut.links is None else cut.links
     rest, links = data.take(~left_out), unlinked(links, data.take(held))
+    on_trial = data.take(held & np.isin(data.user, cut.users))
+    questions = Questions.asked(on_trial, cut.friends.values())
     right = {
-        name: unseen(matrix, rest, settings, name, users)
-        for name, matrix in successes(data, held, settings, users, cut.friends).items()
+        name: unseen(matrix, rest, settings, name, questions)
+        for name, matrix in successes(data, held, settings, questions, cut.friends).items()
     }
     counts = sum(
         (np.asarray(matrix.sum(axis=1)).ravel() for matrix in right.values()),
-        start=np.zeros(len(users)),
+        start=np.zeros(len(questions)),
     )
-    able = (counts > 0) & np.isin(users, rest.user)
+    able = (counts > 0) & np.isin(questions.users, rest.user)
     if cut.friends:
         around = np.union1d(links.subject, links.object)
-        able |= (counts > 0) & np.isin(users, data.users.rows(links.names.ids)[around])
+        able |= (counts > 0) & np.isin(questions.users, data.users.rows(links.names.ids)[around])
+    kept = _asked(questions, np.flatnonzero(able), settings.validation)
     now = training.now if cut.now is None else cut.now
     return Validation(
         training=replace(training, data=rest, links=links, now=now),
-        users=users[able],
-        relevant={name: sp.csr_matrix(matrix[able]) for name, matrix in right.items()},
+        questions=questions.take(kept),
+        relevant={name: sp.csr_matrix(matrix[kept]) for name, matrix in right.items()},
     )
+
+
+def _asked(questions: Questions, able: IntArray, settings: ValidationSettings) -> IntArray:
+    """Positions of the questions that are asked: of those about contexts no more than users."""
+    about = able[questions.contexts[able] >= 0]
+    some = _some(about, settings.users, np.random.default_rng(settings.seed))
+    return np.sort(np.concatenate([able[questions.contexts[able] < 0], some]))

@@ -18,7 +18,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from polyscene.component import History, Vectors
+from polyscene.component import History, Posts, Vectors
 from polyscene.data.dataset import Dataset, IdMap, IntArray, Mask
 from polyscene.data.schema import Event, User
 from polyscene.encoders.base import Encoder
@@ -33,6 +33,7 @@ __all__ = [
     "behaviour_vector",
     "gather_history",
     "interest_vectors",
+    "posted",
     "user_vector",
 ]
 
@@ -152,10 +153,13 @@ def gather_history(
     newest = np.argsort(-np.nan_to_num(deeds.timestamp[used], nan=-np.inf), kind="stable")
     used = used[newest]
     rows, first, entry = np.unique(deeds.rows[used], return_index=True, return_inverse=True)
-    plain = strengths(deeds)[used]
+    every = strengths(deeds)
+    plain = every[used]
     weighted = plain * decay(now - deeds.timestamp[used], spec.half_life_days)
     latest = np.argsort(first)[: spec.users.recent]
     telling = _most_telling(entry, np.abs(weighted), len(rows))
+    about = used[(deeds.context[used] >= 0) & (deeds.on_tag[used] == (spec.target == "tag"))]
+    about = about[posted(deeds.context[about], deeds.rows[about], every[about])]
     return History(
         rows=rows[latest],
         items=vectors,
@@ -163,7 +167,22 @@ def gather_history(
         undecayed=_scaled_sums(entry, plain, len(rows))[latest],
         actions=tuple(deeds.actions[deeds.action[used[telling[place]]]] for place in latest),
         scenarios=tuple(_name(deeds, used[telling[place]]) for place in latest),
+        posts=Posts(deeds.context[about], deeds.rows[about]),
     )
+
+
+def posted(contexts: IntArray, targets: IntArray, strengths: npt.NDArray[np.float64]) -> IntArray:
+    """Places of the first event of each pair of context and target that is liked, ascending.
+
+    Args:
+        contexts: A number for the context of each event.
+        targets: Rows of the targets.
+        strengths: Strengths; a pair is liked whose sum is above 0.
+    """
+    keys = contexts * (targets.max(initial=0) + 1) + targets
+    _, first, pair = np.unique(keys, return_index=True, return_inverse=True)
+    liked = np.bincount(pair, strengths, minlength=len(first)) > 0
+    return np.sort(first[liked])
 
 
 def _told(deeds: Deeds, spec: Scenario) -> Mask:

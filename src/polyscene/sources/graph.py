@@ -285,7 +285,7 @@ def _smaller(validation: Validation) -> Validation:
     count = len(validation.users)
     kept = np.unique(np.linspace(0, count - 1, min(most, count)).astype(np.int64))
     relevant = {name: sp.csr_matrix(one[kept]) for name, one in validation.relevant.items()}
-    return replace(validation, users=validation.users[kept], relevant=relevant)
+    return replace(validation, questions=validation.questions.take(kept), relevant=relevant)
 
 
 def _edges(training: Training, grade: bool) -> _Edges:

@@ -19,6 +19,7 @@ from polyscene.component import (
     History,
     Persistable,
     Query,
+    Questions,
     Trainable,
     Training,
     Tunable,
@@ -167,7 +168,8 @@ class SourceContract:
             return
         users = np.arange(10)
         right = sp.csr_matrix(np.eye(TARGETS, dtype=np.float32)[users])
-        for splits in ([], [Validation(training, users, {"things": right, "people": right})]):
+        held = Validation(training, Questions.of(users), dict.fromkeys(_SCENARIOS, right))
+        for splits in ([], [held]):
             chosen = source.tuned(splits)
             assert type(chosen) is type(source)
             assert isinstance(chosen, Trainable)
