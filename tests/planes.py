@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from polyscene.component import History, Query
+from polyscene.component import History, Posts, Query
 from polyscene.data.dataset import Dataset, IdMap
 from polyscene.data.schema import Item, User
 from polyscene.represent.space import TargetSpace
@@ -32,7 +32,14 @@ def space(
     return TargetSpace.build(targets, np.array(vectors, np.float32), IndexSettings())
 
 
-def history(of: TargetSpace, rows: Sequence[int] = (), strengths: Sequence[float] = ()) -> History:
+def history(
+    of: TargetSpace,
+    rows: Sequence[int] = (),
+    strengths: Sequence[float] = (),
+    posts: Sequence[tuple[int, int]] = (),
+) -> History:
+    """A history; `posts` has the rows of (context, target), the latest first."""
+    about = np.array(posts, np.int64).reshape(-1, 2)
     return History(
         rows=np.array(rows, np.int64),
         items=of.vectors,
@@ -40,6 +47,7 @@ def history(of: TargetSpace, rows: Sequence[int] = (), strengths: Sequence[float
         undecayed=np.array(strengths, np.float32),
         actions=("like",) * len(rows),
         scenarios=(None,) * len(rows),
+        posts=Posts(about[:, 0], about[:, 1]),
     )
 
 
@@ -52,6 +60,7 @@ def query(
     interests: Sequence[float] | None = None,
     allowed: Sequence[int] | None = None,
     scenario: str = "here",
+    context: int = -1,
     **spec: Any,
 ) -> Query:
     dim = of.vectors.shape[1]
@@ -65,10 +74,11 @@ def query(
         n=n,
         now=NOW,
         space=of,
-        history=past or history(of),
+        history=history(of) if past is None else past,
         vector=np.array(vector or [0] * dim, np.float32),
         interests=np.array(interests or [0] * dim, np.float32),
         allowed=mask,
+        context=context,
     )
 
 

@@ -1,7 +1,7 @@
 """The planted world with tags: buyers call a thing by what it is, and by a word of their own.
 
-Things of the taste "tea" are called "tea" by everybody. Users of even number add "fine", those of
-odd number "good". What all have, plain things, is called "plain".
+Things of the taste "tea" are called "tea" by everybody. Half of the users of each taste add "fine",
+the others "good". What all have, plain things, is called "plain".
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import tiny_world
 from evaluation.planted import SETTINGS, TASTES, USERS, events, friends, items
 from polyscene.data.schema import Event, Item, User
 from polyscene.engine import Engine
+from polyscene.settings import preset_table
 from tiny_world import NOW
 
 WORDS = (*TASTES, "plain", "fine", "good")
 TAGS = [Item(item_id=f"tag-{word}", kind="tag", title=word) for word in WORDS]
-SCENARIO: dict[str, Any] = {"preset": "tags"}
+SCENARIO: dict[str, Any] = preset_table("tags")
+"""The preset as it is: `tiny_world` would give one that names no sources others."""
 EVERY_SOURCE = {
     name: "auto"
     for name in (
@@ -28,7 +30,7 @@ EVERY_SOURCE = {
 
 
 def habit(user: int) -> str:
-    return ("fine", "good")[user % 2]
+    return ("fine", "good")[user // 4 % 2]
 
 
 def posts(done: list[Event] | None = None) -> list[Event]:

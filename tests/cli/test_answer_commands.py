@@ -10,7 +10,7 @@ import pytest
 
 from calling import call, fails
 
-COLUMNS = ["user_id", "scenario", "rank", "item_id", "score", "sources", "reason"]
+COLUMNS = ["user_id", "scenario", "rank", "item_id", "score", "sources", "reason", "context"]
 
 
 def users_file(path: Path, *ids: str) -> Path:
@@ -31,14 +31,14 @@ class TestRecommend:
             "-w", fitted, "recommend", "--user", "ann", "--scenario", "shop", "-n", "3", "--json"
         ).json
         assert answer.keys() == {
-            "request_id", "user_id", "scenario", "model", "items", "notes",
+            "request_id", "user_id", "scenario", "model", "items", "notes", "context",
         }  # fmt: skip
         assert [item["rank"] for item in answer["items"]] == [1, 2, 3]
         first = answer["items"][0]
         assert first.keys() == {
             "rank", "item_id", "title", "score", "sources", "reason", "evidence",
         }  # fmt: skip
-        assert first["evidence"].keys() == {"sources", "support", "tags", "stated"}
+        assert first["evidence"].keys() == {"sources", "support", "tags", "stated", "about"}
         assert first["title"]
 
     def test_explain_shows_what_each_rests_on(self, fitted: Path) -> None:
@@ -75,7 +75,7 @@ class TestRecommend:
             "--out", out,
         )  # fmt: skip
         assert done.code == 0
-        assert f"wrote 8 rows for 2 users to {out}" in done.out
+        assert f"wrote 8 rows in 2 lists to {out}" in done.out
         read = {
             ".parquet": pl.read_parquet, ".jsonl": pl.read_ndjson, ".csv": pl.read_csv,
         }[suffix]  # fmt: skip

@@ -122,6 +122,24 @@ class TestHistory:
         events = [event("i3", days=1), event("i0", days=2)]
         assert gather(events, settings(here={"target": target}), tags=[3]).rows.tolist() == rows
 
+    def test_posts_are_what_was_done_about_contexts_the_latest_first(self) -> None:
+        """i3 given to i0 twice and to i1; i2 is no tag, and what was taken back was never given."""
+        events = [
+            event("i3", days=1, context="i0"),
+            event("i3", "dislike", days=2, context="i2"),
+            event("i3", days=3, context="i2"),
+            event("i3", days=4, context="i1"),
+            event("i3", days=5, context="i0"),
+            event("i2", days=6, context="i0"),
+            event("i3", days=7),
+            event("i3", days=8, context="unknown"),
+        ]
+        spec = {"actions": {"like": 1, "dislike": -1}}
+        tags = gather(events, settings(here=spec | {"target": "tag"}), tags=[3]).posts
+        assert (tags.contexts.tolist(), tags.targets.tolist()) == ([0, 1], [3, 3])
+        items = gather(events, settings(here=spec), tags=[3]).posts
+        assert (items.contexts.tolist(), items.targets.tolist()) == ([0], [2])
+
     def test_no_events_give_an_empty_history(self) -> None:
         found = gather([])
         assert len(found) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice, repeat
+from itertools import islice
 
 import numpy as np
 
@@ -78,7 +78,10 @@ class Recommender:
         Raises:
             NotFoundError: When no item has the id of a context.
         """
-        waiting = zip(users, contexts or repeat(None, len(users)), strict=True)
+        about = contexts or [None] * len(users)
+        for context in set(about):
+            self._asker.context(context)  # an unknown one fails before the work
+        waiting = zip(users, about, strict=True)
         while some := list(islice(waiting, _TOGETHER)):
             if isinstance(self._past, DatasetPast):
                 self._past.load([user for user, _ in some if user is not None])
@@ -87,9 +90,9 @@ class Recommender:
                 for user, context in some
             ]
             found = self._found(askings)
-            for (user, _), asking, candidates in zip(some, askings, found, strict=True):
+            for (user, context), asking, candidates in zip(some, askings, found, strict=True):
                 ranked = self._ranked(asking, n, candidates)
-                yield self._answer(user, asking, ranked, reasons)
+                yield self._answer(user, context, asking, ranked, reasons)
 
     def similar(self, target: str, scenario: str, n: int) -> Answer:
         """The targets of a scenario that are nearest to one target by their vectors.
@@ -129,7 +132,12 @@ class Recommender:
         return declared_weights(spec, self._model.sources, fusion.weights if fusion else None)
 
     def _answer(
-        self, user: str | None, asking: Asking, candidates: Candidates, reasons: bool
+        self,
+        user: str | None,
+        context: str | None,
+        asking: Asking,
+        candidates: Candidates,
+        reasons: bool,
     ) -> Answer:
         notes = []
         if user is not None and not asking.known:
@@ -143,6 +151,7 @@ class Recommender:
             model=self._model.config.version,
             items=self._explainer.recommendations(asking, candidates, reasons),
             notes=notes,
+            context=context,
         )
 
     def _found(self, askings: Sequence[Asking]) -> Iterator[dict[str, Candidates]]:
