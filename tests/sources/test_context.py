@@ -210,6 +210,14 @@ class TestPrecedents:
         source = fitted(data(*APART, listens=[("r", "a0")]))
         assert source.precedents(ask(1), np.array([T0])) == [[Precedent(0, own=False)]]
 
+    def test_what_the_user_alone_did_was_not_done_by_others(self) -> None:
+        """r gave t1 to a1, and listened to a0 too, of which q called t1; t2 only r gave to a1."""
+        events = data(*APART, ("r", "t2", "a1"), listens=[("r", "a0"), ("r", "a2")])
+        source, asked = fitted(events), ask(2, [(1, T1), (1, T2)])
+        for row, others in ((T1, [Precedent(0, own=False)]), (T2, [])):
+            (given,) = source.precedents(asked, np.array([row])) or []
+            assert [one for one in given if not one.own] == others
+
     def test_none_without_a_context(self) -> None:
         assert fitted(data(*APART)).precedents(ask(-1), np.array([T0])) is None
 

@@ -165,7 +165,7 @@ class Context(Source):
                 (np.log1p(own / floor), _own_precedent(posts, alike, row) if own > 0 else None),
                 (
                     weight * np.log1p(others / floor),
-                    _others_precedent(profiles, query.context, row) if others > 0 else None,
+                    _others_precedent(profiles, posts, query.context, row) if others > 0 else None,
                 ),
             ]
             given.sort(key=lambda one: -one[0])
@@ -325,14 +325,15 @@ def _own_precedent(posts: Posts, alike: Vectors, target: int) -> Precedent | Non
     return Precedent(int(posts.contexts[places[np.argmax(alike[places])]]), own=True)
 
 
-def _others_precedent(profiles: Profiles, context: int, target: int) -> Precedent | None:
+def _others_precedent(
+    profiles: Profiles, posts: Posts, context: int, target: int
+) -> Precedent | None:
     """A context about which others did the same: the one asked about, else the nearest."""
     if context >= len(profiles):
         return None
-    if profiles.counts[context, target] > 0:
-        return Precedent(context, own=False)
     near = profiles.near[context]
-    did = profiles.counts[near.indices][:, [target]].toarray().ravel() > 0
-    if not did.any():
-        return None
-    return Precedent(int(near.indices[did][np.argmax(near.data[did])]), own=False)
+    nearest = near.indices[np.argsort(-near.data, kind="stable")]
+    contexts = np.concatenate([[context], nearest])
+    own = np.isin(contexts, posts.contexts[posts.targets == target])
+    did = profiles.counts[contexts][:, [target]].toarray().ravel() > own
+    return Precedent(int(contexts[np.argmax(did)]), own=False) if did.any() else None
