@@ -129,6 +129,8 @@ class TestScores:
         source = fitted(data(*APART))
         later = space([[1, 0], [0, 1], [0, 0], [0, 0], [0, 0], [0, 0], [0, 1]])
         assert scores(source, ask(6, of=later)) == pytest.approx(scores(source, ask(1)), rel=1e-5)
+        told = source.precedents(ask(6, of=later), np.array([T1]))
+        assert told == [[Precedent(1, own=False)]]
 
     def test_a_tag_that_came_after_the_fit_is_known_by_the_users_own_posts(self) -> None:
         later = space(np.zeros((7, 2)).tolist())
@@ -287,6 +289,7 @@ def test_a_share_of_something_is_one_and_of_nothing_is_none() -> None:
     events = data(*APART, listens=[("r", "a0"), ("p", "a2"), ("p", "a0")])
     profiles = Profiles.learn(training(events), "tags", 5, 0.5)
     for prior in (0.0, 1.0, 9.0):
-        art = profiles.of(np.arange(6), BARE.vectors, 5, prior)
+        near = profiles.alike(np.arange(6), BARE.vectors, 5)
+        art = profiles.of(np.arange(6), near, prior)
         sums = np.asarray(art.sum(axis=1)).ravel().tolist()
         assert sums == pytest.approx([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])

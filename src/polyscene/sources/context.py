@@ -154,7 +154,8 @@ class Context(Source):
         config, posts = self._set, query.history.posts
         contexts, items = np.array([query.context]), query.history.items
         (found,) = _evidence(profiles, contexts, [posts], items, config)
-        side = profiles.sides(profiles.of(contexts, items, config.neighbours, config.prior))
+        near = profiles.alike(contexts, items, config.neighbours)
+        side = profiles.sides(profiles.of(contexts, near, config.prior))
         alike = profiles.likeness(side, posts.contexts)
         weight, floor = _others_weight(found.posts, config), np.float32(config.floor)
         said = []
@@ -165,7 +166,7 @@ class Context(Source):
                 (np.log1p(own / floor), _own_precedent(posts, alike, row) if own > 0 else None),
                 (
                     weight * np.log1p(others / floor),
-                    _others_precedent(profiles, posts, query.context, row) if others > 0 else None,
+                    _others_precedent(profiles, near, query, row) if others > 0 else None,
                 ),
             ]
             given.sort(key=lambda one: -one[0])
@@ -295,7 +296,8 @@ def _evidence(
     config: ContextConfig,
 ) -> list[_Evidence]:
     """What speaks for targets where these contexts are asked about, by users with these posts."""
-    art = profiles.of(contexts, vectors, config.neighbours, config.prior)
+    near = profiles.alike(contexts, vectors, config.neighbours)
+    art = profiles.of(contexts, near, config.prior)
     sides, found = profiles.sides(art), []
     for place, own in enumerate(posts):
         told, where, counts = np.unique(own.targets, return_inverse=True, return_counts=True)
@@ -326,14 +328,13 @@ def _own_precedent(posts: Posts, alike: Vectors, target: int) -> Precedent | Non
 
 
 def _others_precedent(
-    profiles: Profiles, posts: Posts, context: int, target: int
+    profiles: Profiles, near: sp.csr_matrix, query: Query, target: int
 ) -> Precedent | None:
     """A context about which others did the same: the one asked about, else the nearest."""
-    if context >= len(profiles):
-        return None
-    near = profiles.near[context]
     nearest = near.indices[np.argsort(-near.data, kind="stable")]
-    contexts = np.concatenate([[context], nearest])
+    asked = [query.context] if query.context < len(profiles) else []
+    contexts = np.concatenate([np.array(asked, np.int64), nearest])
+    posts = query.history.posts
     own = np.isin(contexts, posts.contexts[posts.targets == target])
     did = profiles.counts[contexts][:, [target]].toarray().ravel() > own
     return Precedent(int(contexts[np.argmax(did)]), own=False) if did.any() else None

@@ -78,29 +78,33 @@ class Profiles:
     def __len__(self) -> int:
         return len(self._posts)
 
-    def of(
-        self, contexts: IntArray, vectors: Vectors, neighbours: int, prior: float
-    ) -> sp.csr_matrix:
-        """art(·|a) of some contexts, shape (contexts, n).
+    def alike(self, contexts: IntArray, vectors: Vectors, neighbours: int) -> sp.csr_matrix:
+        """Cosines of some contexts with those near them that have posts, shape (contexts, n).
 
         Args:
             contexts: Their rows, also of items that came after the fit.
             vectors: Unit vectors of all items.
-            neighbours: How many near contexts speak for one that has none by behaviour.
-            prior: β.
+            neighbours: How many are taken by text, where there is none by behaviour.
         """
-        known = np.flatnonzero(contexts < len(self))
-        ones = np.ones(len(known), np.float32)
-        shape = (len(contexts), len(self))
-        chosen = sp.csr_matrix((ones, (known, contexts[known])), shape=shape)
-        near = sp.csr_matrix(chosen @ self.near)
+        near = sp.csr_matrix(self._chosen(contexts) @ self.near)
         lone = np.flatnonzero(np.diff(near.indptr) == 0)
         if len(lone) and len(self._told):
-            near = near + self._near_by_text(contexts, lone, vectors, neighbours)
+            near = sp.csr_matrix(near + self._by_text(contexts, lone, vectors, neighbours))
+        return near
+
+    def of(self, contexts: IntArray, alike: sp.csr_matrix, prior: float) -> sp.csr_matrix:
+        """art(·|a) of some contexts, shape (contexts, n).
+
+        Args:
+            contexts: Their rows, also of items that came after the fit.
+            alike: What `alike` gives for them.
+            prior: β.
+        """
+        chosen = self._chosen(contexts)
         posts = np.asarray(chosen @ self._posts).ravel()
         share = posts / np.maximum(posts + prior, np.finfo(np.float32).tiny)
         own = sp.diags(share.astype(np.float32)) @ (chosen @ self._shares)
-        others = sp.diags((1 - share).astype(np.float32)) @ _summing_to_one(near @ self._shares)
+        others = sp.diags((1 - share).astype(np.float32)) @ _summing_to_one(alike @ self._shares)
         return _summing_to_one(own + others)
 
     def sides(self, shares: sp.csr_matrix) -> sp.csr_matrix:
@@ -136,7 +140,14 @@ class Profiles:
             raise ValueError(f"{counts.shape}, {near.shape} and {len(posts)} posts")
         return cls(counts, posts, near)
 
-    def _near_by_text(
+    def _chosen(self, contexts: IntArray) -> sp.csr_matrix:
+        """A one in the column of each context that was there at the fit, shape (contexts, n)."""
+        known = np.flatnonzero(contexts < len(self))
+        cells = known, contexts[known]
+        shape = (len(contexts), len(self))
+        return sp.csr_matrix((np.ones(len(known), np.float32), cells), shape=shape)
+
+    def _by_text(
         self, contexts: IntArray, places: IntArray, vectors: Vectors, neighbours: int
     ) -> sp.csr_matrix:
         """Cosines of texts with those that have posts, in the rows of some of the contexts."""
@@ -146,7 +157,9 @@ class Profiles:
         best = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
         values = np.maximum(np.take_along_axis(cosines, best, axis=1), 0)
         cells = np.repeat(places, k), self._told[best].ravel()
-        return sp.csr_matrix((values.ravel(), cells), shape=(len(contexts), len(self)))
+        near = sp.csr_matrix((values.ravel(), cells), shape=(len(contexts), len(self)))
+        near.eliminate_zeros()
+        return near
 
 
 def posted_pairs(data: Dataset, settings: Settings, scenario: str) -> IntArray:
