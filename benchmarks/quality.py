@@ -151,11 +151,11 @@ def amazon_targets(data: Dataset) -> Dataset:
     names = ("arts", "office")
     count = len(rows)
     return Dataset(
-        users=data.users, items=data.items, user=user, target=target,
+        users=data.users, items=data.items, is_tag=data.is_tag, user=user, target=target,
         on_person=np.zeros(count, np.bool_), action=np.zeros(count, np.int32),
         scenario=np.array([names.index(row["domain"]) for row in rows], np.int32),
-        timestamp=np.full(count, np.nan), value=np.ones(count), actions=("purchase",),
-        scenarios=names,
+        timestamp=np.full(count, np.nan), value=np.ones(count), context=np.full(count, -1),
+        actions=("purchase",), scenarios=names,
     ).take((user >= 0) & (target >= 0))  # fmt: skip
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from polyscene.component import History, Query
+from polyscene.component import History, Posts, Query
 from polyscene.data.dataset import Dataset, IdMap
 from polyscene.data.schema import Item, User
 from polyscene.represent.space import TargetSpace
@@ -32,7 +32,14 @@ def space(
     return TargetSpace.build(targets, np.array(vectors, np.float32), IndexSettings())
 
 
-def history(of: TargetSpace, rows: Sequence[int] = (), strengths: Sequence[float] = ()) -> History:
+def history(
+    of: TargetSpace,
+    rows: Sequence[int] = (),
+    strengths: Sequence[float] = (),
+    posts: Sequence[tuple[int, int]] = (),
+) -> History:
+    """A history; `posts` has the rows of (context, target), the latest first."""
+    about = np.array(posts, np.int64).reshape(-1, 2)
     return History(
         rows=np.array(rows, np.int64),
         items=of.vectors,
@@ -40,6 +47,7 @@ def history(of: TargetSpace, rows: Sequence[int] = (), strengths: Sequence[float
         undecayed=np.array(strengths, np.float32),
         actions=("like",) * len(rows),
         scenarios=(None,) * len(rows),
+        posts=Posts(about[:, 0], about[:, 1]),
     )
 
 
@@ -52,6 +60,7 @@ def query(
     interests: Sequence[float] | None = None,
     allowed: Sequence[int] | None = None,
     scenario: str = "here",
+    context: int = -1,
     **spec: Any,
 ) -> Query:
     dim = of.vectors.shape[1]
@@ -65,10 +74,11 @@ def query(
         n=n,
         now=NOW,
         space=of,
-        history=past or history(of),
+        history=history(of) if past is None else past,
         vector=np.array(vector or [0] * dim, np.float32),
         interests=np.array(interests or [0] * dim, np.float32),
         allowed=mask,
+        context=context,
     )
 
 
@@ -77,8 +87,14 @@ def dataset(
     items: Sequence[str] = (),
     users: Sequence[str] = (),
     value: float = 1.0,
+    about: Sequence[str | None] = (),
+    tags: Collection[str] = (),
 ) -> Dataset:
-    """Events as (user, target, action, scenario, days ago or None), in order of arrival."""
+    """Events as (user, target, action, scenario, days ago or None), in order of arrival.
+
+    `about` has the context of each; it may be left out where none has one. `tags` are the items of
+    kind tag.
+    """
     actors, things = IdMap([*users, *(event[0] for event in events)]), IdMap(items)
     actions = IdMap(event[2] for event in events)
     scenarios = IdMap(event[3] for event in events if event[3] is not None)
@@ -89,6 +105,7 @@ def dataset(
     return Dataset(
         users=actors,
         items=things,
+        is_tag=np.array([name in tags for name in things.ids], np.bool_),
         user=actors.rows(event[0] for event in events),
         target=np.array(target, np.int64),
         on_person=on_person,
@@ -96,6 +113,7 @@ def dataset(
         scenario=scenarios.rows(event[3] or "" for event in events).astype(np.int32),
         timestamp=np.array([np.nan if e[4] is None else NOW - e[4] * DAY for e in events]),
         value=np.full(len(events), value),
+        context=things.rows(name or "" for name in about or [None] * len(events)),
         actions=tuple(actions.ids),
         scenarios=tuple(scenarios.ids),
     )

@@ -17,17 +17,22 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from polyscene.data.dataset import NO_LINKS, Dataset, IntArray, Links
+from polyscene.data.questions import Questions
 from polyscene.errors import SettingsError, did_you_mean
 from polyscene.settings import Config, Scenario, Settings, parse
 
 __all__ = [
+    "NO_POSTS",
     "Candidates",
     "Component",
     "Config",
     "History",
     "Path",
     "Persistable",
+    "Posts",
+    "Precedent",
     "Query",
+    "Questions",
     "Space",
     "Trainable",
     "Training",
@@ -130,10 +135,15 @@ class Validation:
 
     training: Training
     """What is left to learn from."""
-    users: IntArray
-    """Rows of the users who have something held out that they liked, ascending, shape (u,)."""
+    questions: Questions
+    """The users who have something held out that they liked, and what it was about; q of them."""
     relevant: Mapping[str, sp.csr_matrix]
-    """By scenario what those users did and liked there, shape (u, targets of the scenario)."""
+    """By scenario what is to be found by each question, shape (q, targets of the scenario)."""
+
+    @property
+    def users(self) -> IntArray:
+        """Row of the user of each question, ascending, shape (q,)."""
+        return self.questions.users
 
 
 @runtime_checkable
@@ -194,6 +204,26 @@ class Space(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Posts:
+    """What a user did about contexts, one entry a distinct pair of context and target.
+
+    The latest come first. A post is all that was done about one context.
+    """
+
+    contexts: IntArray
+    """Rows of the contexts in the space of items."""
+    targets: IntArray
+    """Rows of the targets in the space of items."""
+
+    def __len__(self) -> int:
+        return len(self.contexts)
+
+
+NO_POSTS = Posts(np.zeros(0, np.int64), np.zeros(0, np.int64))
+"""Nothing done about anything."""
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """What a user did, one entry a distinct item, latest first. All arrays of length h."""
 
@@ -210,6 +240,9 @@ class History:
     """The action that tells most of each entry, for texts and reasons."""
     scenarios: tuple[str | None, ...]
     """The scenario in which that happened, None where unknown."""
+    posts: Posts = NO_POSTS
+    """What was done about contexts, of the events on tags where tags are recommended, else of the
+    others."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -246,6 +279,9 @@ class Query:
     """Id of the user; None for somebody unknown."""
     friends: Sequence[str] = ()
     """Ids of the people that the user is connected with."""
+    context: int = -1
+    """Row of what is asked about in the space of items, whose vectors the history has; -1 for
+    nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +294,16 @@ class Path:
     """What stands between: "tag", "people" for users who acted on both, or a predicate."""
     via: str
     """The tag, or the object of the relation; "" for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Precedent:
+    """What was done about a context before, and speaks for a target."""
+
+    context: int
+    """Row of the context in the space of items: the one asked about, or one like it."""
+    own: bool
+    """Whether the user did it; else others."""
 
 
 @dataclass(slots=True)

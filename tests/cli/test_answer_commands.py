@@ -10,7 +10,7 @@ import pytest
 
 from calling import call, fails
 
-COLUMNS = ["user_id", "scenario", "rank", "item_id", "score", "sources", "reason"]
+COLUMNS = ["user_id", "scenario", "rank", "item_id", "score", "sources", "reason", "context"]
 
 
 def users_file(path: Path, *ids: str) -> Path:
@@ -31,7 +31,7 @@ class TestRecommend:
             "-w", fitted, "recommend", "--user", "ann", "--scenario", "shop", "-n", "3", "--json"
         ).json
         assert answer.keys() == {
-            "request_id", "user_id", "scenario", "model", "items", "notes",
+            "request_id", "user_id", "scenario", "model", "items", "notes", "context",
         }  # fmt: skip
         assert [item["rank"] for item in answer["items"]] == [1, 2, 3]
         first = answer["items"][0]
@@ -39,7 +39,7 @@ class TestRecommend:
             "rank", "item_id", "title", "score", "sources", "reason", "evidence",
         }  # fmt: skip
         assert first["evidence"].keys() == {
-            "sources", "support", "tags", "stated", "rules", "pinned",
+            "sources", "support", "tags", "stated", "about", "rules", "pinned",
         }  # fmt: skip
         assert first["title"]
 
@@ -77,7 +77,7 @@ class TestRecommend:
             "--out", out,
         )  # fmt: skip
         assert done.code == 0
-        assert f"wrote 8 rows for 2 users to {out}" in done.out
+        assert f"wrote 8 rows in 2 lists to {out}" in done.out
         read = {
             ".parquet": pl.read_parquet, ".jsonl": pl.read_ndjson, ".csv": pl.read_csv,
         }[suffix]  # fmt: skip

@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from polyscene.data.importers import get_importer, import_folder, importer_names
 from polyscene.data.ingest import ingest
-from polyscene.data.schema import Event, Item, Relation, User
+from polyscene.data.schema import Event, Item, Relation, User, parse_timestamp
 from polyscene.errors import DataError, IngestError, NotFoundError
 from polyscene.storage import Store
 
@@ -166,6 +167,56 @@ def test_lastfm_really(store: Store, data_dir: Path) -> None:
     assert (counts.items, counts.users, counts.events) == (17_632, 1892, 92_834)
     assert counts.relations == 25_434
     assert all(len(item.tags) <= 10 for item in store.items())
+
+
+def test_lastfm_tags_are_items_and_what_was_tagged_is_the_context(
+    store: Store, tmp_path: Path
+) -> None:
+    """Artist 3 is named by tags alone; it becomes an empty item, the others stay as they are."""
+    files = LASTFM | {
+        "user_taggedartists.dat": "userID\tartistID\ttagID\tday\tmonth\tyear\n"
+        "5\t1\t1\t3\t11\t2009\n5\t1\t2\t3\t11\t2009\n6\t3\t2\t1\t4\t2010\n"
+    }
+    path = folder(tmp_path, files)
+    import_folder("lastfm", path, store)
+    before = items(store)["1"]
+    report = import_folder("lastfm-tags", path, store)
+    assert [file.loaded for file in report.files] == [2, 1, 3]
+    assert items(store)["1"] == before
+    assert items(store)["tag-1"] == Item(item_id="tag-1", kind="tag", title="tropicália")
+    assert items(store)["3"] == Item(item_id="3")
+    given = [one for one in store.history("5") if one.action == "tag"]
+    assert [(one.item_id, one.context) for one in given] == [("tag-2", "1"), ("tag-1", "1")]
+    assert {one.timestamp for one in given} == {parse_timestamp("2009-11-03")}
+    assert import_folder("lastfm-tags", path, store).files[-1].repeated == 3
+
+
+def test_lastfm_tags_take_the_finer_times_where_they_are(store: Store, tmp_path: Path) -> None:
+    """In milliseconds; and leave out users under test."""
+    times = "userID\tartistID\ttagID\ttimestamp\n5\t1\t1\t1238536800000\n6\t2\t2\t1\n"
+    path = folder(tmp_path, LASTFM | {"user_taggedartists-timestamps.dat": times})
+    import_folder("lastfm", path, store)
+    import_folder("lastfm-tags", path, store, exclude_tags_of=["6"])
+    assert store.history("5")[0].timestamp == 1_238_536_800
+    assert [one.action for one in store.history("6")] == ["listen"]
+
+
+def test_lastfm_tags_need_the_artists(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(IngestError, match="column context: got '1'; expected the id of an item"):
+        import_folder("lastfm-tags", folder(tmp_path, LASTFM), store)
+
+
+def test_lastfm_tags_really(store: Store, data_dir: Path) -> None:
+    """The file at hand has no row twice; one tagged artist in a few is not among the artists."""
+    path = real(data_dir, "lastfm-2k")
+    import_folder("lastfm", path, store)
+    import_folder("lastfm-tags", path, store)
+    data = store.dataset()
+    assert int(data.is_tag.sum()) == 11_946
+    tagged = data.take(data.on_tag)
+    assert len(tagged) == 186_478
+    assert (tagged.context >= 0).all()
+    assert not np.isnan(tagged.timestamp).any()
 
 
 # --- RecBole ------------------------------------------------------------------------------------

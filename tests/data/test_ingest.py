@@ -76,6 +76,13 @@ def test_the_same_records_come_from_every_format(store: Store, tmp_path: Path) -
     assert seen == [seen[0]] * 4
 
 
+def test_an_event_says_what_it_was_about(shop: Store, write: Write) -> None:
+    """The context of a row, or none where its cell is empty."""
+    path = write("events.csv", "user_id,item_id,action,context\nu,1,tag,3\nu,2,tag,\n")
+    ingest_file(path, "events", shop)
+    assert [event.context for event in shop.history("u")] == [None, "3"]
+
+
 def test_files_load_in_the_order_in_which_they_refer_to_each_other(
     store: Store, write: Write
 ) -> None:
@@ -208,10 +215,14 @@ BAD_ROWS = {
         "events", EVENTS.replace("u,2", "u,99"), "item_id", "'99'",
         "the id of an item (or user) ingested before",
     ),
+    "unknown context": (
+        "events", "user_id,item_id,action,context\nu,1,a,2\nu,1,a,u\nu,1,a,\n", "context", "'u'",
+        "the id of an item ingested before",
+    ),
     "row of another width": ("items", "item_id,title\n1,a\n2\n3,c\n", None, "1 cells", "2 cells"),
     "unknown kind": (
         "items", "item_id,kind\n1,item\n2,person\n3,content\n", "kind", "'person'",
-        "item, content or activity",
+        "item, content, activity or tag",
     ),
     "no boolean": (
         "items", "item_id,available\n1,true\n2,perhaps\n3,0\n", "available", "'perhaps'",

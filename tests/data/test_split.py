@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planes import DAY, NOW, dataset
-from polyscene.data.dataset import Dataset
-from polyscene.data.split import Mask, after, last_pairs, pairs_of, random_pairs, time_at
+from polyscene.data.dataset import Dataset, Mask
+from polyscene.data.split import after, last_pairs, pairs_of, random_pairs, time_at
 
 ITEMS = ["i0", "i1", "i2", "i3", "i4"]
 USERS = ["a", "b", "c"]
@@ -56,6 +56,23 @@ class TestPairs:
             USERS,
         )
         assert pairs_of(data).tolist() == [2, 1, 2, 0, 3]
+
+    def test_all_that_a_user_did_about_one_context_is_one_pair(self) -> None:
+        """What b did about i0 is one pair, apart from what they did with i0 and i1 themselves."""
+        data = dataset(
+            [
+                ("b", "i1", "tag", None, 1),
+                ("b", "i2", "tag", None, 1),
+                ("b", "i1", "tag", None, 1),
+                ("a", "i1", "tag", None, 1),
+                ("b", "i1", "like", None, 1),
+                ("b", "i0", "like", None, 1),
+            ],
+            ITEMS,
+            USERS,
+            about=["i0", "i0", "i3", "i0", None, None],
+        )
+        assert pairs_of(data).tolist() == [3, 3, 4, 0, 2, 1]
 
     @given(worlds)
     def test_numbers_are_equal_where_pairs_are(self, data: Dataset) -> None:

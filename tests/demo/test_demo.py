@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from calling import call, fails
-from polyscene.demo.run import PERSONAS, sample_now
+from polyscene.demo.run import PERSONAS, SCENARIOS, sample_now
 from polyscene.engine import Engine
-from polyscene.settings import preset_names
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +23,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_three_people_get_a_list_in_every_scenario(shown: tuple[Path, str]) -> None:
     lines = [line.strip() for line in shown[1].splitlines()]
-    for name in preset_names():
+    for name in SCENARIOS:
         assert lines.count(name) == len(PERSONAS)
     for name in PERSONAS:
         assert any(f"({name})" in line for line in lines)
@@ -39,7 +38,7 @@ def test_reasons_are_in_the_language_of_the_person(shown: tuple[Path, str]) -> N
     assert all(item.reason.startswith("你") for item in chinese.items)
 
 
-@pytest.mark.parametrize("scenario", preset_names())
+@pytest.mark.parametrize("scenario", SCENARIOS)
 def test_every_reason_of_the_chinese_reader_is_chinese(
     shown: tuple[Path, str], scenario: str
 ) -> None:
@@ -77,7 +76,7 @@ def test_what_is_private_is_not_told_elsewhere(shown: tuple[Path, str]) -> None:
     """Nobody's reading on health is named in another scenario."""
     with Engine.open(shown[0]) as engine:
         for user in PERSONAS:
-            for scenario in set(preset_names()) - {"health"}:
+            for scenario in set(SCENARIOS) - {"health"}:
                 for item in engine.recommend(user, scenario, 20, now=sample_now()).items:
                     named = {support.item_id for support in item.evidence.support}
                     assert not any(name.startswith("health-") for name in named)

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from polyscene.data.schema import Event, Item, Relation, User, parse_timestamp
+from polyscene.demo.run import SCENARIOS
 from polyscene.demo.simulate import NEWCOMERS, NOW, simulate, write_world
 from polyscene.demo.world import World, load_world
 from polyscene.rerank.safety import Screen
-from polyscene.settings import Scenario, parse_settings, preset_names
+from polyscene.settings import Scenario, parse_settings
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +23,14 @@ def world() -> World:
 
 @pytest.fixture(scope="module")
 def scenarios() -> dict[str, Scenario]:
-    presets = {name: {"preset": name} for name in preset_names()}
+    presets = {name: {"preset": name} for name in SCENARIOS}
     return parse_settings({"scenarios": presets}).scenarios
 
 
 def test_there_are_400_targets_and_every_preset_has_some(world: World) -> None:
     assert len(world.items) >= 400
     shown = Counter(name for item in world.items for name in item["scenarios"])
-    assert set(shown) | {"social"} == set(preset_names())
+    assert set(shown) | {"social"} == set(SCENARIOS)
     assert min(shown.values()) >= 50
     assert len(world.users) >= 90
 
@@ -41,7 +42,7 @@ def test_ids_and_titles_are_unique_and_descriptions_are_there(world: World) -> N
     assert all(item["description"] for item in world.items)
 
 
-@pytest.mark.parametrize("scenario", [*sorted(set(preset_names()) - {"social"}), "people"])
+@pytest.mark.parametrize("scenario", [*sorted(set(SCENARIOS) - {"social"}), "people"])
 def test_a_third_is_chinese(world: World, scenario: str) -> None:
     if scenario == "people":
         records = world.users

@@ -51,7 +51,7 @@ def explained(
     settings, store = world.workspace.settings, world.workspace.store
     model = replace(world.model, sources=dict(sources))
     ids = model.items.targets.ids
-    asker = Asker(settings, model, world.workspace.encoder, StorePast(store, ids))
+    asker = Asker(settings, model, world.workspace.encoder, StorePast(store, model.items.targets))
     given = {name: np.array(values, np.float32) for name, values in parts.items()}
     candidates = Candidates(
         rows=ids.rows(TARGETS), scores=np.sum(list(given.values()), axis=0), parts=given

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from polyscene.data.dataset import IntArray
+from polyscene.data.questions import Questions
 from polyscene.data.schema import Event
 from polyscene.evaluation.protocols import Plan, Split, split
 from polyscene.evaluation.run import evaluate
@@ -38,14 +38,14 @@ def cut(workspace: Workspace, plan: Plan) -> Split:
     return split(store.dataset(), store.links(), workspace.settings, plan, NOW)
 
 
-def said(workspace: Workspace, part: Split, users: IntArray) -> tuple[Said, dict[str, Fusion]]:
+def said(workspace: Workspace, part: Split, asked: Questions) -> tuple[Said, dict[str, Fusion]]:
     """The lists of every system, and the weights with what they were chosen by."""
     model = fit_to(workspace, part.train, part.links, now=part.now)
     bench = Bench(workspace, model, part)
     with NO_PROGRESS.task("ask", None, "lists") as task:
         lists = {
             scenario: {
-                name: bench.lists(users, scenario, weights, 10, task).tolist()
+                name: bench.lists(asked, scenario, weights, 10, task).tolist()
                 for name, weights in bench.systems(scenario).items()
             }
             for scenario in part.plan.scenarios
@@ -103,7 +103,7 @@ def test_other_events_in_its_place_change_nothing(protocol: str, tmp_path: Path)
             given = first.store.dataset().take(np.array(places))
             plan = replace(plan, protocol="given", given=given)
             part = cut(first, plan)
-        lists, fusions = said(first, part, part.users)
+        lists, fusions = said(first, part, part.questions)
     with make(tmp_path / "second", others, friends()) as second:
         if protocol == "random":
             given = second.store.dataset().take(np.array(places))
@@ -113,9 +113,9 @@ def test_other_events_in_its_place_change_nothing(protocol: str, tmp_path: Path)
         assert any(
             (other.relevant[name] != part.relevant[name]).nnz for name in plan.scenarios
         )  # what is to be found did change
-        assert said(second, other, part.users) == (lists, fusions)
+        assert said(second, other, part.questions) == (lists, fusions)
         everything = replace(other, train=second.store.dataset())
-        assert said(second, everything, part.users)[0] != lists  # and would have been seen
+        assert said(second, everything, part.questions)[0] != lists  # and would have been seen
 
 
 def test_the_report_rests_on_the_same_lists(tmp_path: Path) -> None:
@@ -150,10 +150,10 @@ def test_held_out_friends_are_not_asked_for_help(tmp_path: Path) -> None:
             if (part.links.names.row(one.subject), part.links.names.row(one.object)) in left
         ]
         assert 0 < len(kept) < len(known)
-        lists = said(first, part, part.users)
+        lists = said(first, part, part.questions)
     with make(tmp_path / "second", events(), kept) as second:
         # with nobody held out, and the relations that the first had left
         other = replace(part, links=second.store.links(), train=second.store.dataset())
         events_left = part.train
         assert len(events_left) == len(other.train)
-        assert said(second, other, part.users) == lists
+        assert said(second, other, part.questions) == lists

@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from planes import DAY, NOW, dataset
+from polyscene.data.questions import Questions
 from polyscene.evaluation.measures import Context, action_matrices, hits_of, measured, slices
 
 # Three users, five targets; the last target is not ranked.
@@ -17,7 +18,7 @@ POPULAR = np.array([[2, 3], [3, 0], [0, 1]])
 
 def context(**changed: object) -> Context:
     found: dict[str, object] = {
-        "users": np.arange(3),
+        "questions": Questions.of(np.arange(3)),
         "relevant": RELEVANT,
         "popularity": np.array([4, 0, 25, 5, 9]),
         "activity": np.array([3, 100, 5]),
@@ -51,6 +52,13 @@ class TestMeasured:
         assert means["recall@1"] == pytest.approx(1 / 3)
         assert found.weights == {"a": 1.0}
         assert all(value.users == 3 for name, value in found.metrics.items() if "@1" in name)
+
+    def test_questions_for_one_user_are_no_three_users(self) -> None:
+        """Means are over questions; of two users one was asked for twice."""
+        asked = Questions.of(np.array([0, 0, 1]), np.array([3, 4, -1]))
+        found, _ = measured(LISTS, {}, context(questions=asked), POPULAR, (2,))
+        assert found.metrics["recall@2"].mean == pytest.approx((0.5 + 1 + 0) / 3)
+        assert found.metrics["recall@2"].users == 2
 
     def test_beyond_accuracy(self) -> None:
         """User 0 hits target 0, user 1 target 2: neither was expected of popularity."""
@@ -124,10 +132,20 @@ class TestActions:
         """User b is not under test, and (a, i1) is not to be found."""
         right = dataset(self.EVENTS, ["i0", "i1", "i2"])
         relevant = sp.csr_matrix([[1, 0, 0], [0, 0, 1]], dtype=np.float32)
-        found = dict(action_matrices(right, np.array([0, 2]), relevant))
+        found = dict(action_matrices(right, Questions.of(np.array([0, 2])), relevant))
         assert found["buy"].toarray().tolist() == [[1, 0, 0], [0, 0, 0]]
         assert found["like"].toarray().tolist() == [[1, 0, 0], [0, 0, 1]]
 
+    def test_what_was_done_about_another_context_is_no_part(self) -> None:
+        """User a is asked for about i1 alone."""
+        about = ["i2", "i2", "i1", None, None]
+        right = dataset(self.EVENTS, ["i0", "i1", "i2"], about=about)
+        relevant = sp.csr_matrix([[1, 1, 0], [0, 0, 1]], dtype=np.float32)
+        asked = Questions.of(np.array([0, 2]), np.array([1, -1]))
+        found = dict(action_matrices(right, asked, relevant))
+        assert found["buy"].toarray().tolist() == [[0, 1, 0], [0, 0, 0]]
+        assert found["like"].toarray().tolist() == [[0, 0, 0], [0, 0, 1]]
+
     def test_one_action_is_no_part(self) -> None:
         right = dataset([self.EVENTS[0]], ["i0"])
-        assert action_matrices(right, np.array([0]), sp.csr_matrix([[1.0]])) == []
+        assert action_matrices(right, Questions.of(np.array([0])), sp.csr_matrix([[1.0]])) == []

@@ -404,3 +404,73 @@ class TestGiven:
         (tmp_path / "g.txt").write_text("user_id\n")
         with pytest.raises(DataError, match="expected a file"):
             read_given(tmp_path / name, data, world())
+
+
+class TestContexts:
+    """Tags are asked for with what they were given to."""
+
+    TAGS = ("i8", "i9")
+    DECLARED = {"tags": {"target": "tag"}, "shop": {}}
+
+    def data(self) -> Dataset:
+        """Each of ten users buys i0 to i4, and gives both tags to each; later things come later."""
+        bought = [(f"u{u}", f"i{n}", "buy", "shop", 9.0 - n) for u in range(10) for n in range(5)]
+        given = [
+            (user, tag, "tag", None, when) for user, _, _, _, when in bought for tag in self.TAGS
+        ]
+        about = [None] * len(bought) + [item for _, item, *_ in bought for _ in self.TAGS]
+        return dataset([*bought, *given], ITEMS, about=about, tags=self.TAGS)
+
+    def part(self, protocol: str, *names: str, **options: Any) -> Split:
+        declared = settings(**self.DECLARED)
+        return cut(self.data(), protocol, *(names or ("tags",)), declared=declared, **options)
+
+    @pytest.mark.parametrize(
+        ("protocol", "posts"), [("random", 1), ("leave-one-out", 1), ("time", 1)]
+    )
+    def test_posts_are_held_out_whole_and_asked_for_each(self, protocol: str, posts: int) -> None:
+        """Of five posts of each user one: at random, or the last. Both tags are to be found."""
+        part = self.part(protocol)
+        assert len(part.questions) == 10 * posts
+        assert (part.questions.contexts >= 0).all()
+        assert (part.relevant["tags"].getnnz(axis=1) == 2).all()
+        left = part.train.take(part.train.on_tag)
+        assert (part.questions.rows(left.user, left.context) < 0).all()
+        assert len(left) == 10 * 4 * 2
+        if protocol != "random":
+            assert set(part.questions.contexts.tolist()) == {4}
+
+    def test_what_was_given_to_other_things_is_to_be_found_again(self) -> None:
+        """Everybody has given both tags in training; in a scenario of items they would be seen."""
+        part = self.part("random")
+        assert part.relevant["tags"].nnz == 20
+
+    def test_items_and_tags_are_asked_for_apart(self) -> None:
+        """Ten users bought something, without a context, and tagged something: a share of 0.2 is
+        two of their ten pairs."""  # fmt: skip
+        part = self.part("random", "tags", "shop")
+        about = part.questions.contexts >= 0
+        assert (part.relevant["shop"].getnnz(axis=1)[about] == 0).all()
+        assert (part.relevant["tags"].getnnz(axis=1)[~about] == 0).all()
+        pairs = part.relevant["shop"].nnz + part.relevant["tags"].nnz / 2
+        assert pairs == 20
+
+    def test_cold_tags_are_ranked_among_themselves(self) -> None:
+        """One of two tags is cold: every event on it is held out, and asked for by what it was
+        given to."""  # fmt: skip
+        part = self.part("cold-items", share=0.5)
+        ((cold,),) = {tuple(np.flatnonzero(mask).tolist()) for mask in part.ranked.values()}
+        assert part.train.items.ids[cold] in self.TAGS
+        assert len(part.questions) == 50
+        assert set(part.relevant["tags"].indices.tolist()) == {cold}
+
+    def test_a_file_says_what_was_asked_about(self, tmp_path: Path) -> None:
+        """What is known of the same posts is not learned from."""
+        path = tmp_path / "given.csv"
+        path.write_text("user_id,item_id,action,context\nu1,i8,tag,i3\nu2,i9,tag,i4\n")
+        data, declared = self.data(), settings(**self.DECLARED)
+        given = read_given(path, data, declared)
+        part = cut(data, "given", "tags", declared=declared, given=given)
+        assert part.questions.contexts.tolist() == [3, 4]
+        assert part.relevant["tags"].indices.tolist() == [8, 9]
+        assert len(data) - len(part.train) == 2 * 2

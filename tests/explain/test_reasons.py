@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from polyscene.explain.reasons import Evidence, Support, sentence, shared_tags
+from polyscene.explain.reasons import Before, Evidence, Support, sentence, shared_tags
 from polyscene.text.template import template
 
 BOUGHT = {"en": "bought", "zh": "购买了"}
@@ -36,6 +36,21 @@ def test_the_nearest_history_item_comes_first_then_shared_tags() -> None:
 def test_a_history_item_without_a_title_is_passed_over() -> None:
     assert english(support=[support(""), support("Second")]) == "You bought “Second”"
     assert english(support=[support("")], stated=True) == "Matches what you say you like"
+
+
+def test_what_was_done_about_contexts_comes_in_its_order() -> None:
+    """Before stated interests, after the history; what has no title is passed over."""
+    about = [Before("a", "Björk", own=False), Before("b", "", own=True), Before("c", "Low", True)]
+    tags = {language: template("tags", language) for language in ("en", "zh")}
+    found = evidence(about=about, stated=True)
+    assert sentence(found, tags["en"], "en") == "Others gave it to “Björk”; you gave it to “Low”"
+    assert sentence(found, tags["zh"], "zh") == (
+        "其他人给《Björk》用过这个标签；你给《Low》用过这个标签"
+    )
+    assert english(about=about[:1]) == "Others chose it about “Björk”"
+    assert chinese(about=about[2:]) == "你在《Low》下选过它"
+    assert english(about=about, support=[support()]) == "You bought “Blue kettle”"
+    assert english(about=about[1:2], stated=True) == "Matches what you say you like"
 
 
 def test_a_verb_that_lacks_the_language_is_said_in_english() -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from planes import DAY, NOW, dataset
 from polyscene.component import Training, Validation
 from polyscene.data.dataset import NO_LINKS, Dataset, Links
+from polyscene.data.questions import Questions
 from polyscene.fitting.holdout import (
     in_scenario,
     split_friends,
@@ -323,7 +324,7 @@ class TestSuccesses:
     ) -> dict[str, list[list[int]]]:
         chosen = np.ones(len(data), np.bool_) if held is None else np.array(held)
         rows = np.array(users, np.int64)
-        matrices = successes(data, chosen, settings(self.TWO), rows)
+        matrices = successes(data, chosen, settings(self.TWO), Questions.of(rows))
         assert {matrix.shape[0] for matrix in matrices.values()} == {len(users)}
         return {
             name: [matrix.indices[matrix.indptr[u] : matrix.indptr[u + 1]].tolist()
@@ -378,7 +379,7 @@ class TestSuccesses:
             ("a", "i1", "buy", "shop", 1.0),
         )
         held = np.array([True, True, False])
-        matrix = successes(data, held, settings(self.TWO), np.array([0]))["shop"]
+        matrix = successes(data, held, settings(self.TWO), Questions.of(np.array([0])))["shop"]
         assert matrix.toarray().tolist() == [[1.0] + [0.0] * 9]
 
     def test_only_the_users_asked_for_in_their_order(self) -> None:
@@ -395,9 +396,8 @@ class TestSuccesses:
     def test_held_out_friends_are_added_where_people_are_recommended(self) -> None:
         data = self.events(("a", "b", "follow", "social", 1.0))
         friends = {"social": np.array([[0, 2], [0, 1], [1, 2]])}
-        matrix = successes(data, np.ones(1, np.bool_), settings(self.TWO), np.array([0]), friends)[
-            "social"
-        ]
+        held, asked = np.ones(1, np.bool_), Questions.of(np.array([0]))
+        matrix = successes(data, held, settings(self.TWO), asked, friends)["social"]
         assert matrix.toarray().tolist() == [[0.0, 1.0, 1.0]]
 
 
@@ -413,15 +413,102 @@ class TestSeen:
             ({"seen_actions": ["buy"]}, {1}),
             ({"seen": "include"}, set()),
         ):
-            left = unseen(right, rest, settings({"shop": spec}), "shop", np.array([0]))
+            declared, asked = settings({"shop": spec}), Questions.of(np.array([0]))
+            left = unseen(right, rest, declared, "shop", asked)
             assert set(range(10)) - set(left.indices.tolist()) == hidden
 
     def test_what_the_scenario_may_not_read_hides_nothing(self) -> None:
         rest = dataset([("a", "i0", "view", "secret", 1.0)], ITEMS, ["a"])
         declared = settings({"shop": {}, "secret": {"private": True}})
         right = sp.csr_matrix(np.ones((1, 10), np.float32))
-        assert unseen(right, rest, declared, "shop", np.array([0])).nnz == 10
-        assert unseen(right, rest, declared, "secret", np.array([0])).nnz == 9
+        assert unseen(right, rest, declared, "shop", Questions.of(np.array([0]))).nnz == 10
+        assert unseen(right, rest, declared, "secret", Questions.of(np.array([0]))).nnz == 9
+
+    def test_a_tag_is_seen_where_it_was_given_to_the_same_thing(self) -> None:
+        """a gave i9 to i0, and uses i8 as it is; asked about i0, i1 and nothing."""
+        rest = dataset(
+            [("a", "i9", "tag", None, 1.0), ("a", "i8", "tag", None, 1.0)],
+            ITEMS, ["a"], about=["i0", None], tags=["i8", "i9"],
+        )  # fmt: skip
+        asked = Questions.of(np.zeros(3, np.int64), np.array([-1, 0, 1]))
+        right = sp.csr_matrix(np.ones((3, 10), np.float32))
+        left = unseen(right, rest, settings({"tags": {"target": "tag"}}), "tags", asked).toarray()
+        assert [np.flatnonzero(row == 0).tolist() for row in left] == [[8], [9], []]
+
+
+class TestContexts:
+    """Posts: all that a user did about one context."""
+
+    BOTH: dict[str, Any] = SHOP | {"tags": {"target": "tag"}}
+    TAGS = ("i8", "i9")
+
+    def data(self, users: int = 12, dated: bool = False) -> Dataset:
+        """Users who like i0 to i7, and give i8 and i9 to each of them."""
+        times = [100.0 - n if dated else None for n in range(8)]
+        liked = [
+            (f"u{u}", f"i{n}", "like", "shop", times[n]) for u in range(users) for n in range(8)
+        ]
+        given = [
+            (user, tag, "tag", None, when) for user, _, _, _, when in liked for tag in self.TAGS
+        ]
+        about = [None] * len(liked) + [item for _, item, *_ in liked for _ in self.TAGS]
+        return dataset([*liked, *given], ITEMS, about=about, tags=self.TAGS)
+
+    def splits(self, data: Dataset, **options: Any) -> list[Validation]:
+        return validations(training(data, self.BOTH, **options))
+
+    def test_a_post_is_held_out_and_asked_for_as_a_whole(self) -> None:
+        """A fifth of the eight posts of each user, rounded: two, each with both tags to find."""
+        data = self.data()
+        split = self.splits(data, split="random", folds=1)[1]
+        asked, matrix = split.questions, split.relevant["tags"]
+        assert len(asked) == 12 * 2
+        assert (asked.contexts >= 0).all()
+        assert [matrix[row].indices.tolist() for row in range(len(asked))] == [[8, 9]] * len(asked)
+        rest = split.training.data
+        left = Questions.of(rest.user[rest.on_tag], rest.context[rest.on_tag])
+        assert (left.rows(asked.users, asked.contexts) < 0).all()
+        assert len(left) + len(asked) == 12 * 8
+
+    def test_tags_and_items_have_splits_of_their_own(self) -> None:
+        """Those of items are what they are without tags, and hold no tags out; and the reverse."""
+        data = self.data()
+        plain = self.splits(data.take(~data.on_tag), split="random")
+        both = self.splits(data, split="random")
+        assert len(plain) == 3
+        assert len(both) == 6
+        for alone, beside in zip(plain, both, strict=False):
+            assert found(alone) == found(beside)
+            assert beside.relevant["tags"].nnz == 0
+            assert int(beside.training.data.on_tag.sum()) == int(data.on_tag.sum())
+        for split in both[3:]:
+            assert split.relevant["shop"].nnz == 0
+            assert int((~split.training.data.on_tag).sum()) == int((~data.on_tag).sum())
+
+    def test_what_is_later_is_not_learned_from_whatever_it_is_on(self) -> None:
+        """The latest fifth of the times begins with that of i6; held out is what came after it."""
+        data = self.data(60, dated=True)
+        plain, tags = self.splits(data, split="latest", folds=1)
+        for split in (plain, tags):
+            assert np.nanmax(split.training.data.timestamp) <= split.training.now
+        assert {data.items.ids[row] for row in tags.questions.contexts} == {"i7"}
+
+    def test_no_more_posts_are_asked_for_than_users_may_be_on_trial(self) -> None:
+        """All twelve users are on trial with two posts each; as many of these are asked."""
+        split = self.splits(self.data(), split="random", folds=1, users=15)[1]
+        assert len(split.questions) == 15
+        assert {matrix.shape[0] for matrix in split.relevant.values()} == {15}
+        assert int((~split.training.data.on_tag).sum()) == 12 * 8
+
+    def test_items_chosen_about_something_are_posts_too(self) -> None:
+        """u clicked i1 and i2 on the page of i0, and bought i3 elsewhere: two questions."""
+        data = dataset(
+            [("u", name, "like", "shop", None) for name in ("i1", "i2", "i3", "i4")],
+            ITEMS, about=["i0", "i0", None, None],
+        )  # fmt: skip
+        asked = Questions.of(np.array([0, 0]), np.array([-1, 0]))
+        matrix = successes(data, np.ones(4, np.bool_), settings(), asked)["shop"]
+        assert [matrix[row].indices.tolist() for row in range(2)] == [[3, 4], [1, 2]]
 
 
 class TestFriends:

@@ -10,23 +10,28 @@ import numpy as np
 import pytest
 
 from planes import DAY, NOW, settings
-from polyscene.data.dataset import IdMap
 from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.fitting.past import DatasetPast, Known, Meeting, Past, StorePast
 from polyscene.fitting.run import on_rows
 from polyscene.represent.strength import Strengths
+from polyscene.represent.targets import Targets
 from polyscene.represent.users import Deeds, gather_history
 from polyscene.storage import Store
 
 USERS = [f"u{number}" for number in range(9)]
 ITEMS = [f"i{number}" for number in range(7)]
-ROWS = IdMap([*ITEMS[3:], *ITEMS[:3], "new"])
+RECORDS = [Item(item_id=name, kind="tag" if name == "i4" else "item") for name in ITEMS]
+"""Items, one of them a tag."""
+TARGETS = Targets()
+TARGETS.put([*RECORDS[3:], *RECORDS[:3], Item(item_id="new")])
+ROWS = TARGETS.ids
 """The rows of a model; the store has the items in another order."""
 SCENARIOS: dict[str, dict[str, Any]] = {
     "shop": {"actions": {"buy": 1.0, "view": 0.3, "return": -0.5}, "half_life_days": 10},
     "news": {"actions": {"read": 1.0}, "reads": []},
     "secret": {"private": True},
     "social": {"target": "person", "actions": {"follow": 1.0, "block": -1.0}},
+    "tags": {"target": "tag", "actions": {"buy": 1.0}},
 }
 
 
@@ -49,6 +54,7 @@ def world(store: Store, seed: int = 0) -> None:
                 scenario=where,
                 timestamp=when,
                 value=float(rng.integers(1, 6)),
+                context=None if rng.random() < 0.7 else ITEMS[rng.integers(7)],
             )
         )
     relations = [
@@ -58,7 +64,7 @@ def world(store: Store, seed: int = 0) -> None:
     ]
     relations.append(Relation(subject="u1", predicate="likes", object="tea"))
     with store.write() as writer:
-        writer.put_items([Item(item_id=name) for name in ITEMS])
+        writer.put_items(RECORDS)
         writer.put_users([User(user_id=name, tags=[f"tag of {name}"]) for name in USERS])
         writer.add_events(events)
         writer.put_relations(relations)
@@ -66,7 +72,7 @@ def world(store: Store, seed: int = 0) -> None:
 
 def both(store: Store) -> tuple[StorePast, DatasetPast]:
     data = on_rows(store.dataset(), ROWS)
-    return StorePast(store, ROWS), DatasetPast(data, store.links(), store.users)
+    return StorePast(store, TARGETS), DatasetPast(data, store.links(), store.users)
 
 
 def deeds(known: Known) -> Counter[Any]:
@@ -74,9 +80,11 @@ def deeds(known: Known) -> Counter[Any]:
     own = known.deeds
     names = (*own.scenarios, None)
     return Counter(
-        (row, own.actions[action], names[scenario], None if np.isnan(time) else time, value)
-        for row, action, scenario, time, value in zip(
+        (row, tag, about, own.actions[action], names[scenario], str(time), value)
+        for row, tag, about, action, scenario, time, value in zip(
             own.rows.tolist(),
+            own.on_tag.tolist(),
+            own.context.tolist(),
             own.action.tolist(),
             own.scenario.tolist(),
             own.timestamp.tolist(),
@@ -126,7 +134,7 @@ def test_both_lead_to_the_same_histories(store: Store, seed: int) -> None:
             assert one.actions == other.actions
             assert one.scenarios == other.scenarios
             lengths.append(len(one))
-    assert max(lengths) == len(ITEMS)
+    assert max(lengths) == len(ITEMS)  # where tags are recommended
     assert min(lengths) == 0
 
 
@@ -235,7 +243,7 @@ class TestDataset:
 
 def test_the_latest_to_arrive_comes_first_among_events_without_a_time(store: Store) -> None:
     with store.write() as writer:
-        writer.put_items([Item(item_id=name) for name in ITEMS])
+        writer.put_items(RECORDS)
         writer.add_events(
             [Event(user_id="a", item_id=name, action="buy") for name in ("i0", "i1", "i2")]
         )

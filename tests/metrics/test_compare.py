@@ -37,6 +37,28 @@ def test_interval_agrees_with_bca_on_skewed_values() -> None:
     assert found.high == pytest.approx(bca.confidence_interval.high, rel=0.02)
 
 
+def test_a_user_is_drawn_with_all_of_their_values() -> None:
+    """The mean is over the values. Of users with (1, 1) and (0) the means drawn are 1, 0 and 2/3,
+    each user alone a quarter of the time."""
+    found = interval([1, 1, 0], users=[7, 7, 3])
+    assert (found.mean, found.users) == (pytest.approx(2 / 3), 2)
+    assert (found.low, found.high) == (0, 1)
+    same = interval([0.2, np.nan, 0.9, 0.4], users=[3, 2, 1, 0])
+    assert same == interval([0.4, 0.9, 0.2])
+
+
+def test_copies_of_a_user_make_nothing_surer() -> None:
+    """Ten values for each of forty users say as much as one for each."""
+    values = np.random.default_rng(0).random(40)
+    users = np.repeat(np.arange(40), 10)
+    one, ten = interval(values), interval(np.repeat(values, 10), users=users)
+    assert (ten.low, ten.high) == pytest.approx((one.low, one.high))
+    first = paired(values, np.full(40, 0.45))
+    again = paired(np.repeat(values, 10), np.full(400, 0.45), users=users)
+    assert again.p_value == first.p_value
+    assert again.users == 40
+
+
 def test_nan_users_are_left_out() -> None:
     values = np.array([0.1, 0.5, 0.3, 0.9])
     with_nan = np.insert(values, [0, 2, 4], np.nan)

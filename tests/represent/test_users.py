@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,12 +36,14 @@ def event(item: str, action: str = "like", days: float | None = 0, **fields: Any
     return Event(user_id="u", item_id=item, action=action, timestamp=time, **fields)
 
 
-def gather(events: list[Event], declared: Settings | None = None) -> History:
-    """The history in `here` of events given newest first."""
+def gather(
+    events: list[Event], declared: Settings | None = None, tags: Sequence[int] = ()
+) -> History:
+    """The history in `here` of events given newest first; some rows are tags."""
     declared = declared or settings(
         here={"half_life_days": 10, "actions": {"like": 1, "view": 0.4, "dislike": -1}}
     )
-    deeds = Deeds.of(events, ITEMS)
+    deeds = Deeds.of(events, ITEMS, np.isin(np.arange(4), tags))
     return gather_history(deeds, AXES, Strengths(declared, "here"), declared.scenario("here"), NOW)
 
 
@@ -110,6 +113,32 @@ class TestHistory:
         declared = settings(here={"reads": []}, secret={})
         events = [event("i0", scenario="secret"), event("i1", scenario="here"), event("gone")]
         assert gather(events, declared).rows.tolist() == [1]
+
+    @pytest.mark.parametrize(
+        ("target", "rows"), [("content", [0]), ("person", [0]), ("tag", [3, 0])]
+    )
+    def test_tags_are_told_where_tags_are_recommended(self, target: str, rows: list[int]) -> None:
+        """What was done with items is told everywhere."""
+        events = [event("i3", days=1), event("i0", days=2)]
+        assert gather(events, settings(here={"target": target}), tags=[3]).rows.tolist() == rows
+
+    def test_posts_are_what_was_done_about_contexts_the_latest_first(self) -> None:
+        """i3 given to i0 twice and to i1; i2 is no tag, and what was taken back was never given."""
+        events = [
+            event("i3", days=1, context="i0"),
+            event("i3", "dislike", days=2, context="i2"),
+            event("i3", days=3, context="i2"),
+            event("i3", days=4, context="i1"),
+            event("i3", days=5, context="i0"),
+            event("i2", days=6, context="i0"),
+            event("i3", days=7),
+            event("i3", days=8, context="unknown"),
+        ]
+        spec = {"actions": {"like": 1, "dislike": -1}}
+        tags = gather(events, settings(here=spec | {"target": "tag"}), tags=[3]).posts
+        assert (tags.contexts.tolist(), tags.targets.tolist()) == ([0, 1], [3, 3])
+        items = gather(events, settings(here=spec), tags=[3]).posts
+        assert (items.contexts.tolist(), items.targets.tolist()) == ([0], [2])
 
     def test_no_events_give_an_empty_history(self) -> None:
         found = gather([])

@@ -81,8 +81,10 @@ def test_pruning_keeps_the_largest_entries_of_each_row() -> None:
     np.testing.assert_array_equal(pruned(kernel, 9).toarray(), kernel)
 
 
-@pytest.mark.parametrize("shape", [(1, 5), (5, 1), (3, 3)])
-def test_tiny_matrices_have_a_kernel(shape: tuple[int, int]) -> None:
-    x = sp.csr_matrix(np.ones(shape, np.float32))
+@pytest.mark.parametrize("shape", [(1, 5), (5, 1), (3, 3), (1200, 4)])
+@pytest.mark.parametrize("value", [0, 1])
+def test_tiny_matrices_have_a_kernel(shape: tuple[int, int], value: float) -> None:
+    """Also where rows are all alike, or nothing is in them."""
+    x = sp.csr_matrix(np.full(shape, value, np.float32))
     kernel = low_rank(behaviour_factors(x, 256), np.zeros((shape[1], 2), np.float32), 1.0, 1.0)
     assert np.isfinite(dense(kernel)).all()

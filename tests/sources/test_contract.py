@@ -60,6 +60,11 @@ class TestGraph(SourceContract):
         return build(Source, "graph")
 
 
+class TestContext(SourceContract):
+    def make(self) -> Source:
+        return build(Source, "context")
+
+
 class TestFresh(SourceContract):
     def make(self) -> Source:
         return build(Source, "fresh")

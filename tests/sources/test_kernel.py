@@ -120,7 +120,7 @@ def test_options_that_are_given_are_kept_and_the_others_chosen() -> None:
     given: dict[str, object] = {"text": 7.0, "graded": False, "cold": 0.0}
     source = Kernel(KernelConfig.model_validate({"rank": 8, **given})).tuned(splits)
     assert {name: getattr(source.config, name) for name in given} == given
-    assert source.config.reg in (10.0, 30.0, 100.0, 300.0, 1000.0)
+    assert source.config.reg in (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
     everything = KernelConfig(
         rank=8, reg=5.0, text=1.0, graded=True, floor=0.1, decay=False, recency=0.0, cold=0.3
     )

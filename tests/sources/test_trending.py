@@ -54,6 +54,16 @@ class TestTrending:
         )
         assert scores(source(query(THINGS))) == {0: 1.0, 1: 0.33333}
 
+    def test_tags_and_items_have_trends_of_their_own(self) -> None:
+        """Of events of no scenario the tag i2 has three and i0 one; each is all there is to it."""
+        events = [(user, "i2", "like", None, 0.0) for user in "abc"]
+        data = dataset([*events, ("a", "i0", "like", None, 0.0)], ITEMS, tags=["i2"])
+        declared = settings(here=self.HERE, tags=self.HERE | {"target": "tag"})
+        source = Trending()
+        source.fit(Training(data, declared, np.eye(3, dtype=np.float32), NOW))
+        assert scores(source(query(THINGS))) == {0: 1.0}
+        assert scores(source(query(THINGS, scenario="tags", target="tag"))) == {2: 1.0}
+
     def test_dislikes_do_not_count_against_a_target(self) -> None:
         """A hide adds nothing: i0 keeps its like."""
         source = trend(

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planes import NOW, dataset, settings
-from polyscene.component import Config, Training, Validation
+from polyscene.component import Config, Questions, Training, Validation
 from polyscene.sources.trial import Trial, climb, top_hits
 
 ITEMS = ["i0", "i1", "i2", "i3"]
@@ -40,7 +40,7 @@ def trial(users: Sequence[int] = (0, 2), **right: list[list[int]]) -> Trial:
     )
     training = Training(data, settings(**SCENARIOS), np.zeros((4, 2), np.float32), NOW)
     relevant = {name: sp.csr_matrix(np.array(rows, np.float32)) for name, rows in right.items()}
-    return Trial(Validation(training, np.array(users), relevant))
+    return Trial(Validation(training, Questions.of(np.array(users)), relevant))
 
 
 class TestNdcg:
@@ -64,6 +64,19 @@ class TestNdcg:
         tried = trial(shop=[[0, 0, 1, 0], [0, 1, 0, 1]])
         scores = np.array([[1, 2], [2, 1]], np.float32)
         assert tried.ndcg(scores, np.array([1, 2])) == pytest.approx((1 + 1 / (1 + SECOND)) / 2)
+
+    def test_tags_are_no_items(self) -> None:
+        """The tag i3 scores most, but neither it nor what is right of tags counts."""
+        data = dataset([("u0", "i0", "like", "shop", 0.0)], ITEMS, ["u0"], tags=["i3"])
+        declared = settings(**SCENARIOS, tags={"target": "tag"})
+        training = Training(data, declared, np.zeros((4, 2), np.float32), NOW)
+        right = {
+            "shop": sp.csr_matrix(np.array([[0, 1, 0, 0]], np.float32)),
+            "tags": sp.csr_matrix(np.array([[0, 0, 0, 1]], np.float32)),
+        }
+        tried = Trial(Validation(training, Questions.of(np.array([0])), right))
+        assert tried.relevant.indices.tolist() == [1]
+        assert tried.ndcg(np.array([[0, 3, 2, 9]], np.float32)) == pytest.approx(1.0)
 
     def test_users_with_nothing_right_do_not_count(self) -> None:
         tried = trial(shop=[[0, 0, 1, 0], [0, 0, 0, 0]])

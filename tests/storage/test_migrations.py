@@ -6,11 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from polyscene.data.schema import Event
 from polyscene.errors import WorkspaceError
 from polyscene.storage import Store, migrations
 from polyscene.storage.tables import metadata
@@ -50,6 +53,52 @@ def test_opening_again_keeps_the_identity_and_does_not_load_alembic(tmp_path: Pa
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == before
+
+
+def test_a_store_of_every_older_version_keeps_what_it_holds(tmp_path: Path) -> None:
+    """A store of the first version has its items and events after it was opened, and takes more."""
+    path = tmp_path / "store.db"
+    make_old(path, "0001")
+    raw = sqlite3.connect(path)
+    with raw:
+        raw.execute(
+            "INSERT INTO items (item_id, kind, title, description, tags, available, scenarios, "
+            "attributes, revision) VALUES ('i', 'item', 'One', '', '[]', 1, '[]', '{}', 1)"
+        )
+        raw.execute(
+            "INSERT INTO users (user_id, tags, description, attributes, revision) "
+            "VALUES ('u', '[]', '', '{}', 1)"
+        )
+        raw.execute(
+            "INSERT INTO events (user_id, item_id, action, value) VALUES ('u', 'i', 'view', 2)"
+        )
+        raw.execute("UPDATE state SET revision = 1")
+    raw.close()
+    old = Event(user_id="u", item_id="i", action="view", value=2.0)
+    with Store.open(f"sqlite:///{path}") as store:
+        assert [item.title for item in store.items()] == ["One"]
+        assert store.history("u") == [old]
+        assert store.revision() == 1
+        with store.write() as writer:
+            writer.add_events([old.model_copy(update={"context": "i"})])
+        assert store.dataset().context.tolist() == [-1, 0]
+    raw = sqlite3.connect(path)
+    raw.execute("PRAGMA foreign_keys=ON")
+    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+        raw.execute(
+            "INSERT INTO events (user_id, item_id, action, value, context) "
+            "VALUES ('u', 'i', 'view', 1, 'nothing')"
+        )
+    raw.close()
+
+
+def make_old(path: Path, version: str) -> None:
+    """A store as a program that knew the migrations up to a version made it."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with sa.create_engine(f"sqlite:///{path}").connect() as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
 
 
 def test_a_store_of_a_newer_version_is_refused_and_untouched(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -52,7 +53,7 @@ def described(model: type[Item] | type[User], **fields: st.SearchStrategy[object
 tags = st.lists(texts(), max_size=4)
 shared = {"tags": tags, "description": texts(), "language": words}
 items = described(
-    Item, **shared, kind=st.sampled_from(["item", "content", "activity"]), title=texts(),
+    Item, **shared, kind=st.sampled_from(["item", "content", "activity", "tag"]), title=texts(),
     published_at=seconds, available=st.booleans(), image=texts(), audio=texts(),
     provider=texts(), scenarios=tags,
 )  # fmt: skip
@@ -85,6 +86,7 @@ def test_any_user_is_read_as_it_was_written(store: Store, user: User) -> None:
     event=st.builds(
         Event, user_id=ids, item_id=ids, action=words, timestamp=st.none() | seconds,
         scenario=st.none() | texts(), value=numbers, request_id=st.none() | ids,
+        context=st.none() | ids,
     ),
     on_person=st.booleans(),
 )  # fmt: skip
@@ -95,6 +97,8 @@ def test_any_event_is_read_as_it_was_written(store: Store, event: Event, on_pers
             writer.put_users([User(user_id=event.item_id)])
         else:
             writer.put_items([Item(item_id=event.item_id)])
+        if event.context is not None:
+            writer.put_items([Item(item_id=event.context)])
         assert writer.add_events([event]) == 1
     assert event in store.history(event.user_id)
 
@@ -242,6 +246,16 @@ def test_an_event_on_nothing_known_is_an_error_and_adds_nothing(store: Store) ->
     assert store.counts() == Counts(items=5, users=1, events=1, relations=0)
 
 
+def test_an_event_about_nothing_known_is_an_error_and_adds_nothing(store: Store) -> None:
+    """A context is an item; a user of that id is none."""
+    fill(store, view("u", "1"))
+    with store.write() as writer:
+        with pytest.raises(DataError, match="about the unknown context 'u'"):
+            writer.add_events([view("v", "1", context="2"), view("v", "2", context="u")])
+        assert writer.add_events([view("v", "1", context="2")]) == 1
+    assert store.history("v")[0].context == "2"
+
+
 def test_a_repeated_event_id_is_ignored_also_across_transactions(store: Store) -> None:
     fill(store)
     with store.write() as writer:
@@ -294,7 +308,7 @@ def test_dataset_has_every_event_in_order_of_arrival(store: Store) -> None:
     fill(
         store,
         view("v", "2", timestamp=9, scenario="shop", value=3),
-        view("u", "1"),
+        view("u", "1", context="4"),
         view("v", "u", action="follow", scenario="news", timestamp=5),
         view("v", "2", scenario="shop"),
     )
@@ -307,6 +321,23 @@ def test_dataset_has_every_event_in_order_of_arrival(store: Store) -> None:
     assert (data.scenarios, data.scenario.tolist()) == (("shop", "news"), [0, -1, 1, 0])
     np.testing.assert_array_equal(data.timestamp, [9, np.nan, 5, np.nan])
     assert data.value.tolist() == [3, 1, 1, 1]
+    assert data.context.tolist() == [-1, 3, -1, -1]
+
+
+def test_a_dataset_keeps_people_tags_and_all_else_apart(store: Store) -> None:
+    """Each event is on one of them; an item that is unknown is no tag."""
+    fill(store, view("u", "1"), view("u", "v"), view("v", "u"))
+    with store.write() as writer:
+        writer.put_items([Item(item_id="tag", kind="tag"), Item(item_id="2", kind="content")])
+        writer.add_events([view("u", "tag"), view("u", "2")])
+    data = store.dataset()
+    assert data.is_tag.tolist() == [False] * 5 + [True]
+    assert data.aimed("person").tolist() == [False, True, True, False, False]
+    assert data.on_tag.tolist() == data.aimed("tag").tolist() == [False] * 3 + [True, False]
+    for kind in ("item", "content", "activity"):
+        assert data.aimed(kind).tolist() == [True, False, False, False, True]
+    lost = replace(data, target=np.array([0, 5, 0, -1, -1]))
+    assert lost.on_tag.tolist() == [False] * 5
 
 
 def test_dataset_of_an_empty_store_is_empty(store: Store) -> None:

@@ -34,7 +34,8 @@ def test_sentences_have_the_fields_they_are_filled_with(domain: str, language: s
     assert "{verb}" in made.deed
     assert "{titles}" in made.deed
     assert "{verb}" in made.because
-    assert "{title}" in made.because
+    for titled in (made.because, made.own, made.others):
+        assert "{title}" in titled
     for plain in (made.stated, made.trending, made.fresh, made.other):
         assert plain
         assert "{" not in plain

@@ -89,8 +89,9 @@ def evaluate(
 
 
 def _print(report: Report, found: ScenarioReport) -> None:
+    asked = f", {found.questions:,} questions" if found.questions != found.users else ""
     console.print(
-        f"{found.scenario}: protocol {report.protocol}, {found.users:,} users, "
+        f"{found.scenario}: protocol {report.protocol}, {found.users:,} users{asked}, "
         f"{found.relevant:,} pairs to find among {found.targets:,} targets",
         markup=False,
     )

@@ -19,7 +19,7 @@ from polyscene.cli.output import (
     progress_bars,
 )
 from polyscene.engine import Answer, Engine
-from polyscene.engine.batch import counted, read_ids, write_results
+from polyscene.engine.batch import counted, read_ids, read_questions, write_results
 
 __all__ = ["recommend"]
 
@@ -30,7 +30,12 @@ def recommend(
     scenario: Annotated[str, typer.Option(help="Where it is recommended.")],
     user: Annotated[str | None, typer.Option(help="Id of a user.")] = None,
     users_file: Annotated[
-        Path | None, typer.Option(help="File with a user_id column: a list for each.")
+        Path | None,
+        typer.Option(help="File with a user_id column, and maybe one context: a list for each."),
+    ] = None,
+    about: Annotated[
+        str | None,
+        typer.Option("--context", help="Id of the item that is asked about, as tags are."),
     ] = None,
     targets_file: Annotated[
         Path | None, typer.Option(help="File with an item_id column: rank only these.")
@@ -47,14 +52,17 @@ def recommend(
     """Recommend to one user, or to every user of a file."""
     if (user is None) == (users_file is None):
         raise typer.BadParameter("give one of --user and --users-file")
+    if about is not None and users_file is not None:
+        raise typer.BadParameter("--context goes with --user; a users file has a column context")
     targets = None if targets_file is None else read_ids(targets_file, "item_id")
     with Engine.open(context.obj) as engine:
         if users_file is not None:
-            users = read_ids(users_file, "user_id")
-            answers = engine.recommend_many(users, scenario, n, targets=targets)
-            _many(answers, len(users), out, json)
+            asked = read_questions(users_file)
+            users, contexts = [one[0] for one in asked], [one[1] for one in asked]
+            answers = engine.recommend_many(users, scenario, n, targets=targets, contexts=contexts)
+            _many(answers, len(asked), out, json)
             return
-        answer = engine.recommend(user, scenario, n, targets=targets)
+        answer = engine.recommend(user, scenario, n, targets=targets, context=about)
     if out is not None:
         rows = write_results([answer], out)
         console.print(f"wrote {rows:,} rows to {out}", markup=False)
@@ -71,19 +79,22 @@ def _many(answers: Iterator[Answer], count: int, out: Path | None, json: bool) -
             if json:
                 print_json(answer.to_dict(), indent=None)
             else:
-                console.print(
-                    answer_table(answer, f"{answer.scenario} for {answer.user_id}"), soft_wrap=False
-                )
+                console.print(answer_table(answer, _title(answer)), soft_wrap=False)
         return
-    with progress_bars().task("recommend", count, "users") as task:
+    with progress_bars().task("recommend", count, "lists") as task:
         rows = write_results(counted(answers, task), out)
-    console.print(f"wrote {rows:,} rows for {count:,} users to {out} in {timer}", markup=False)
+    console.print(f"wrote {rows:,} rows in {count:,} lists to {out} in {timer}", markup=False)
+
+
+def _title(answer: Answer) -> str:
+    about = "" if answer.context is None else f" about {answer.context}"
+    return f"{answer.scenario} for {answer.user_id}{about}"
 
 
 def _print(answer: Answer, explain: bool) -> None:
     for note in answer.notes:
         error_console.print(f"note: {note}", markup=False)
-    console.print(answer_table(answer, f"{answer.scenario} for {answer.user_id}"), soft_wrap=False)
+    console.print(answer_table(answer, _title(answer)), soft_wrap=False)
     if not explain:
         return
     for item in answer.items:
@@ -99,5 +110,10 @@ def _print(answer: Answer, explain: bool) -> None:
             )
         if item.evidence.rules:
             console.print(f"   rules: {', '.join(item.evidence.rules)}", markup=False)
+        for before in item.evidence.about:
+            who = "the user" if before.own else "others"
+            console.print(
+                f"   done before by {who} about {before.title!r} ({before.item_id})", markup=False
+            )
         if item.evidence.tags:
             console.print(f"   shared tags: {', '.join(item.evidence.tags)}", markup=False)

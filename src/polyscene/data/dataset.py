@@ -9,10 +9,14 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NO_LINKS", "Dataset", "IdMap", "Links"]
+from polyscene.settings.scenario import TargetKind
+
+__all__ = ["NO_LINKS", "Dataset", "IdMap", "Links", "Mask"]
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+"""Which of some things: events, items, ..."""
 
 
 class IdMap:
@@ -58,11 +62,13 @@ class Dataset:
     """Rows of users; users are also the targets of events on people."""
     items: IdMap
     """Rows of items."""
+    is_tag: Mask
+    """Whether each item is of kind tag, shape (items,)."""
     user: IntArray
     """Row of the acting user of each event."""
     target: IntArray
     """Row of the target of each event, in `items`, or in `users` where `on_person`."""
-    on_person: npt.NDArray[np.bool_]
+    on_person: Mask
     """Whether the target of an event is a person."""
     action: npt.NDArray[np.int32]
     """Code of the action of each event, an index into `actions`."""
@@ -72,6 +78,8 @@ class Dataset:
     """Seconds since 1970-01-01 UTC; NaN where unknown."""
     value: FloatArray
     """Value of each event."""
+    context: IntArray
+    """Row in `items` of what each event was about; -1 where it names nothing."""
     actions: tuple[str, ...]
     """Names of the action codes."""
     scenarios: tuple[str, ...]
@@ -80,7 +88,23 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.user)
 
-    def take(self, events: IntArray | npt.NDArray[np.bool_]) -> Dataset:
+    @property
+    def on_tag(self) -> Mask:
+        """Whether the target of each event is a tag, shape (events,)."""
+        tags = np.append(self.is_tag, False)  # the last is that of an unknown item
+        return np.asarray(~self.on_person & tags[np.where(self.on_person, -1, self.target)])
+
+    def aimed(self, kind: TargetKind) -> Mask:
+        """Which events are on what is learned from where targets of a kind are recommended.
+
+        People, tags, and everything else are three worlds: what users do in one of them says
+        nothing in the others. Shape (events,).
+        """
+        if kind == "person":
+            return self.on_person
+        return np.asarray(~self.on_person & (self.on_tag == (kind == "tag")))
+
+    def take(self, events: IntArray | Mask) -> Dataset:
         """The same users and items with some of the events only.
 
         Args:
@@ -95,6 +119,7 @@ class Dataset:
             scenario=self.scenario[events],
             timestamp=self.timestamp[events],
             value=self.value[events],
+            context=self.context[events],
         )
 
 
@@ -116,7 +141,7 @@ class Links:
     def __len__(self) -> int:
         return len(self.subject)
 
-    def take(self, relations: IntArray | npt.NDArray[np.bool_]) -> Links:
+    def take(self, relations: IntArray | Mask) -> Links:
         """The same names with some of the relations only: positions, or a mask."""
         return replace(
             self,

@@ -340,14 +340,21 @@ class _Loading:
     def _with_known_targets(
         self, rows: list[Row], events: list[Event], writer: Writer
     ) -> tuple[list[Event], list[Problem]]:
-        """The events whose target exists: an item, or a user, who may have acted just before."""
+        """The events whose target and context exist.
+
+        A target is an item, or a user, who may have acted just before.
+        """
         kept: list[Event] = []
         problems: list[Problem] = []
         unknown = self._unknown(events, writer)
+        contexts = {event.context for event in events if event.context is not None}
+        missing = contexts - writer.known_items(contexts)
         for (number, _), event in zip(rows, events, strict=True):
             on_person = self._on_person(event)
             if event.item_id in unknown[on_person]:
                 problems.append(self._unknown_target(number, event.item_id, on_person))
+            elif event.context in missing:
+                problems.append(self._unknown_context(number, str(event.context)))
             else:
                 kept.append(event)
                 unknown[True].discard(event.user_id)  # from now on there is a user of that id
@@ -373,6 +380,10 @@ class _Loading:
         elif self._people is not None:
             expected += " (a user only in a scenario that recommends people)"
         return Problem(self.validator.file, row, "item_id", shortened(target), expected)
+
+    def _unknown_context(self, row: int, context: str) -> Problem:
+        expected = "the id of an item ingested before"
+        return Problem(self.validator.file, row, "context", shortened(context), expected)
 
 
 def _message(report: FileReport) -> str:

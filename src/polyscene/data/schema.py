@@ -205,14 +205,14 @@ def _attribute(value: Any) -> Any:
 
 
 class Item(_Described):
-    """Something that can be recommended: an item, content, an activity."""
+    """Something that can be recommended: an item, content, an activity, a tag."""
 
     key: ClassVar[str] = "item_id"
 
     item_id: Id
     """Its id, unique among items."""
-    kind: Literal["item", "content", "activity"] = "item"
-    """What it is; people are users, not items."""
+    kind: Literal["item", "content", "activity", "tag"] = "item"
+    """What it is; people are users, not items. A tag is a word that users give to other items."""
     title: Text = ""
     """Its name."""
     description: Text = ""
@@ -272,6 +272,9 @@ class Event(_Record):
     """If given, a second event with the same id is ignored."""
     request_id: Id | None = None
     """The answer that led to it."""
+    context: Id | None = None
+    """What it was about: the id of an item, such as the artist that a tag was given to, or the
+    product on whose page something was clicked."""
 
 
 class Relation(_Record):

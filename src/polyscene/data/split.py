@@ -1,7 +1,8 @@
 """Splitting events into what is learned from and what is held out: pure functions on a dataset.
 
 All of them hold out whole pairs: every event of a user on a target, or none, so that nothing of
-what is to be predicted stays in training.
+what is to be predicted stays in training. Of events about a context, a pair is all that a user did
+about it, such as the tags they gave to one artist: it happened at once, and is asked for at once.
 """
 
 from __future__ import annotations
@@ -9,24 +10,25 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from polyscene.data.dataset import Dataset, IntArray
+from polyscene.data.dataset import Dataset, IntArray, Mask
 
-__all__ = ["Mask", "after", "last_pairs", "pairs_of", "random_pairs", "time_at"]
-
-Mask = npt.NDArray[np.bool_]
-"""Which events are held out, shape (events,)."""
+__all__ = ["after", "last_pairs", "pairs_of", "random_pairs", "time_at"]
 
 
 def pairs_of(data: Dataset) -> IntArray:
     """A number for each event that is equal for events of one user on one target.
 
     Pairs are numbered by user, then target; items and people are different targets, and all that
-    are unknown (row -1) are one.
+    are unknown (row -1) are one. What a user did about one context is one pair, whatever the
+    targets, but for tags and what is no tag.
     """
-    targets = len(data.items) + len(data.users) + 1
-    target = data.target + np.where(data.on_person, len(data.items), 0) + 1
+    items = len(data.items)
+    targets = items + len(data.users) + 1
+    target = data.target + np.where(data.on_person, items, 0) + 1
     target[data.target < 0] = 0
-    _, pairs = np.unique(data.user * targets + target, return_inverse=True)
+    about = data.context >= 0
+    target[about] = targets + data.context[about] + np.where(data.on_tag[about], items, 0)
+    _, pairs = np.unique(data.user * (targets + 2 * items) + target, return_inverse=True)
     return np.asarray(pairs, np.int64)
 
 

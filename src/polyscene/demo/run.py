@@ -9,13 +9,23 @@ from pathlib import Path
 from polyscene.data.report import IngestReport
 from polyscene.data.schema import User
 from polyscene.demo.simulate import NOW, write_world
-from polyscene.demo.world import load_world
+from polyscene.demo.world import CATALOGUES, load_world
 from polyscene.engine import Answer, Engine
 from polyscene.logs import NO_PROGRESS, Progress
 from polyscene.workspace import Workspace
 
-__all__ = ["PERSONAS", "Shown", "load_movielens", "load_sample", "sample_now", "shown_users"]
+__all__ = [
+    "PERSONAS",
+    "SCENARIOS",
+    "Shown",
+    "load_movielens",
+    "load_sample",
+    "sample_now",
+    "shown_users",
+]
 
+SCENARIOS = tuple(sorted([*CATALOGUES, "social"]))
+"""The presets of the sample world; nobody gives tags in it."""
 PERSONAS = ("u-001", "u-002", "u-003")
 """The people of the sample world for whom the demonstration recommends."""
 
@@ -31,14 +41,14 @@ class Shown:
 
 
 def load_sample(path: Path, seed: int = 0, progress: Progress = NO_PROGRESS) -> IngestReport:
-    """Make a workspace with all presets and load the sample world into it.
+    """Make a workspace with the presets of the sample world and load it.
 
     Args:
         path: Directory of the new workspace.
         seed: Of the simulated behaviour.
         progress: Where the loading reports.
     """
-    Workspace.create(path).close()
+    Workspace.create(path, SCENARIOS).close()
     files = write_world(load_world(), path, seed)
     with Engine.open(path) as engine:
         return engine.ingest(**files, progress=progress)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-__all__ = ["World", "load_world"]
+__all__ = ["CATALOGUES", "World", "load_world"]
 
-_CATALOGUES = ("shop", "news", "music", "video", "travel", "education", "health")
+CATALOGUES = ("shop", "news", "music", "video", "travel", "education", "health")
+"""The scenarios that recommend items; people are recommended in `social`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class World:
 
 def load_world() -> World:
     """The bundled world."""
-    items = [record for name in _CATALOGUES for record in _read(name)]
+    items = [record for name in CATALOGUES for record in _read(name)]
     users = _read("people")
     return World(
         items=items,

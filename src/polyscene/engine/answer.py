@@ -43,6 +43,8 @@ class Answer:
     items: Sequence[Recommendation]
     notes: Sequence[str] = ()
     """What the reader should know, such as that the user is unknown."""
+    context: str | None = None
+    """Id of the item that was asked about."""
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat record a recommendation, the columns of the results format."""
@@ -55,6 +57,7 @@ class Answer:
                 "score": item.score,
                 "sources": dict(item.sources),
                 "reason": item.reason,
+                "context": self.context,
             }
             for item in self.items
         ]

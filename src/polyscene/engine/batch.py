@@ -15,7 +15,7 @@ from polyscene.engine.answer import Answer
 from polyscene.errors import DataError
 from polyscene.logs import Task
 
-__all__ = ["RESULT_FORMATS", "counted", "read_ids", "write_results"]
+__all__ = ["RESULT_FORMATS", "counted", "read_ids", "read_questions", "write_results"]
 
 RESULT_FORMATS = (".parquet", ".jsonl", ".csv")
 """Suffixes of files that results can be written to."""
@@ -27,6 +27,7 @@ _SCHEMA: dict[str, Any] = {
     "score": pl.Float64,
     "sources": pl.String,
     "reason": pl.String,
+    "context": pl.String,
 }
 
 
@@ -36,8 +37,22 @@ def read_ids(path: Path, column: str) -> list[str]:
     Raises:
         DataError: When the file cannot be read, lacks the column, or a row has no id.
     """
+    return list(dict.fromkeys(str(row[column]) for row in _rows(path, column)))
+
+
+def read_questions(path: Path) -> list[tuple[str, str | None]]:
+    """The distinct pairs of the columns `user_id` and, where it has one, `context`, in order.
+
+    Raises:
+        DataError: When the file cannot be read, lacks the column `user_id`, or a row has no user.
+    """
+    pairs = ((str(row["user_id"]), row.get("context")) for row in _rows(path, "user_id"))
+    return list(dict.fromkeys((u, None if c in (None, "") else str(c)) for u, c in pairs))
+
+
+def _rows(path: Path, column: str) -> Iterator[dict[str, Any]]:
+    """The rows of a file, each with an id in one column."""
     table = open_table(path)
-    ids: dict[str, None] = {}
     try:
         if table.columns and column not in table.columns:
             found = ", ".join(table.columns)
@@ -48,10 +63,9 @@ def read_ids(path: Path, column: str) -> list[str]:
             for number, row in batch.rows:
                 if row.get(column) in (None, ""):
                     raise DataError(f"{path}, row {number}: no {column}")
-                ids[str(row[column])] = None
+                yield row
     finally:
         table.close()
-    return list(ids)
 
 
 def write_results(answers: Iterable[Answer], path: Path) -> int:

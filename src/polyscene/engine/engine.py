@@ -126,6 +126,7 @@ class Engine(Closing):
         n: int = 10,
         *,
         targets: Sequence[str] | None = None,
+        context: str | None = None,
         now: float | None = None,
     ) -> Answer:
         """The n best targets of a scenario for a user.
@@ -138,17 +139,22 @@ class Engine(Closing):
             scenario: Name of the scenario.
             n: Length of the list; shorter only when fewer targets may be shown.
             targets: If given, only these are ranked.
+            context: Id of the item that is asked about, such as the one that tags are for.
             now: Time of the question, seconds since 1970-01-01 UTC; the clock when omitted.
 
         Raises:
             SettingsError: When the scenario is unknown.
             NotFittedError: When there is no model.
+            NotFoundError: When no item has the id of the context.
             ValueError: When `n` is below 1, or `targets` is one string.
         """
         _check(n, targets)
         _ = self.model  # reads it on first use
         moment = time.time() if now is None else now
-        return next(self._recommender.answers([user], scenario, n, moment, targets))
+        answers = self._recommender.answers(
+            [user], scenario, n, moment, targets, contexts=[context]
+        )
+        return next(answers)
 
     def recommend_many(
         self,
@@ -157,33 +163,40 @@ class Engine(Closing):
         n: int = 10,
         *,
         targets: Sequence[str] | None = None,
+        contexts: Iterable[str | None] | None = None,
         now: float | None = None,
         reasons: bool = True,
     ) -> Iterator[Answer]:
         """`recommend` for many users, who are scored together.
 
         Args:
-            users: User ids.
+            users: User ids; one may come several times, with several contexts.
             scenario: Name of the scenario.
             n: Length of a list.
             targets: If given, only these are ranked.
+            contexts: For each user the id of the item that is asked about, None for none.
             now: Time of the questions, seconds since 1970-01-01 UTC; the clock when omitted.
             reasons: Whether to say why; without, it is faster.
 
         Raises:
             SettingsError: When the scenario is unknown.
             NotFittedError: When there is no model.
-            ValueError: When `n` is below 1, or `targets` is one string.
+            NotFoundError: When no item has the id of a context; nothing is answered.
+            ValueError: When `n` is below 1, `targets` is one string, or there are more or fewer
+                contexts than users.
         """
         _check(n, targets)
         model, asked = self.model, list(users)
+        about: list[str | None] = [None] * len(asked) if contexts is None else list(contexts)
+        if len(about) != len(asked):
+            raise ValueError(f"got {len(about)} contexts for {len(asked)} users; each has one")
         moment = time.time() if now is None else now
         recommender = self._recommender
         if len(asked) >= _TOGETHER:
             store = self.workspace.store
             data = on_rows(store.dataset(), model.items.targets.ids)
             recommender = self._over(model, DatasetPast(data, store.links(), store.users))
-        yield from recommender.answers(asked, scenario, n, moment, targets, reasons)
+        yield from recommender.answers(asked, scenario, n, moment, targets, reasons, contexts=about)
 
     def page(self, user: str | None, name: str, n: int = 10, *, now: float | None = None) -> Page:
         """The lists of a declared page for a user: one for each scenario, in its order.
@@ -256,7 +269,7 @@ class Engine(Closing):
 
     def _use(self, model: Model) -> Model:
         self._model = model
-        past = StorePast(self.workspace.store, model.items.targets.ids)
+        past = StorePast(self.workspace.store, model.items.targets)
         self._recommender = self._over(model, past)
         return model
 

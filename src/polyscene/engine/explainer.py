@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from polyscene.component import Candidates, History, Query
+from polyscene.component import Candidates, History, Precedent, Query
 from polyscene.data.schema import User
 from polyscene.engine.answer import Recommendation
 from polyscene.engine.profile import verbs
-from polyscene.explain.reasons import Evidence, Support, sentence, shared_tags
+from polyscene.explain.reasons import Before, Evidence, Support, sentence, shared_tags
 from polyscene.fitting.asking import Asking
 from polyscene.fitting.model import Model
 from polyscene.represent.space import TargetSpace
@@ -26,6 +26,16 @@ __all__ = ["Explainer"]
 
 _NOTHING = 1e-6
 """Contributions up to this size only break ties."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What a recommendation rests on, in rows."""
+
+    support: Sequence[int] = ()
+    """Rows of the liked history items behind it."""
+    about: Sequence[Precedent] = ()
+    """What was done about contexts."""
 
 
 class Explainer:
@@ -59,14 +69,14 @@ class Explainer:
                 _recommendation(space, candidates, at, _bare(candidates, at), "")
                 for at in range(len(candidates))
             ]
-        supports = self._supports(query, candidates)
+        grounds = self._grounds(query, candidates)
         language = self._language(asking.user)
         wording = self._verbaliser.wording(query.spec.preset or GENERIC, language)
         places = {int(row): place for place, row in enumerate(query.history.rows)}
         stated = bool(query.interests.any())
         items = []
         for position, row in enumerate(candidates.rows.tolist()):
-            found = [places[r] for r in supports[position] if r in places]
+            found = [places[r] for r in grounds[position].support if r in places]
             support = self._support(space, row, found, query.history, query.scenario)
             tags = shared_tags(
                 space.targets.tags[row],
@@ -76,31 +86,39 @@ class Explainer:
             near = float(space.vectors[row] @ query.interests) if stated else 0.0
             bare = _bare(candidates, position)
             personal = any(name not in FALLBACKS for name in bare.sources)
-            evidence = replace(bare, support=support, tags=tags, stated=personal and near > 0)
+            evidence = replace(
+                bare,
+                support=support,
+                tags=tags,
+                stated=personal and near > 0,
+                about=self._before(grounds[position].about),
+            )
             reason = sentence(evidence, wording, language)
             items.append(_recommendation(space, candidates, position, evidence, reason))
         return items
 
-    def _supports(self, query: Query, candidates: Candidates) -> list[list[int]]:
-        """For each candidate the liked history items behind it, of the source that gave most.
+    def _grounds(self, query: Query, candidates: Candidates) -> list[_Ground]:
+        """For each candidate what the source says that gave most of those that have something.
 
         What somebody disliked may have its part in a score too, but is no reason to give.
         """
         liked = set(query.history.rows[query.history.strengths > 0].tolist())
-        supports: list[list[int]] = [[] for _ in candidates.rows]
+        grounds = [_Ground() for _ in candidates.rows]
         most = np.zeros(len(candidates), np.float32)
         for name, part in candidates.parts.items():
             chosen = np.flatnonzero(part > most)
             if not len(chosen):
                 continue
-            found = self._model.sources[name].support(query, candidates.rows[chosen])
-            if found is None:
-                continue
-            for place, rows in zip(chosen.tolist(), found.tolist(), strict=True):
-                if named := [row for row in rows if row in liked]:
-                    supports[place] = named
+            source, rows = self._model.sources[name], candidates.rows[chosen]
+            supports, precedents = source.support(query, rows), source.precedents(query, rows)
+            for at, place in enumerate(chosen.tolist()):
+                named = [] if supports is None else supports[at].tolist()
+                about = () if precedents is None else precedents[at]
+                ground = _Ground([row for row in named if row in liked], about)
+                if ground.support or ground.about:
+                    grounds[place] = ground
                     most[place] = part[place]
-        return supports
+        return grounds
 
     def similar(
         self, space: TargetSpace, row: int, candidates: Candidates, spec: Scenario
@@ -147,6 +165,14 @@ class Explainer:
             )
             for order in np.argsort(-cosines, kind="stable")
             if cosines[order] > 0
+        ]
+
+    def _before(self, precedents: Sequence[Precedent]) -> list[Before]:
+        """What was done about contexts, with their names."""
+        targets = self._items.targets
+        return [
+            Before(targets.ids.ids[one.context], targets.titles[one.context], one.own)
+            for one in precedents
         ]
 
     def _row(self, support: Support) -> int:

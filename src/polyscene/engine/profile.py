@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 
-from polyscene.data.dataset import IdMap
 from polyscene.errors import NotFoundError
 from polyscene.represent.strength import Strengths
+from polyscene.represent.targets import Targets
 from polyscene.represent.users import Deeds, gather_history
 from polyscene.settings import Settings, preset_verbs
 from polyscene.text.template import GENERIC
@@ -71,17 +71,17 @@ def _deeds(workspace: Workspace, user_id: str, scenario: str) -> list[Deed]:
     """The history of a user as text, latest first."""
     settings, store = workspace.settings, workspace.store
     events = store.history(user_id)
-    titles = {item.item_id: item.title for item in store.items([e.item_id for e in events])}
-    ids = IdMap(titles)
+    targets = Targets()
+    targets.put(list(store.items([event.item_id for event in events])))
     history = gather_history(
-        Deeds.of(events, ids),
-        np.zeros((len(ids), 1), np.float32),  # texts need no vectors
+        Deeds.of(events, targets.ids, targets.is_tag),
+        np.zeros((len(targets), 1), np.float32),  # texts need no vectors
         Strengths(settings, scenario),
         settings.scenario(scenario),
         time.time(),
     )
     return [
-        Deed(verbs(settings, action, origin, scenario), titles[ids.ids[row]])
+        Deed(verbs(settings, action, origin, scenario), targets.titles[row])
         for row, action, origin in zip(
             history.rows, history.actions, history.scenarios, strict=True
         )

@@ -65,6 +65,7 @@ class Recommender:
         targets: Sequence[str] | None = None,
         reasons: bool = True,
         above: npt.NDArray[np.uint64] | None = None,
+        contexts: Sequence[str | None] | None = None,
     ) -> Iterator[Answer]:
         """The n best targets of a scenario for each user; many users are scored together.
 
@@ -76,18 +77,26 @@ class Recommender:
             targets: If given, only these are ranked.
             reasons: Whether to say why.
             above: Text keys of what stands above on the same page, and is not shown again.
+            contexts: For each user the id of the item that is asked about, None for none.
+
+        Raises:
+            NotFoundError: When no item has the id of a context.
         """
-        waiting = iter(users)
+        about = contexts or [None] * len(users)
+        for context in set(about):
+            self._asker.context(context)  # an unknown one fails before the work
+        waiting = zip(users, about, strict=True)
         while some := list(islice(waiting, _TOGETHER)):
             if isinstance(self._past, DatasetPast):
-                self._past.load([user for user in some if user is not None])
+                self._past.load([user for user, _ in some if user is not None])
             askings = [
-                self._asker.user(user, scenario, _pool(n), now, targets, above) for user in some
+                self._asker.user(user, scenario, _pool(n), now, targets, above, context)
+                for user, context in some
             ]
             found = self._found(askings)
-            for user, asking, candidates in zip(some, askings, found, strict=True):
+            for (user, context), asking, candidates in zip(some, askings, found, strict=True):
                 shown = self._ranked(asking, n, candidates)
-                yield self._answer(user, asking, shown, n, reasons)
+                yield self._answer(user, context, asking, shown, n, reasons)
 
     def similar(self, target: str, scenario: str, n: int) -> Answer:
         """The targets of a scenario that are nearest to one target by their vectors.
@@ -129,7 +138,13 @@ class Recommender:
         return declared_weights(spec, self._model.sources, fusion.weights if fusion else None)
 
     def _answer(
-        self, user: str | None, asking: Asking, candidates: Candidates, n: int, reasons: bool
+        self,
+        user: str | None,
+        context: str | None,
+        asking: Asking,
+        candidates: Candidates,
+        n: int,
+        reasons: bool,
     ) -> Answer:
         return Answer(
             request_id=uuid.uuid4().hex,
@@ -138,6 +153,7 @@ class Recommender:
             model=self._model.config.version,
             items=self._explainer.recommendations(asking, candidates, reasons),
             notes=self._notes(user, asking, candidates, n),
+            context=context,
         )
 
     def _notes(self, user: str | None, asking: Asking, candidates: Candidates, n: int) -> list[str]:

@@ -37,6 +37,7 @@ def read_given(path: Path, data: Dataset, settings: Settings) -> Dataset:
     found = Dataset(
         users=data.users,
         items=data.items,
+        is_tag=data.is_tag,
         user=user,
         target=target,
         on_person=on_person,
@@ -49,6 +50,7 @@ def read_given(path: Path, data: Dataset, settings: Settings) -> Dataset:
             [math.nan if event.timestamp is None else event.timestamp for event in events]
         ),
         value=np.array([event.value for event in events]),
+        context=data.items.rows(event.context or "" for event in events),
         actions=tuple(actions.ids),
         scenarios=tuple(scenarios.ids),
     )

@@ -12,6 +12,7 @@ import scipy.sparse as sp
 
 from polyscene.component import Vectors
 from polyscene.data.dataset import Dataset, IntArray
+from polyscene.data.questions import Questions
 from polyscene.metrics import catalogue, ranking
 from polyscene.metrics.compare import Interval, interval
 from polyscene.represent.strength import SECONDS_A_DAY
@@ -28,14 +29,14 @@ _AGES = (0, 7, 30, 365)
 class Context:
     """What lists of a scenario are judged by."""
 
-    users: IntArray
-    """Rows of the users with something to find, ascending, shape (users,)."""
+    questions: Questions
+    """The users with something to find, and what is asked about; q of them."""
     relevant: sp.csr_matrix
-    """What is to be found, shape (users, targets)."""
+    """What is to be found, shape (q, targets)."""
     popularity: npt.NDArray[np.int64]
     """Users who acted on each target in training, shape (targets,)."""
     activity: npt.NDArray[np.int64]
-    """Targets that each user acted on in training, shape (users,)."""
+    """Targets that the user of each question acted on in training, shape (q,)."""
     published_at: npt.NDArray[np.float64]
     """When each target appeared, NaN where unknown, shape (targets,)."""
     now: float
@@ -55,7 +56,7 @@ class Measured:
     weights: dict[str, float]
     """Its sources with their weights."""
     metrics: dict[str, Interval]
-    """Means over users with their confidence intervals."""
+    """Means over questions with their confidence intervals, for which users are drawn."""
     catalogue: dict[str, float]
     """Numbers of all lists together, at the first k, over the targets that are ranked: coverage,
     gini."""
@@ -92,10 +93,10 @@ def measured(
     popular: IntArray,
     k: Sequence[int],
 ) -> tuple[Measured, npt.NDArray[np.float64]]:
-    """The metrics of the lists of a system, and its NDCG at the first k by user.
+    """The metrics of the lists of a system, and its NDCG at the first k by question.
 
     Args:
-        lists: Rows of targets, -1 past the last, shape (users, depth).
+        lists: Rows of targets, -1 past the last, shape (q, depth).
         weights: The weights of its sources.
         context: What they are judged by.
         popular: What popularity alone would show, same shape.
@@ -132,7 +133,9 @@ def measured(
     ]
     found = Measured(
         weights={name: weight for name, weight in weights.items() if weight > 0},
-        metrics={name: interval(own) for name, own in values.items()},
+        metrics={
+            name: interval(own, users=context.questions.users) for name, own in values.items()
+        },
         catalogue={
             f"coverage@{first}": catalogue.coverage(shown, size),
             f"gini@{first}": catalogue.gini(shown, size),
@@ -178,19 +181,19 @@ def slices(lists: dict[str, IntArray], context: Context, k: int) -> list[Slice]:
 
 
 def action_matrices(
-    right: Dataset, users: IntArray, relevant: sp.csr_matrix
+    right: Dataset, questions: Questions, relevant: sp.csr_matrix
 ) -> list[tuple[str, sp.csr_matrix]]:
     """What is to be found by action, shape of `relevant`; empty where there is one action only.
 
     Args:
         right: The held-out events that count as a success.
-        users: Rows of the users, ascending, shape (u,).
-        relevant: What is to be found, shape (u, targets).
+        questions: Who is asked for, and about what; q of them.
+        relevant: What is to be found, shape (q, targets).
     """
-    found = []
+    found, rows = [], questions.rows(right.user, right.context)
     for code, action in enumerate(right.actions):
-        own = (right.action == code) & np.isin(right.user, users)
-        cells = np.searchsorted(users, right.user[own]), right.target[own]
+        own = (right.action == code) & (rows >= 0)
+        cells = rows[own], right.target[own]
         ones = np.ones(int(own.sum()), np.float32)
         matrix = relevant.multiply(sp.csr_matrix((ones, cells), shape=relevant.shape)).tocsr()
         if matrix.nnz:
@@ -201,7 +204,7 @@ def action_matrices(
 def _listed(
     lists: IntArray, users: IntArray, targets: IntArray, size: int
 ) -> npt.NDArray[np.bool_]:
-    """Whether each pair stands in the list of its user."""
+    """Whether each pair stands in the list of its question."""
     rows, _ = np.nonzero(lists >= 0)
     shown = rows * size + lists[lists >= 0]
     return np.isin(users.astype(np.int64) * size + targets, shown)

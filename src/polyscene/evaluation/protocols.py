@@ -7,7 +7,8 @@
     cold-users     every event in the scenario of a share of the users who have history elsewhere
     given          the events of a file
 
-Whole pairs are held out, whether or not they count as a success; only successes
+All that a user did about one context is one pair, a post, and is asked for with that context. Whole
+pairs are held out, whether or not they count as a success; only successes
 (`Scenario.positive`) are to be found. All targets that the scenario may show are ranked but those
 the user has acted on in training; nothing is sampled. `random` also holds out a share of the
 friendships where people are recommended; with every protocol two people whose events are held out
@@ -24,11 +25,12 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from polyscene.data.dataset import Dataset, IntArray, Links
-from polyscene.data.split import Mask, after, last_pairs, pairs_of, random_pairs, time_at
+from polyscene.data.dataset import Dataset, IntArray, Links, Mask
+from polyscene.data.questions import Questions
+from polyscene.data.split import after, last_pairs, pairs_of, random_pairs, time_at
 from polyscene.errors import DataError
 from polyscene.fitting.holdout import in_scenario, split_friends, successes, unlinked, unseen
-from polyscene.settings import Settings
+from polyscene.settings import Settings, TargetKind
 
 __all__ = ["PROTOCOLS", "Plan", "Protocol", "Split", "split"]
 
@@ -67,14 +69,19 @@ class Split:
     """The relations that are learned from."""
     now: float
     """The time at which is asked, seconds since 1970-01-01 UTC."""
-    users: IntArray
-    """Rows of the users under test, ascending, shape (u,)."""
+    questions: Questions
+    """The users under test, and what is asked about; q of them."""
     relevant: Mapping[str, sp.csr_matrix]
-    """By scenario, what is to be found: ones, shape (u, targets)."""
+    """By scenario, what is to be found by each question: ones, shape (q, targets)."""
     held: Dataset
     """The events that are to be predicted, successes or not."""
     ranked: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     """By scenario, which targets are ranked, shape (targets,); all where a scenario is absent."""
+
+    @property
+    def users(self) -> IntArray:
+        """Row of the user of each question, ascending, shape (q,)."""
+        return self.questions.users
 
 
 def split(data: Dataset, links: Links, settings: Settings, plan: Plan, now: float) -> Split:
@@ -106,14 +113,13 @@ def split(data: Dataset, links: Links, settings: Settings, plan: Plan, now: floa
         ranked = _only_cold(data, left_out, ranked, settings, plan)
     rest = data.take(~left_out)
     asked = data.take(held) if plan.given is None else plan.given
-    befriended = [pairs[:, 0] for pairs in friends.values()]
-    users = np.unique(np.concatenate([asked.user, *befriended]))
-    found = successes(asked, _all(asked), settings, users, friends)
+    questions = Questions.asked(asked, friends.values())
+    found = successes(asked, _all(asked), settings, questions, friends)
     right = {
-        name: unseen(_visible(found[name], ranked.get(name)), rest, settings, name, users)
+        name: unseen(_visible(found[name], ranked.get(name)), rest, settings, name, questions)
         for name in plan.scenarios
     }
-    links = unlinked(links, asked)
+    links, users = unlinked(links, asked), questions.users
     able = np.zeros(len(users), np.bool_)
     for matrix in right.values():
         able |= matrix.getnnz(axis=1) > 0
@@ -126,7 +132,7 @@ def split(data: Dataset, links: Links, settings: Settings, plan: Plan, now: floa
             f"nothing to measure: with protocol {plan.protocol} no user has a success held out"
         )
     right = {name: sp.csr_matrix(matrix[able]) for name, matrix in right.items()}
-    return Split(plan, rest, links, now, users[able], right, asked, ranked)
+    return Split(plan, rest, links, now, questions.take(able), right, asked, ranked)
 
 
 _Made = tuple[Mask, Mask, Links, dict[str, IntArray]]
@@ -156,8 +162,8 @@ def _time(data: Dataset, links: Links, settings: Settings, plan: Plan) -> _Made:
 
 
 def _cold_items(data: Dataset, links: Links, settings: Settings, plan: Plan) -> _Made:
-    on_item = ~data.on_person & (data.target >= 0) & _any_scenario(data, settings, plan)
-    items = np.unique(data.target[on_item])
+    aimed = ~data.on_person & (data.target >= 0) & _any_scenario(data, settings, plan)
+    items = np.unique(data.target[aimed])
     rng = np.random.default_rng(plan.seed)
     count = max(int(len(items) * plan.share), min(len(items), 1))
     cold = rng.choice(items, count, replace=False)
@@ -200,17 +206,17 @@ def _popular_enough(
     """Which events stay, and by scenario which targets, with `min_users`."""
     if plan.min_users <= 1:
         return _all(data), {}
-    enough = {}
-    for on_person, size in ((False, len(data.items)), (True, len(data.users))):
-        used = (data.on_person == on_person) & (data.target >= 0)
+    enough, kept = {}, np.zeros(len(data), np.bool_)
+    worlds: tuple[TargetKind, ...] = ("item", "tag", "person")
+    for kind in worlds:
+        size = len(data.users if kind == "person" else data.items)
+        aimed = data.aimed(kind)
+        used = aimed & (data.target >= 0)
         pairs = np.unique(np.stack([data.user[used], data.target[used]]), axis=1)
-        enough[on_person] = np.bincount(pairs[1], minlength=size) >= plan.min_users
-    target = np.maximum(data.target, 0)
-    kept = np.zeros(len(data), np.bool_)
-    for on_person, mask in enough.items():
-        used = data.on_person == on_person
-        kept[used] = mask[target[used]]
-    ranked = {name: enough[settings.scenario(name).target == "person"] for name in plan.scenarios}
+        enough[kind] = np.bincount(pairs[1], minlength=size) >= plan.min_users
+        kept[aimed] = enough[kind][np.maximum(data.target[aimed], 0)]
+    kinds = {name: settings.scenario(name).target for name in plan.scenarios}
+    ranked = {name: enough.get(kind, enough["item"]) for name, kind in kinds.items()}
     return kept, ranked
 
 
@@ -243,7 +249,7 @@ def _visible(right: sp.csr_matrix, ranked: npt.NDArray[np.bool_] | None) -> sp.c
 
 def _any_scenario(data: Dataset, settings: Settings, plan: Plan) -> Mask:
     masks = [
-        in_scenario(data, name) & (data.on_person == (settings.scenario(name).target == "person"))
+        in_scenario(data, name) & data.aimed(settings.scenario(name).target)
         for name in plan.scenarios
     ]
     return np.asarray(np.logical_or.reduce(masks))
@@ -264,10 +270,11 @@ def _joined(first: Dataset, then: Dataset) -> Dataset:
     count = len(first) + len(then)
     zeros = np.zeros(count, np.int32)
     return Dataset(
-        users=first.users, items=first.items,
+        users=first.users, items=first.items, is_tag=first.is_tag,
         user=np.concatenate([first.user, then.user]),
         target=np.concatenate([first.target, then.target]),
         on_person=np.concatenate([first.on_person, then.on_person]),
+        context=np.concatenate([first.context, then.context]),
         action=zeros, scenario=zeros, timestamp=np.zeros(count), value=np.zeros(count),
         actions=(), scenarios=(),
     )  # fmt: skip

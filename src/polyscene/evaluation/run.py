@@ -46,6 +46,8 @@ class ScenarioReport:
     scenario: str
     users: int
     """Users with something to find."""
+    questions: int
+    """Lists that were asked for: one for each user, or for each user and context."""
     relevant: int
     """Pairs to find."""
     targets: int
@@ -55,7 +57,7 @@ class ScenarioReport:
     systems: dict[str, Measured]
     """Metrics of each system; the engine first."""
     against: dict[str, Comparison]
-    """NDCG at the first k: the engine against each other system, user by user."""
+    """NDCG at the first k: the engine against each other system, question by question."""
     slices: list[Slice]
     """Recall of the engine and of popularity in parts of the users and targets."""
 
@@ -120,7 +122,7 @@ def evaluate(
         reports, asked = [], 0.0
         for name in plan.scenarios:
             context = _context(own, model, part, name)
-            if len(context.users):
+            if len(context.questions):
                 found, seconds = _scenario(bench, model, context, name, k, ablation, progress)
                 reports.append(found)
                 asked += seconds
@@ -154,11 +156,11 @@ def _scenario(
 ) -> tuple[ScenarioReport, float]:
     """What was measured in a scenario, and the seconds that the engine took for its lists."""
     systems = bench.systems(scenario, ablation)
-    lists, seconds, users = {}, {}, context.users
-    with progress.task(f"ask in {scenario}", len(users) * len(systems), "lists") as task:
+    lists, seconds, asked = {}, {}, context.questions
+    with progress.task(f"ask in {scenario}", len(asked) * len(systems), "lists") as task:
         for name, weights in systems.items():
             start = time.monotonic()
-            lists[name] = bench.lists(users, scenario, weights, max(k), task)
+            lists[name] = bench.lists(asked, scenario, weights, max(k), task)
             seconds[name] = time.monotonic() - start
     found, main = {}, {}
     for name, weights in systems.items():
@@ -166,12 +168,17 @@ def _scenario(
     compared = {name: lists[name] for name in (ENGINE, *BASELINES)}
     report = ScenarioReport(
         scenario=scenario,
-        users=len(users),
+        users=len(np.unique(asked.users)),
+        questions=len(asked),
         relevant=int(context.relevant.nnz),
         targets=int(context.ranked.sum()),
         fusion=model.fusions[scenario],
         systems=found,
-        against={name: paired(main[ENGINE], own) for name, own in main.items() if name != ENGINE},
+        against={
+            name: paired(main[ENGINE], own, users=asked.users)
+            for name, own in main.items()
+            if name != ENGINE
+        },
         slices=slices(compared, context, k[0]),
     )
     return report, seconds[ENGINE]
@@ -181,7 +188,7 @@ def _context(workspace: Workspace, model: Model, part: Split, scenario: str) -> 
     """What lists are judged by; what the scenario may not show is not to be found either."""
     spec = workspace.settings.scenario(scenario)
     train, on_person = part.train, spec.target == "person"
-    used = (train.on_person == on_person) & (train.target >= 0)
+    used = train.aimed(spec.target) & (train.target >= 0)
     pairs = np.unique(np.stack([train.user[used], train.target[used]]), axis=1)
     ids, space = (train.users if on_person else train.items).ids, model.space(scenario)
     rows = space.targets.ids.rows(ids)
@@ -191,18 +198,18 @@ def _context(workspace: Workspace, model: Model, part: Split, scenario: str) -> 
     relevant = sp.csr_matrix(part.relevant[scenario].multiply(ranked[None]))
     relevant.eliminate_zeros()
     able = relevant.getnnz(axis=1) > 0
-    users, relevant = part.users[able], sp.csr_matrix(relevant[able])
+    questions, relevant = part.questions.take(able), sp.csr_matrix(relevant[able])
     right = part.held.take(succeeded(part.held, workspace.settings, scenario))
     return Context(
-        users=users,
+        questions=questions,
         relevant=relevant,
         popularity=np.bincount(pairs[1], minlength=len(ids)),
-        activity=np.bincount(pairs[0], minlength=len(train.users))[users],
+        activity=np.bincount(pairs[0], minlength=len(train.users))[questions.users],
         published_at=np.where(rows >= 0, space.published_at[known], np.nan),
         now=part.now,
         vectors=space.vectors[known],
         ranked=ranked,
-        actions=action_matrices(right, users, relevant),
+        actions=action_matrices(right, questions, relevant),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from polyscene.component import Training
 from polyscene.data.dataset import IntArray
+from polyscene.data.questions import Questions
 from polyscene.engine.recommender import Recommender
 from polyscene.evaluation.protocols import Split
 from polyscene.fitting.model import Model
@@ -68,23 +69,23 @@ class Bench:
 
     def lists(
         self,
-        users: IntArray,
+        questions: Questions,
         scenario: str,
         weights: Mapping[str, float],
         depth: int,
         task: Task,
     ) -> IntArray:
-        """The best targets of a system for some users.
+        """The best targets of a system for some questions.
 
         Args:
-            users: Rows of the users, shape (u,).
+            questions: Who is asked for, and about what; q of them.
             scenario: Name of the scenario.
             weights: The weights of its sources.
             depth: Length of a list.
-            task: Where each user is reported.
+            task: Where each question is reported.
 
         Returns:
-            Rows of targets as in `Split.relevant`, -1 past the last; shape (u, depth).
+            Rows of targets as in `Split.relevant`, -1 past the last; shape (q, depth).
         """
         settings = _with_weights(self._workspace.settings, scenario, weights)
         recommender = self._recommender(settings)
@@ -93,9 +94,12 @@ class Bench:
         ids = data.users if people else data.items
         mask = split.ranked.get(scenario)
         targets = None if mask is None else [ids.ids[row] for row in np.flatnonzero(mask).tolist()]
-        rows = np.full((len(users), depth), -1, np.int64)
-        names = [data.users.ids[row] for row in users.tolist()]
-        answers = recommender.answers(names, scenario, depth, split.now, targets, reasons=False)
+        rows = np.full((len(questions), depth), -1, np.int64)
+        names = [data.users.ids[row] for row in questions.users.tolist()]
+        about = [data.items.ids[row] if row >= 0 else None for row in questions.contexts.tolist()]
+        answers = recommender.answers(
+            names, scenario, depth, split.now, targets, reasons=False, contexts=about
+        )
         for place, answer in enumerate(answers):
             found = ids.rows(item.item_id for item in answer.items)
             rows[place, : len(found)] = found

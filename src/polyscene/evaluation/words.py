@@ -82,9 +82,9 @@ def summary(report: Report, found: ScenarioReport) -> str:
     main = found.systems[ENGINE].metrics[metric]
     said = [
         PROTOCOL_WORDS[report.protocol].format(share=percent(report.share)),
-        f"Polyscene learned from {report.train_events:,} events and was then asked for "
-        f"{_counted(found.users, 'user')}, who {'has' if found.users == 1 else 'have'} "
-        f"{_counted(found.relevant, 'pair')} to find among {_counted(found.targets, 'target')}.",
+        f"Polyscene learned from {report.train_events:,} events and was then asked "
+        f"{_asked(found)} {_counted(found.relevant, 'pair')} to find among "
+        f"{_counted(found.targets, 'target')}.",
         f"Its NDCG@{report.k[0]} is {decimal(main.mean, 3)}"
         + (f" (95\u00a0% interval {span(main.low, main.high, 3)})." if main.users > 1 else "."),
     ]
@@ -99,6 +99,14 @@ def summary(report: Report, found: ScenarioReport) -> str:
     else:
         said.append(f"The highest mean is that of “{best}”" + _lead(found, best, metric))
     return " ".join(said)
+
+
+def _asked(found: ScenarioReport) -> str:
+    """Who has something to find; users are asked for once, or about each of several contexts."""
+    users = _counted(found.users, "user")
+    if found.questions != found.users:
+        return f"{found.questions:,} questions about something, for {users}. These have"
+    return f"for {users}, who {'has' if found.users == 1 else 'have'}"
 
 
 def _lead(found: ScenarioReport, best: str, metric: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from polyscene.text.template import Template
 
-__all__ = ["Evidence", "Support", "sentence", "shared_tags"]
+__all__ = ["Before", "Evidence", "Support", "sentence", "shared_tags"]
 
 _SHOWN_TAGS = 3
 
@@ -31,6 +31,17 @@ class Support:
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """What was done about a context before, and led to a target."""
+
+    item_id: str
+    title: str
+    """Id and title of the context."""
+    own: bool
+    """Whether the user did it; else others."""
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What a recommendation rests on."""
 
@@ -42,6 +53,8 @@ class Evidence:
     """Tags of the target that the user states, or that the supporting items carry."""
     stated: bool
     """Whether the user's stated interests contributed."""
+    about: Sequence[Before] = ()
+    """What was done about contexts before, what told most first."""
     rules: Sequence[str] = ()
     """What rules did: "pinned", "boosted by CONDITION", "quota CONDITION" and so on."""
     pinned: bool = False
@@ -65,6 +78,10 @@ def sentence(evidence: Evidence, wording: Template, language: str) -> str:
     return _capital(_ground(evidence, wording, language) + _tags(evidence, wording))
 
 
+def _joint(wording: Template) -> str:
+    return "；" if wording.separator == "。" else "; "
+
+
 def _ground(evidence: Evidence, wording: Template, language: str) -> str:
     if evidence.pinned:
         return wording.pinned
@@ -72,6 +89,11 @@ def _ground(evidence: Evidence, wording: Template, language: str) -> str:
         if support.title:
             verb = support.verbs.get(language) or support.verbs.get("en", "")
             return wording.because.format(verb=verb, title=support.title)
+    if told := [before for before in evidence.about if before.title]:
+        return _joint(wording).join(
+            (wording.own if before.own else wording.others).format(title=before.title)
+            for before in told
+        )
     if evidence.stated:
         return wording.stated
     if evidence.sources.get("trending", 0) > 0:
@@ -83,8 +105,7 @@ def _tags(evidence: Evidence, wording: Template) -> str:
     if not evidence.tags:
         return ""
     tags = wording.listing.join(evidence.tags[:_SHOWN_TAGS])
-    joint = "；" if wording.separator == "。" else "; "
-    return joint + wording.more.format(tags=tags)
+    return _joint(wording) + wording.more.format(tags=tags)
 
 
 def _capital(text: str) -> str:

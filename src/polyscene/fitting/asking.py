@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from polyscene.component import Query, Vectors
+from polyscene.data.dataset import IntArray, Mask
 from polyscene.data.schema import User
 from polyscene.encoders import Encoder
+from polyscene.errors import NotFoundError
 from polyscene.fitting.model import Model
 from polyscene.fitting.past import Known, Meeting, Past
 from polyscene.fitting.shown import shown
@@ -50,7 +52,7 @@ class Asker:
         self._model = model
         self._encoder = encoder
         self._past = past
-        self._shown: dict[str, npt.NDArray[np.bool_]] = {}
+        self._shown: dict[str, Mask] = {}
         self._strengths: dict[str, Strengths] = {}
         self._exclusions: dict[str, Exclusions] = {}
 
@@ -62,6 +64,7 @@ class Asker:
         now: float,
         targets: Sequence[str] | None = None,
         above: npt.NDArray[np.uint64] | None = None,
+        context: str | None = None,
     ) -> Asking:
         """The question what to recommend to a user.
 
@@ -72,10 +75,15 @@ class Asker:
             now: Time of the question, seconds since 1970-01-01 UTC.
             targets: If given, only these may be recommended.
             above: Text keys of what is shown already; what has one of them is left out.
+            context: Id of the item that is asked about, if any.
+
+        Raises:
+            NotFoundError: When no item has the id of the context.
         """
         spec = self._settings.scenario(scenario)
         space, known = self._model.space(scenario), self._past.of(user_id)
         strengths = self._scenario_strengths(scenario)
+        about = self.context(context)
         history = gather_history(known.deeds, self._model.items.vectors, strengths, spec, now)
         interests = self._interests(known.user, spec)
         allowed = self.shown(scenario).copy()
@@ -83,7 +91,7 @@ class Asker:
             allowed &= _mask(space, targets)
         if above is not None:
             allowed &= ~np.isin(space.targets.text_keys, above)
-        self._leave_out(allowed, known, scenario, spec)
+        self._leave_out(allowed, known, scenario, spec, about)
         self.exclude(allowed, scenario, known.user, now)
         query = Query(
             scenario=scenario,
@@ -97,10 +105,25 @@ class Asker:
             allowed=allowed,
             user=user_id,
             friends=_friends(known, self._settings.readable(scenario)),
+            context=about,
         )
         return Asking(query, known.user, known.stored, space)
 
-    def shown(self, scenario: str) -> npt.NDArray[np.bool_]:
+    def context(self, item_id: str | None) -> int:
+        """The row of a context, -1 for none.
+
+        Raises:
+            NotFoundError: When no item has that id.
+        """
+        row = -1 if item_id is None else self._model.items.targets.ids.row(item_id)
+        if item_id is not None and row < 0:
+            raise NotFoundError(
+                f"unknown context {item_id!r}: it is the id of an item, such as the one that tags "
+                f"are recommended for; ingest that item first"
+            )
+        return row
+
+    def shown(self, scenario: str) -> Mask:
         """Which targets a scenario may show to somebody. Shape (number of targets,)."""
         mask = self._shown.get(scenario)
         if mask is None:
@@ -108,9 +131,7 @@ class Asker:
             self._shown[scenario] = mask
         return mask
 
-    def exclude(
-        self, allowed: npt.NDArray[np.bool_], scenario: str, user: User, now: float
-    ) -> None:
+    def exclude(self, allowed: Mask, scenario: str, user: User, now: float) -> None:
         """Take what the scenario's rules exclude for a user at a moment out of a mask."""
         if scenario not in self._exclusions:
             self._exclusions[scenario] = Exclusions(self._settings.scenario(scenario).rules)
@@ -134,16 +155,18 @@ class Asker:
         return stated
 
     def _leave_out(
-        self, allowed: npt.NDArray[np.bool_], known: Known, scenario: str, spec: Scenario
+        self, allowed: Mask, known: Known, scenario: str, spec: Scenario, context: int
     ) -> None:
-        """Take what the user has seen, and people that must not be shown, out of the mask."""
+        """Take what the user has seen, and people that must not be shown, out of the mask.
+
+        A tag is seen where it was given to the same thing: it may be given to another.
+        """
         people = spec.target == "person"
         if spec.seen == "exclude" and not people:
             deeds = known.deeds
-            seen = self._scenario_strengths(scenario).readable(deeds)
-            if spec.seen_actions:
-                counts = np.array([a in spec.seen_actions for a in deeds.actions], np.bool_)
-                seen &= counts[deeds.action] if len(counts) else False
+            seen = self._scenario_strengths(scenario).seen(deeds)
+            if spec.target == "tag":
+                seen &= deeds.context == context
             _clear(allowed, deeds.rows[seen])
         if people:
             unwanted = [known.user.user_id, *known.apart]
@@ -172,12 +195,12 @@ def _read(met: Meeting, readable: Collection[str]) -> bool:
     return met.scenario is None or met.scenario in readable
 
 
-def _mask(space: TargetSpace, targets: Sequence[str]) -> npt.NDArray[np.bool_]:
+def _mask(space: TargetSpace, targets: Sequence[str]) -> Mask:
     mask = np.zeros(len(space), np.bool_)
     rows = space.targets.ids.rows(targets)
     mask[rows[rows >= 0]] = True
     return mask
 
 
-def _clear(mask: npt.NDArray[np.bool_], rows: npt.NDArray[np.int64]) -> None:
+def _clear(mask: Mask, rows: IntArray) -> None:
     mask[rows[(rows >= 0) & (rows < len(mask))]] = False

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import scipy.sparse as sp
 
 from polyscene.component import Training, Validation
-from polyscene.data.dataset import Dataset, IdMap, IntArray, Links
-from polyscene.data.split import Mask, after, last_pairs, pairs_of, random_pairs, time_at
+from polyscene.data.dataset import Dataset, IdMap, IntArray, Links, Mask
+from polyscene.data.questions import Questions
+from polyscene.data.split import after, last_pairs, pairs_of, random_pairs, time_at
 from polyscene.represent.connections import FRIENDS, MUTUAL
 from polyscene.represent.strength import Strengths
-from polyscene.settings import Settings
+from polyscene.settings import Settings, ValidationSettings
 
 __all__ = [
     "in_scenario",
@@ -32,13 +33,61 @@ _FEW = 50
 
 
 def validations(training: Training) -> list[Validation]:
-    """The splits that the settings ask for; none where nothing can be held out."""
+    """The splits that the settings ask for; none where nothing can be held out.
+
+    Tags have splits of their own, after those of all else: what is chosen for items and people must
+    not depend on whether there are tags.
+    """
+    on_tag, scenarios = training.data.on_tag, training.settings.scenarios
+    worlds = (
+        (~on_tag, [name for name, spec in scenarios.items() if spec.target != "tag"]),
+        (on_tag, [name for name, spec in scenarios.items() if spec.target == "tag"]),
+    )
+    return [
+        validation
+        for events, names in worlds
+        if events.any() or len(_befriended(training, names))
+        for validation in _splits(training, _World(events, names))
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    """What may be held out together."""
+
+    events: Mask
+    """Which events."""
+    scenarios: Sequence[str]
+    """The scenarios in which they are to be found."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """What a split holds out of the events of a world; masks over these."""
+
+    held: Mask
+    """The events to be found."""
+    left_out: Mask
+    """The events that are not learned from."""
+    users: IntArray
+    """Rows of the users on trial, ascending."""
+    friends: Mapping[str, IntArray] = field(default_factory=dict)
+    """By scenario of people, pairs of rows of users to be found, shape (pairs, 2)."""
+    links: Links | None = None
+    """The relations that are left; None for all."""
+    now: float | None = None
+    """The time after which nothing is learned from, whatever its world; None for no such time."""
+
+
+def _splits(training: Training, world: _World) -> list[Validation]:
+    """The splits of one world."""
     settings = training.settings.validation
+    part = replace(training, data=training.data.take(world.events))
     found: list[Validation] = []
-    for split in _kinds(training):
+    for split in _kinds(part):
         found = []
         for fold in range(settings.folds):
-            validation = split(training, fold)
+            validation = _validation(training, world, split(part, world, fold))
             if not len(validation.users):
                 break
             found.append(validation)
@@ -57,8 +106,8 @@ def in_scenario(data: Dataset, name: str) -> Mask:
 
 def succeeded(data: Dataset, settings: Settings, name: str) -> Mask:
     """Which events count as a success in a scenario. Shape (events,)."""
-    on_person = settings.scenario(name).target == "person"
-    here = (data.on_person == on_person) & in_scenario(data, name) & (data.target >= 0)
+    aimed = data.aimed(settings.scenario(name).target)
+    here = aimed & in_scenario(data, name) & (data.target >= 0)
     return np.asarray(here & Strengths(settings, name).positive(data))
 
 
@@ -66,66 +115,68 @@ def successes(
     data: Dataset,
     held: Mask,
     settings: Settings,
-    users: IntArray,
+    questions: Questions,
     friends: Mapping[str, IntArray] | None = None,
 ) -> dict[str, sp.csr_matrix]:
-    """By scenario, what users have among held-out events that counts as a success there.
+    """By scenario, what is right among held-out events: what counts as a success there.
 
-    An event of no scenario counts in each scenario that recommends its kind of target.
+    An event of no scenario counts in each scenario that recommends its kind of target. What was
+    done about a context is right where that is asked about.
 
     Args:
         data: All events.
         held: Which are held out.
         settings: The workspace's settings.
-        users: Rows of the users, ascending, shape (u,).
+        questions: Who is asked for, and about what; q of them.
         friends: By scenario of people, held-out pairs of rows of users, shape (pairs, 2).
 
     Returns:
-        Matrices of ones, shape (u, targets).
+        Matrices of ones, shape (q, targets).
     """
     found = {}
     for name, spec in settings.scenarios.items():
         right = held & succeeded(data, settings, name)
-        pairs = np.stack([data.user[right], data.target[right]], axis=1)
+        rows, targets = questions.rows(data.user[right], data.context[right]), data.target[right]
         if friends and name in friends:
-            pairs = np.concatenate([pairs, friends[name]])
+            one, other = friends[name].T
+            rows = np.concatenate([rows, questions.rows(one, np.full(len(one), -1))])
+            targets = np.concatenate([targets, other])
         size = len(data.users if spec.target == "person" else data.items)
-        found[name] = _ones(pairs, users, size)
+        found[name] = _ones(rows, targets, (len(questions), size))
     return found
 
 
 def unseen(
-    right: sp.csr_matrix, rest: Dataset, settings: Settings, name: str, users: IntArray
+    right: sp.csr_matrix, rest: Dataset, settings: Settings, name: str, questions: Questions
 ) -> sp.csr_matrix:
     """What is to be found without what a scenario never shows again: it was seen in training.
 
     Args:
-        right: Ones, shape (u, targets).
+        right: Ones, shape (q, targets).
         rest: The events to learn from.
         settings: The workspace's settings.
         name: Name of the scenario.
-        users: Rows of the users, ascending, shape (u,).
+        questions: Who is asked for, and about what; q of them.
     """
     spec = settings.scenario(name)
     if spec.seen == "include":
         return right
-    seen = (rest.on_person == (spec.target == "person")) & (rest.target >= 0)
-    seen &= Strengths(settings, name).readable(rest)
-    if spec.seen_actions:
-        counts = np.array([action in spec.seen_actions for action in rest.actions], np.bool_)
-        seen &= counts[rest.action] if len(counts) else False
-    pairs = np.stack([rest.user[seen], rest.target[seen]], axis=1)
-    left = sp.csr_matrix(right - right.multiply(_ones(pairs, users, right.shape[1])))
+    seen = rest.aimed(spec.target) & (rest.target >= 0) & Strengths(settings, name).seen(rest)
+    user, target = rest.user[seen], rest.target[seen]
+    if spec.target == "tag":  # given to one thing, it may be given to another
+        known = _ones(questions.rows(user, rest.context[seen]), target, right.shape)
+    else:
+        known = _ones(user, target, (len(rest.users), right.shape[1]))[questions.users]
+    left = sp.csr_matrix(right - right.multiply(known))
     left.eliminate_zeros()
     return left
 
 
-def _ones(pairs: IntArray, users: IntArray, targets: int) -> sp.csr_matrix:
-    """A matrix with a one for each distinct pair (user, target) of these users."""
-    pairs = pairs[np.isin(pairs[:, 0], users)]
-    cells = (np.searchsorted(users, pairs[:, 0]), pairs[:, 1])
-    shape = (len(users), targets)
-    matrix = sp.csr_matrix((np.ones(len(pairs), np.float32), cells), shape=shape)
+def _ones(rows: IntArray, columns: IntArray, shape: tuple[int, int]) -> sp.csr_matrix:
+    """A matrix with a one in each distinct place; those in row -1 are left out."""
+    kept = rows >= 0
+    cells = (rows[kept], columns[kept])
+    matrix = sp.csr_matrix((np.ones(int(kept.sum()), np.float32), cells), shape=shape)
     matrix.data[:] = 1.0  # several events on one target were added up
     return matrix
 
@@ -204,9 +255,9 @@ def _friendships(links: Links, users: IdMap) -> tuple[IntArray, IntArray, Mask]:
     return subject, target, people & np.isin(links.predicate, codes)
 
 
-def _befriended(training: Training) -> IntArray:
-    """Rows of the users who have a friendship, where people are recommended."""
-    if all(spec.target != "person" for spec in training.settings.scenarios.values()):
+def _befriended(training: Training, scenarios: Sequence[str]) -> IntArray:
+    """Rows of the users who have a friendship, where some of the scenarios recommend people."""
+    if all(training.settings.scenario(name).target != "person" for name in scenarios):
         return np.zeros(0, np.int64)
     subject, target, usable = _friendships(training.links, training.data.users)
     return np.concatenate([subject[usable], target[usable]])
@@ -217,7 +268,11 @@ def _unordered(one: IntArray, other: IntArray, size: int) -> IntArray:
     return np.minimum(one, other) * size + np.maximum(one, other)
 
 
-def _kinds(training: Training) -> Iterator[Callable[[Training, int], Validation]]:
+_Split = Callable[[Training, _World, int], _Cut]
+"""From the events of a world, and the number of the split, to what it holds out."""
+
+
+def _kinds(training: Training) -> Iterator[_Split]:
     split = training.settings.validation.split
     if split == "cold-users":
         yield _cold_users
@@ -233,47 +288,48 @@ def _dated(data: Dataset) -> bool:
     return len(data) > 0 and bool(np.mean(~np.isnan(data.timestamp)) > 0.8)
 
 
-def _random(training: Training, fold: int) -> Validation:
+def _random(training: Training, world: _World, fold: int) -> _Cut:
     """A share of the pairs of some users, drawn at random."""
     data, settings = training.data, training.settings.validation
     rng = np.random.default_rng((settings.seed, fold))
-    everyone = np.union1d(data.user, _befriended(training))
+    everyone = np.union1d(data.user, _befriended(training, world.scenarios))
     users = _some(everyone, settings.users, rng)
     seed = int(rng.integers(1 << 32))
     held = random_pairs(data, np.isin(data.user, users), settings.share, seed)
     links, friends = split_friends(
-        training.links, data.users, training.settings, training.settings.scenarios,
+        training.links, data.users, training.settings, world.scenarios,
         settings.share, seed, of=users,
     )  # fmt: skip
-    return _validation(replace(training, links=links), held, held, users, friends)
+    sought = {name: pairs[np.isin(pairs[:, 0], users)] for name, pairs in friends.items()}
+    return _Cut(held, held, users, sought, links)
 
 
-def _latest(training: Training, fold: int) -> Validation:
+def _latest(training: Training, world: _World, fold: int) -> _Cut:
     """What came after a moment, and for each further split after an earlier one."""
     data, settings = training.data, training.settings.validation
     end = 1.0 - settings.share * fold / 2
     if end <= settings.share:  # nothing earlier is left to learn from
         none = np.zeros(len(data), np.bool_)
-        return _validation(training, none, none, np.zeros(0, np.int64))
+        return _Cut(none, none, np.zeros(0, np.int64))
     moment = time_at(data, end - settings.share)
     left_out = after(data, moment)
     held = left_out & ~after(data, time_at(data, end))
     users = np.intersect1d(data.user[held], data.user[~left_out])
     users = _some(users, settings.users, np.random.default_rng((settings.seed, fold)))
-    return _validation(replace(training, now=moment), held, left_out, users)
+    return _Cut(held, left_out, users, now=moment)
 
 
-def _last(training: Training, fold: int) -> Validation:
+def _last(training: Training, world: _World, fold: int) -> _Cut:
     """The last pair of some users: by time, else by order of arrival."""
     data, settings = training.data, training.settings.validation
     rng, everyone = np.random.default_rng((settings.seed, fold)), np.unique(data.user)
     # where all were on trial in the first split, a further one would be the same
     users = _some(everyone, 0 if fold and len(everyone) <= settings.users else settings.users, rng)
     held = last_pairs(data, np.isin(data.user, users))
-    return _validation(training, held, held, users)
+    return _Cut(held, held, users)
 
 
-def _cold_users(training: Training, fold: int) -> Validation:
+def _cold_users(training: Training, world: _World, fold: int) -> _Cut:
     """All that some users did in one scenario, where they have history in others too."""
     data, settings = training.data, training.settings.validation
     rng = np.random.default_rng((settings.seed, fold))
@@ -286,7 +342,7 @@ def _cold_users(training: Training, fold: int) -> Validation:
     chosen = _some(np.flatnonzero(where >= 0), settings.users, rng)
     held = np.isin(data.user, chosen) & (data.scenario == where[data.user])
     pairs = pairs_of(data)
-    return _validation(training, held, np.isin(pairs, pairs[held]), chosen)
+    return _Cut(held, np.isin(pairs, pairs[held]), chosen)
 
 
 def _some(users: IntArray, count: int, rng: np.random.Generator) -> IntArray:
@@ -294,30 +350,40 @@ def _some(users: IntArray, count: int, rng: np.random.Generator) -> IntArray:
     return users if len(users) <= count else np.sort(rng.choice(users, count, replace=False))
 
 
-def _validation(
-    training: Training,
-    held: Mask,
-    left_out: Mask,
-    users: IntArray,
-    friends: Mapping[str, IntArray] | None = None,
-) -> Validation:
-    """The split with only those users who have something right and something left."""
-    data = training.data
-    rest, links = data.take(~left_out), unlinked(training.links, data.take(held))
+def _validation(training: Training, world: _World, cut: _Cut) -> Validation:
+    """The split with only those questions that have something right and something left."""
+    data, settings = training.data, training.settings
+    held, left_out = world.events.copy(), world.events.copy()
+    held[world.events], left_out[world.events] = cut.held, cut.left_out
+    if cut.now is not None:
+        left_out |= after(data, cut.now)
+    links = training.links if cut.links is None else cut.links
+    rest, links = data.take(~left_out), unlinked(links, data.take(held))
+    on_trial = data.take(held & np.isin(data.user, cut.users))
+    questions = Questions.asked(on_trial, cut.friends.values())
     right = {
-        name: unseen(matrix, rest, training.settings, name, users)
-        for name, matrix in successes(data, held, training.settings, users, friends).items()
+        name: unseen(matrix, rest, settings, name, questions)
+        for name, matrix in successes(data, held, settings, questions, cut.friends).items()
     }
     counts = sum(
         (np.asarray(matrix.sum(axis=1)).ravel() for matrix in right.values()),
-        start=np.zeros(len(users)),
+        start=np.zeros(len(questions)),
     )
-    able = (counts > 0) & np.isin(users, rest.user)
-    if friends:
+    able = (counts > 0) & np.isin(questions.users, rest.user)
+    if cut.friends:
         around = np.union1d(links.subject, links.object)
-        able |= (counts > 0) & np.isin(users, data.users.rows(links.names.ids)[around])
+        able |= (counts > 0) & np.isin(questions.users, data.users.rows(links.names.ids)[around])
+    kept = _asked(questions, np.flatnonzero(able), settings.validation)
+    now = training.now if cut.now is None else cut.now
     return Validation(
-        training=replace(training, data=rest, links=links),
-        users=users[able],
-        relevant={name: sp.csr_matrix(matrix[able]) for name, matrix in right.items()},
+        training=replace(training, data=rest, links=links, now=now),
+        questions=questions.take(kept),
+        relevant={name: sp.csr_matrix(matrix[kept]) for name, matrix in right.items()},
     )
+
+
+def _asked(questions: Questions, able: IntArray, settings: ValidationSettings) -> IntArray:
+    """Positions of the questions that are asked: of those about contexts no more than users."""
+    about = able[questions.contexts[able] >= 0]
+    some = _some(about, settings.users, np.random.default_rng(settings.seed))
+    return np.sort(np.concatenate([able[questions.contexts[able] < 0], some]))

@@ -66,27 +66,26 @@ def learn(
         progress: Where the steps report.
     """
     settings = training.settings
-    open_scenarios = {
-        name: spec
+    open_scenarios = [
+        name
         for name, spec in settings.scenarios.items()
         if "auto" in spec.sources.values() and len(spec.sources) > 1
-    }
-    asked = {name for spec in open_scenarios.values() for name in spec.sources}
+    ]
     splits = validations(training)
+    tried = [[n for n in open_scenarios if split.relevant[n].nnz] for split in splits]
     tables: dict[str, list[Scored]] = {name: [] for name in open_scenarios}
-    steps = 2 * len(model.sources) + (len(splits) * len(asked) if asked else 0)
+    sources = [{s for n in names for s in settings.scenario(n).sources} for names in tried]
+    steps = 2 * len(model.sources) + sum(map(len, sources))
     with progress.task("learn", steps, "steps") as task:
         for name, source in model.sources.items():
             if isinstance(source, Tunable) and splits:
                 model.sources[name] = source.tuned(splits)
             task.advance()
-        for split in splits if asked else ():
+        for split, names, asked in zip(splits, tried, sources, strict=True):
             trial = replace(model, sources=_fitted(model.sources, asked, split.training, task))
             asker = _asker(trial, split, encoder, users)
-            for name in open_scenarios:
-                table = _table(trial, asker, split, name)
-                if table is not None:
-                    tables[name].append(table)
+            for name in names:
+                tables[name].append(_table(trial, asker, split, name))
         model.sources = _fitted(model.sources, model.sources.keys(), training, task)
     for name, spec in settings.scenarios.items():
         if tables.get(name):
@@ -124,16 +123,16 @@ def _asker(
     return Asker(training.settings, model, encoder, past)
 
 
-def _table(model: Model, asker: Asker, split: Validation, scenario: str) -> Scored | None:
-    """What the sources say to the users on trial in a scenario; None where there are none."""
+def _table(model: Model, asker: Asker, split: Validation, scenario: str) -> Scored:
+    """What the sources say to the users on trial in a scenario."""
     training, relevant = split.training, split.relevant[scenario]
     able = np.flatnonzero(relevant.getnnz(axis=1))
-    if not len(able):
-        return None
-    users, queries = split.users[able], list[Query]()
-    for row in users:
-        user = training.data.users.ids[row]
-        queries.append(asker.user(user, scenario, DEPTH, training.now).query)
+    asked, (people, items) = split.questions.take(able), (training.data.users, training.data.items)
+    users, queries = asked.users, list[Query]()
+    for user, context in zip(users.tolist(), asked.contexts.tolist(), strict=True):
+        about = None if context < 0 else items.ids[context]
+        asking = asker.user(people.ids[user], scenario, DEPTH, training.now, context=about)
+        queries.append(asking.query)
     spec = training.settings.scenario(scenario)
     chosen = {name: model.sources[name] for name in spec.sources}
     return scored(chosen, users, queries, sp.csr_matrix(relevant[able]))

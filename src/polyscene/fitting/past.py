@@ -11,6 +11,7 @@ import numpy as np
 from polyscene.data.dataset import Dataset, IdMap, Links
 from polyscene.data.schema import User
 from polyscene.represent.connections import BLOCKS, Connections
+from polyscene.represent.targets import Targets
 from polyscene.represent.users import Deeds, DeedsOfAll
 from polyscene.storage import Store
 
@@ -55,16 +56,16 @@ class StorePast:
 
     Args:
         store: The store.
-        items: Rows of the items.
+        items: The items of the model.
     """
 
-    def __init__(self, store: Store, items: IdMap) -> None:
+    def __init__(self, store: Store, items: Targets) -> None:
         self._store = store
         self._items = items
 
     def of(self, user_id: str | None) -> Known:
         """See `Past`; three short queries."""
-        store = self._store
+        store, items = self._store, self._items
         user = None if user_id is None else store.user(user_id)
         if user is None:
             return _nobody(user_id)
@@ -74,11 +75,11 @@ class StorePast:
         return Known(
             user=user,
             stored=True,
-            deeds=Deeds.of(events, self._items),
+            deeds=Deeds.of(events, items.ids, items.is_tag),
             meetings=[
                 Meeting(event.item_id, event.action, event.scenario)
                 for event in events
-                if event.item_id not in self._items
+                if event.item_id not in items.ids
             ],
             friends=around.friends(user.user_id),
             apart=[*around.apart(user.user_id), *sorted(blocking)],
@@ -152,4 +153,4 @@ class DatasetPast:
 
 def _nobody(user_id: str | None) -> Known:
     user = User(user_id=user_id or "anonymous")
-    return Known(user, False, Deeds.of((), IdMap()), (), (), ())
+    return Known(user, False, Deeds.of((), IdMap(), np.zeros(0, np.bool_)), (), (), ())

@@ -11,7 +11,7 @@ from polyscene.data.schema import Item, User
 from polyscene.fitting.model import Model
 from polyscene.fitting.run import screen, vector_settings
 from polyscene.logs import get_logger
-from polyscene.represent.items import encode_groups
+from polyscene.represent.items import encode_groups, item_vectors
 from polyscene.represent.people import person_vectors
 from polyscene.represent.users import Deeds
 from polyscene.text.verbalise import Verbaliser
@@ -59,7 +59,8 @@ def refresh(workspace: Workspace, model: Model) -> Model:
     if items:
         verbaliser = Verbaliser(settings)
         raw = encode_groups([verbaliser.item(item) for item in items], workspace.encoder)
-        model.items.put(items, model.transform(raw))
+        is_tag = np.array([item.kind == "tag" for item in items], np.bool_)
+        model.items.put(items, item_vectors(raw, is_tag, model.transform))
         _log.info("took in %d items that came after the fit", len(items))
     users = list(store.users(after_revision=model.config.revision)) if model.people else []
     for name, space in model.people.items() if users else ():
@@ -74,8 +75,10 @@ def refresh(workspace: Workspace, model: Model) -> Model:
 def _vectors(
     workspace: Workspace, model: Model, scenario: str, users: Sequence[User]
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    ids = model.items.targets.ids
-    deeds = ((user.user_id, Deeds.of(workspace.store.history(user.user_id), ids)) for user in users)
+    items, history = model.items.targets, workspace.store.history
+    deeds = (
+        (user.user_id, Deeds.of(history(user.user_id), items.ids, items.is_tag)) for user in users
+    )
     return person_vectors(
         users, deeds, model.items.vectors, workspace.encoder, model.transform,
         workspace.settings, scenario, time.time(),

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import compress, islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,7 +22,7 @@ from polyscene.fitting.learn import build_sources, learn
 from polyscene.fitting.model import FORMAT, Model, ModelConfig, library_versions
 from polyscene.logs import NO_PROGRESS, Progress, get_logger
 from polyscene.ranking.objective import objective
-from polyscene.represent.items import encode_groups
+from polyscene.represent.items import encode_groups, item_vectors
 from polyscene.represent.people import person_vectors
 from polyscene.represent.space import TargetSpace
 from polyscene.represent.targets import Targets
@@ -92,9 +92,12 @@ def fit_to(
     settings, store = workspace.settings, workspace.store
     revision, fingerprint = store.revision(), store.fingerprint()
     targets, raw, withheld = _encode_items(workspace, progress)
-    transform = Transform.fit(raw, settings.whitening, _other_texts(workspace, targets))
-    items = TargetSpace.build(targets, transform(raw), settings.index, progress)
-    del raw
+    # Tags are another kind of text: they must not move the vectors of what they are given to.
+    catalogue = raw if targets.is_tag.all() else raw[~targets.is_tag]
+    transform = Transform.fit(catalogue, settings.whitening, _other_texts(workspace, targets))
+    vectors = item_vectors(raw, targets.is_tag, transform)
+    items = TargetSpace.build(targets, vectors, settings.index, progress)
+    del raw, catalogue
     data = on_rows(data, targets.ids)
     people = {
         name: _people(workspace, name, data, items.vectors, transform, moment, progress)
@@ -185,7 +188,8 @@ def _encode_items(
 
 def _other_texts(workspace: Workspace, targets: Targets) -> dict[str, Vectors]:
     """Vectors of a sample of tags and of self-descriptions: kinds of text with their own mean."""
-    tags = {tag for tags in targets.tags[:_TEXTS] for tag in tags}
+    tagged = islice(compress(targets.tags, ~targets.is_tag), _TEXTS)
+    tags = {tag for tags in tagged for tag in tags}
     descriptions = set()
     for user in islice(workspace.store.users(), _TEXTS):
         tags.update(user.tags)
@@ -205,11 +209,13 @@ def _sample(texts: set[str]) -> list[str]:
 
 def on_rows(data: Dataset, items: IdMap) -> Dataset:
     """The events with items numbered as in a map; -1 for those that it does not know."""
-    rows = items.rows(data.items.ids)
+    rows = np.append(items.rows(data.items.ids), -1)  # the last is that of -1
     on_item = ~data.on_person
     target = data.target.copy()
     target[on_item] = rows[target[on_item]]
-    return replace(data, items=items, target=target)
+    is_tag = np.zeros(len(items) + 1, np.bool_)
+    is_tag[rows[:-1]] = data.is_tag
+    return replace(data, items=items, is_tag=is_tag[:-1], target=target, context=rows[data.context])
 
 
 def _people(

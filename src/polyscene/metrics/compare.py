@@ -5,6 +5,10 @@ sample: what is estimated is how the mean would vary over other users of the sam
 nothing of other data sets, other seeds, or other days. NaN means not defined for that user, who is
 left out.
 
+Where a user has several values, such as one for each question that was asked for them, the mean is
+over the values, and a user is drawn with all of theirs: values of one user are alike, and say less
+than as many users would.
+
 Both functions raise ValueError when values are not of shape (users,), one is infinite, the
 confidence is not between 0 and 1, or `resamples` is below 1.
 """
@@ -59,7 +63,11 @@ class Comparison:
 
 
 def interval(
-    values: npt.ArrayLike, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+    values: npt.ArrayLike,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+    users: npt.ArrayLike | None = None,
 ) -> Interval:
     """Mean over users with its bootstrap percentile interval.
 
@@ -74,12 +82,14 @@ def interval(
         confidence: Share of such intervals that hold the true mean, between 0 and 1.
         resamples: How many times users are drawn.
         seed: Of the draws; the same seed gives the same interval.
+        users: Whose each value is, where a user has several; shape (values,).
     """
     _check(confidence, resamples)
-    known = _finite(values)
-    known = known[~np.isnan(known)]
-    low, high = _bounds(known, confidence, resamples, np.random.default_rng(seed))
-    return Interval(mean=_mean(known), low=low, high=high, users=len(known))
+    found = _finite(values)
+    known = ~np.isnan(found)
+    sums, counts = _by_user(found[known], users, known)
+    low, high = _bounds(sums, counts, confidence, resamples, np.random.default_rng(seed))
+    return Interval(mean=_mean(found[known]), low=low, high=high, users=len(sums))
 
 
 def paired(
@@ -88,6 +98,7 @@ def paired(
     confidence: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
+    users: npt.ArrayLike | None = None,
 ) -> Comparison:
     """Mean difference between two methods on the same users, with interval and p-value.
 
@@ -113,6 +124,7 @@ def paired(
         confidence: Share of such intervals that hold the true difference, between 0 and 1.
         resamples: How many times users are drawn and signs are chosen.
         seed: Of the draws; the same seed gives the same result.
+        users: As for `interval`; all differences of a user have the same sign chosen.
     """
     _check(confidence, resamples)
     first, second = _finite(values), _finite(others)
@@ -123,28 +135,51 @@ def paired(
     both = ~(np.isnan(first) | np.isnan(second))
     differences = first[both] - second[both]
     rng = np.random.default_rng(seed)
-    low, high = _bounds(differences, confidence, resamples, rng)
+    sums, counts = _by_user(differences, users, both)
+    low, high = _bounds(sums, counts, confidence, resamples, rng)
     mean, base = _mean(differences), _mean(second[both])
     return Comparison(
         difference=mean,
         relative=mean / base if base else float("nan"),
         low=low,
         high=high,
-        p_value=_sign_flip(differences, resamples, rng),
-        users=len(differences),
+        p_value=_sign_flip(sums, resamples, rng),
+        users=len(sums),
     )
 
 
+def _by_user(
+    values: Floats, users: npt.ArrayLike | None, known: npt.NDArray[np.bool_]
+) -> tuple[Floats, Floats]:
+    """The sum of the values of each user, and how many they are.
+
+    Args:
+        values: The values that are known.
+        users: Whose each value is, known or not; None when each has one.
+        known: Which are.
+    """
+    if users is None:
+        return values, np.ones(len(values))
+    _, owner = np.unique(np.asarray(users)[known], return_inverse=True)
+    sums = np.bincount(owner, values).astype(np.float64)
+    return sums, np.bincount(owner).astype(np.float64)
+
+
+def _mean_of_all(sums: Floats, counts: Floats, axis: int = -1) -> Floats:
+    return np.asarray(sums.sum(axis=axis) / counts.sum(axis=axis))
+
+
 def _bounds(
-    values: Floats, confidence: float, resamples: int, rng: np.random.Generator
+    sums: Floats, counts: Floats, confidence: float, resamples: int, rng: np.random.Generator
 ) -> tuple[float, float]:
-    if len(values) < 2:
+    if len(sums) < 2:
         return float("nan"), float("nan")
     found = stats.bootstrap(
-        (values,),
-        np.mean,
+        (sums, counts),
+        _mean_of_all,
+        paired=True,
         n_resamples=resamples,
-        batch=max(1, _CELLS // len(values)),
+        batch=max(1, _CELLS // len(sums)),
         vectorized=True,
         confidence_level=confidence,
         method="percentile",

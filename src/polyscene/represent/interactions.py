@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from polyscene.data.dataset import Dataset
 from polyscene.represent.strength import Strengths
 from polyscene.represent.strength import decay as aged
-from polyscene.settings import Settings
+from polyscene.settings import Scenario, Settings
 
 __all__ = ["FLOOR", "fading", "graded", "interactions", "places", "weighted"]
 
@@ -24,7 +24,8 @@ def interactions(
 
     Events on one item are added up after time decay, and each row is scaled so that its largest
     entry has size 1. An event of no declared scenario counts as in the first scenario that
-    recommends items, or else in the first.
+    recommends items, or else tags, or else in the first. Tags are left out: what users do with
+    them is not what they do with items.
 
     Args:
         data: All events, their items numbered as the targets are.
@@ -36,8 +37,8 @@ def interactions(
         Shape (users, items), float32. Neutral actions, such as a middling rating, stand in it as
         explicit zeros: they are interactions.
     """
-    names = sorted(settings.scenarios, key=lambda n: settings.scenarios[n].target == "person")
-    used = np.flatnonzero(~data.on_person & (data.target >= 0))
+    names = sorted(settings.scenarios, key=lambda n: _rank(settings.scenarios[n]))
+    used = np.flatnonzero(data.aimed("item") & (data.target >= 0))
     shape = (len(data.users), len(data.items))
     if not names or not len(used):
         return sp.csr_matrix(shape, dtype=np.float32)
@@ -60,6 +61,11 @@ def interactions(
     return matrix.astype(np.float32)
 
 
+def _rank(spec: Scenario) -> int:
+    """Where a scenario stands among those whose meaning of an action is taken."""
+    return 0 if spec.of_items else 1 if spec.target == "tag" else 2
+
+
 def places(data: Dataset) -> sp.csr_matrix:
     """How many distinct items ago each user acted on each: 1 for the latest, 2 for the one before.
 
@@ -71,7 +77,7 @@ def places(data: Dataset) -> sp.csr_matrix:
     Returns:
         Shape (users, items), float32, with the entries of `interactions`.
     """
-    used = np.flatnonzero(~data.on_person & (data.target >= 0))[::-1]
+    used = np.flatnonzero(data.aimed("item") & (data.target >= 0))[::-1]
     times = np.nan_to_num(data.timestamp[used], nan=-np.inf)
     used = used[np.lexsort((np.arange(len(used)), -times, data.user[used]))]
     pairs = data.user[used] * np.int64(len(data.items)) + data.target[used]

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from polyscene.component import Vectors
+from polyscene.data.dataset import Mask
 from polyscene.encoders.base import Encoder
 from polyscene.logs import NO_PROGRESS, Progress
-from polyscene.represent.whiten import normalise
+from polyscene.represent.whiten import Transform, normalise
 
-__all__ = ["encode_groups", "mean_by_group"]
+__all__ = ["encode_groups", "item_vectors", "mean_by_group"]
 
 
 def encode_groups(
@@ -34,6 +35,19 @@ def encode_groups(
         owners.extend([count] * len(group))
         count += 1
     return mean_by_group(encoder.encode(texts, progress), owners, count)
+
+
+def item_vectors(raw: Vectors, is_tag: Mask, transform: Transform) -> Vectors:
+    """Encoder vectors of items in the space of the targets; tags are centred as tags are.
+
+    Args:
+        raw: Shape (items, dim of the encoder).
+        is_tag: Which are tags, shape (items,).
+        transform: The map.
+    """
+    vectors = transform(raw)
+    vectors[is_tag] = transform(raw[is_tag], "tag")
+    return vectors
 
 
 def mean_by_group(vectors: Vectors, owners: Sequence[int], count: int) -> Vectors:

@@ -79,6 +79,14 @@ class Strengths:
         by_code = [name in self._readable for name in events.scenarios]
         return np.array([*by_code, True], np.bool_)[events.scenario]  # code -1 is the last
 
+    def seen(self, events: Events) -> npt.NDArray[np.bool_]:
+        """Which events make their target one that was seen here. Shape (number of events,)."""
+        readable = self.readable(events)
+        if not self._spec.seen_actions or not len(events.actions):
+            return readable
+        counts = np.array([name in self._spec.seen_actions for name in events.actions], np.bool_)
+        return np.asarray(readable & counts[events.action])
+
     def __call__(self, events: Events) -> npt.NDArray[np.float64]:
         """Strengths before time decay, shape (number of events,)."""
         strengths = np.zeros(len(events.action), np.float64)

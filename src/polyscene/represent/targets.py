@@ -52,6 +52,7 @@ class Targets:
         self.numbers: list[dict[str, float]] = []
         self.texts: list[dict[str, tuple[str, ...]]] = []
         self.available: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self.is_tag: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
         self.published_at: npt.NDArray[np.float64] = np.zeros(0, np.float64)
         self.text_keys: npt.NDArray[np.uint64] = np.zeros(0, np.uint64)
 
@@ -161,6 +162,7 @@ class Targets:
                 else:
                     column[row] = value
         self.available = np.array(available, np.bool_)
+        self.is_tag = np.array([kind == "tag" for kind in self.kinds], np.bool_)
         self.published_at = np.array(published, np.float64)
         self.text_keys = np.array(keys, np.uint64)
 

@@ -18,8 +18,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from polyscene.component import History, Vectors
-from polyscene.data.dataset import Dataset, IdMap, IntArray
+from polyscene.component import History, Posts, Vectors
+from polyscene.data.dataset import Dataset, IdMap, IntArray, Mask
 from polyscene.data.schema import Event, User
 from polyscene.encoders.base import Encoder
 from polyscene.represent.items import mean_by_group
@@ -33,6 +33,7 @@ __all__ = [
     "behaviour_vector",
     "gather_history",
     "interest_vectors",
+    "posted",
     "user_vector",
 ]
 
@@ -46,6 +47,10 @@ class Deeds:
 
     rows: IntArray
     """Rows of the items; -1 for items the model does not know."""
+    on_tag: Mask
+    """Which of them are tags."""
+    context: IntArray
+    """Rows of what the events were about; -1 for nothing, or what the model does not know."""
     action: npt.NDArray[np.int32]
     scenario: npt.NDArray[np.int32]
     timestamp: npt.NDArray[np.float64]
@@ -54,12 +59,21 @@ class Deeds:
     scenarios: tuple[str, ...]
 
     @classmethod
-    def of(cls, events: Sequence[Event], items: IdMap) -> Self:
-        """From records, newest first; events on people are left out."""
+    def of(cls, events: Sequence[Event], items: IdMap, is_tag: Mask) -> Self:
+        """From records, newest first; events on people are left out.
+
+        Args:
+            events: The events of the user.
+            items: Rows of the items.
+            is_tag: Which of them are tags, shape (items,).
+        """
         actions: dict[str, int] = {}
         scenarios: dict[str, int] = {}
+        rows = items.rows(event.item_id for event in events)
         return cls(
-            rows=items.rows(event.item_id for event in events),
+            rows=rows,
+            on_tag=np.append(is_tag, False)[rows],  # the last is that of -1
+            context=items.rows(event.context or "" for event in events),
             action=np.array(
                 [actions.setdefault(event.action, len(actions)) for event in events], np.int32
             ),
@@ -94,6 +108,7 @@ class DeedsOfAll:
         self._events = events[np.argsort(data.user[events], kind="stable")]
         self._starts = np.searchsorted(data.user[self._events], np.arange(len(data.users) + 1))
         self._data = data
+        self._on_tag = data.on_tag
 
     def __getitem__(self, user: int) -> Deeds:
         """The deeds of the user at a row; of nobody, with -1, none."""
@@ -105,6 +120,8 @@ class DeedsOfAll:
         )
         return Deeds(
             data.target[own],
+            self._on_tag[own],
+            data.context[own],
             data.action[own],
             data.scenario[own],
             data.timestamp[own],
@@ -123,6 +140,8 @@ def gather_history(
 ) -> History:
     """The history of a user as a scenario sees it, one entry a distinct item, latest first.
 
+    What they did with tags is part of it only where tags are recommended.
+
     Args:
         deeds: What the user did.
         vectors: Unit vectors of all items, shape (number of items, dim).
@@ -130,14 +149,17 @@ def gather_history(
         spec: The scenario.
         now: The time to count ages from, seconds since 1970-01-01 UTC.
     """
-    used = np.flatnonzero(strengths.readable(deeds) & (deeds.rows >= 0))
+    used = np.flatnonzero(_told(deeds, spec) & strengths.readable(deeds) & (deeds.rows >= 0))
     newest = np.argsort(-np.nan_to_num(deeds.timestamp[used], nan=-np.inf), kind="stable")
     used = used[newest]
     rows, first, entry = np.unique(deeds.rows[used], return_index=True, return_inverse=True)
-    plain = strengths(deeds)[used]
+    every = strengths(deeds)
+    plain = every[used]
     weighted = plain * decay(now - deeds.timestamp[used], spec.half_life_days)
     latest = np.argsort(first)[: spec.users.recent]
     telling = _most_telling(entry, np.abs(weighted), len(rows))
+    about = used[(deeds.context[used] >= 0) & (deeds.on_tag[used] == (spec.target == "tag"))]
+    about = about[posted(deeds.context[about], deeds.rows[about], every[about])]
     return History(
         rows=rows[latest],
         items=vectors,
@@ -145,7 +167,27 @@ def gather_history(
         undecayed=_scaled_sums(entry, plain, len(rows))[latest],
         actions=tuple(deeds.actions[deeds.action[used[telling[place]]]] for place in latest),
         scenarios=tuple(_name(deeds, used[telling[place]]) for place in latest),
+        posts=Posts(deeds.context[about], deeds.rows[about]),
     )
+
+
+def posted(contexts: IntArray, targets: IntArray, strengths: npt.NDArray[np.float64]) -> IntArray:
+    """Places of the first event of each pair of context and target that is liked, ascending.
+
+    Args:
+        contexts: A number for the context of each event.
+        targets: Rows of the targets.
+        strengths: Strengths; a pair is liked whose sum is above 0.
+    """
+    keys = contexts * (targets.max(initial=0) + 1) + targets
+    _, first, pair = np.unique(keys, return_index=True, return_inverse=True)
+    liked = np.bincount(pair, strengths, minlength=len(first)) > 0
+    return np.sort(first[liked])
+
+
+def _told(deeds: Deeds, spec: Scenario) -> Mask:
+    """Which events may be part of a history, by their target."""
+    return np.ones(len(deeds.rows), np.bool_) if spec.target == "tag" else ~deeds.on_tag
 
 
 def _scaled_sums(

@@ -16,7 +16,7 @@ from polyscene.settings.vocabulary import formula
 
 __all__ = ["Action", "Duplicates", "Safety", "Scenario", "TargetKind", "UserVectors"]
 
-TargetKind = Literal["item", "content", "activity", "person"]
+TargetKind = Literal["item", "content", "activity", "person", "tag"]
 """What a scenario recommends."""
 _POSITIVE = re.compile(r"\s*([^<>=\s]+)\s*(?:>=\s*(-?\d+(?:\.\d+)?)\s*)?")
 
@@ -200,6 +200,11 @@ class Scenario(Config):
     def responses(self) -> frozenset[str]:
         """What may be predicted here: the tasks, and any action with a meaning."""
         return frozenset({*self.tasks, *self.actions})
+
+    @property
+    def of_items(self) -> bool:
+        """Whether it recommends items, content or activities: what is learned from together."""
+        return self.target not in ("person", "tag")
 
     @property
     def successes(self) -> dict[str, float]:

@@ -70,7 +70,8 @@ class ValidationSettings(Config):
     share: float = Field(default=0.2, gt=0, lt=1)
     """The share of the events that is held out."""
     users: int = Field(default=1000, ge=1)
-    """How many users are on trial in one split, at most."""
+    """How many users are on trial in one split, at most, and how many of the contexts that they are
+    asked about."""
     folds: int = Field(default=3, ge=0)
     """How many splits are tried, at most; fewer when they have users enough, 0 for none."""
     seed: int = Field(default=0, ge=0)

@@ -1,6 +1,7 @@
 """Sources of candidates with scores."""
 
 from polyscene.sources.base import Source
+from polyscene.sources.context import Context
 from polyscene.sources.factor import Factor
 from polyscene.sources.graph import Graph
 from polyscene.sources.kernel import Kernel
@@ -12,6 +13,7 @@ from polyscene.sources.user_knn import UserKnn
 
 __all__ = [
     "FALLBACKS",
+    "Context",
     "Factor",
     "Fresh",
     "Graph",

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from polyscene.component import Candidates, Component, Path, Query, Vectors
+from polyscene.component import Candidates, Component, Path, Precedent, Query, Vectors
 from polyscene.data.dataset import IntArray
 
 __all__ = ["SILENT", "Source", "best", "history_rows", "nothing"]
@@ -52,6 +52,13 @@ class Source(Component):
 
     def paths(self, query: Query, rows: IntArray) -> Sequence[Path | None] | None:
         """What connects each target with the history; None when the source has none."""
+        return None
+
+    def precedents(self, query: Query, rows: IntArray) -> Sequence[Sequence[Precedent]] | None:
+        """What was done about contexts that speaks for each target, what gave most first.
+
+        None when the source does not look at contexts.
+        """
         return None
 
     def __call__(self, query: Query) -> Candidates:

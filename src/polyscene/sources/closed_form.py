@@ -114,9 +114,12 @@ def behaviour_factors(x: sp.csr_matrix, rank: int, seed: int = 0) -> Factors:
     n = x.shape[1]
     rank = min(rank, *x.shape)
     basis = _basis(x, rank, seed)
-    small = np.asarray(x @ basis)
     # Ritz pairs S·w = μ·M·w, since the basis is only nearly orthonormal.
-    values, turn = scipy.linalg.eigh(_gram(small), _gram(basis))
+    sizes, whiten = np.linalg.eigh(_gram(basis))
+    kept = sizes > _INDEPENDENT
+    whiten = whiten[:, kept] / np.sqrt(sizes[kept])
+    values, turn = np.linalg.eigh(whiten.T @ _gram(np.asarray(x @ basis)) @ whiten)
+    turn = whiten @ turn
     leading = np.argsort(-values)[:rank]
     diagonal = np.asarray(x.multiply(x).sum(axis=0)).reshape(n)
     return Factors(
@@ -147,7 +150,8 @@ def _orthonormal(columns: Vectors) -> Vectors:
     depend on each other, by the eigenvectors, without those of no size.
     """
     found = np.asarray(columns, np.float32)
-    size = np.maximum(np.sqrt(np.einsum("ij,ij->j", found, found)), 1e-30)
+    size = np.sqrt(np.einsum("ij,ij->j", found, found))
+    size[size == 0] = 1
     gram = _gram(found) / np.outer(size, size)
     try:
         half = scipy.linalg.cholesky(gram)

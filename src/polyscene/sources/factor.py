@@ -186,7 +186,7 @@ class Factor(Source):
     def scores(self, queries: Sequence[Query]) -> Vectors:
         """See `Source`; O(history · factors² + targets · factors) a query."""
         fitted, scores = self._fitted, nothing(queries)
-        if fitted is None or not queries or queries[0].spec.target == "person":
+        if fitted is None or not queries or not queries[0].spec.of_items:
             return scores
         x = likes(queries, fitted.warm, self._set)
         told = np.flatnonzero(np.diff(x.indptr))
@@ -198,7 +198,7 @@ class Factor(Source):
         """The history items that gave most to each target's score, shape (m, k)."""
         fitted = self._fitted
         support = np.full((len(rows), self.config.support), -1, np.int64)
-        if fitted is None or query.spec.target == "person" or not len(rows):
+        if fitted is None or not query.spec.of_items or not len(rows):
             return support
         x = likes([query], fitted.warm, self._set)
         if not x.nnz:

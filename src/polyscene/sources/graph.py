@@ -166,7 +166,7 @@ class Graph(Source):
     def scores(self, queries: Sequence[Query]) -> Vectors:
         """See `Source`; O(steps · edges) a query."""
         walk, config, scores = self._walk, self._set, nothing(queries)
-        if walk is None or not queries or queries[0].spec.target == "person":
+        if walk is None or not queries or not queries[0].spec.of_items:
             return scores
         x, n = likes(queries, np.arange(walk.away.shape[0]), config), walk.away.shape[0]
         for some in _chunks(np.flatnonzero(np.diff(x.indptr)), sum(walk.away.shape)):
@@ -178,7 +178,7 @@ class Graph(Source):
         """The history items with the likeliest connections in two steps, shape (m, k)."""
         walk, k = self._walk, self.config.support
         found = np.full((len(rows), k), -1, np.int64)
-        if walk is None or query.spec.target == "person":
+        if walk is None or not query.spec.of_items:
             return found
         x = likes([query], np.arange(walk.away.shape[0]), self._set)
         known = np.flatnonzero(rows < walk.away.shape[0])
@@ -193,7 +193,7 @@ class Graph(Source):
         It maximises w_h · T_hν · H_νi; None where there is no way in two steps.
         """
         walk = self._walk
-        if walk is None or query.spec.target == "person":
+        if walk is None or not query.spec.of_items:
             return [None] * len(rows)
         x = likes([query], np.arange(walk.away.shape[0]), self._set)
         steps = sp.csc_matrix(sp.diags_array(x.data) @ walk.away[x.indices])
@@ -279,12 +279,13 @@ class _GraphTrial(Trial):
 
 def _smaller(validation: Validation) -> Validation:
     """The same split with fewer users on trial, evenly taken."""
-    edges = len(validation.training.data) + sum(map(len, validation.training.tags))
+    events = int(np.count_nonzero(~validation.training.data.on_tag))
+    edges = events + sum(map(len, validation.training.tags))
     most = int(np.clip(_EFFORT // max(edges, 1), _ON_TRIAL // 10, _ON_TRIAL))
     count = len(validation.users)
     kept = np.unique(np.linspace(0, count - 1, min(most, count)).astype(np.int64))
     relevant = {name: sp.csr_matrix(one[kept]) for name, one in validation.relevant.items()}
-    return replace(validation, users=validation.users[kept], relevant=relevant)
+    return replace(validation, questions=validation.questions.take(kept), relevant=relevant)
 
 
 def _edges(training: Training, grade: bool) -> _Edges:

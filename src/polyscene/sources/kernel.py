@@ -134,7 +134,7 @@ class Kernel(Source):
     def scores(self, queries: Sequence[Query]) -> Vectors:
         """See `Source`; O(targets · (rank + dim)) a query."""
         fitted, scores = self._fitted, nothing(queries)
-        if fitted is None or not queries or queries[0].spec.target == "person":
+        if fitted is None or not queries or not queries[0].spec.of_items:
             return scores
         x = self._history(queries, fitted)
         told = np.flatnonzero(np.diff(x.indptr))

@@ -128,7 +128,7 @@ class Neighbours(Source):
     def scores(self, queries: Sequence[Query]) -> Vectors:
         """See `Source`; O(history · k + targets) a query."""
         table, scores = self._table, nothing(queries)
-        if table is None or not queries or queries[0].spec.target == "person":
+        if table is None or not queries or not queries[0].spec.of_items:
             return scores
         scores[:, : table.shape[1]] = _said(self._history(queries, table) @ table)
         return scores
@@ -137,7 +137,7 @@ class Neighbours(Source):
         """The history items that gave most to each target's score, shape (m, k)."""
         table = self._table
         support = np.full((len(rows), self.config.support), -1, np.int64)
-        if table is None or query.spec.target == "person":
+        if table is None or not query.spec.of_items:
             return support
         x = self._history([query], table)
         known = np.flatnonzero(rows < table.shape[1])

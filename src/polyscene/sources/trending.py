@@ -53,12 +53,11 @@ class Trending(Source):
             strengths = Strengths(settings, name)
             ages = decay(now - data.timestamp, spec.trend_half_life_days)
             weights = np.maximum(strengths(data), 0.0) * ages * strengths.readable(data)
-            on_person = spec.target == "person"
-            weights[(data.on_person != on_person) | (data.target < 0)] = 0.0
+            weights[~data.aimed(spec.target) | (data.target < 0)] = 0.0
             elsewhere = [other != name for other in data.scenarios]
             own = weights.copy()
             own[np.array([*elsewhere, False], np.bool_)[data.scenario]] = 0.0
-            size = len(data.users if on_person else data.items)
+            size = len(data.users if spec.target == "person" else data.items)
             target = np.maximum(data.target, 0)
             everywhere = np.bincount(target, weights, minlength=size)
             total = np.bincount(target, own, minlength=size)

@@ -38,10 +38,10 @@ class Trial:
         training = validation.training
         self.training = training
         self.users = validation.users
-        kinds = {name: spec.target for name, spec in training.settings.scenarios.items()}
+        specs = training.settings.scenarios
         shape = (len(self.users), len(training.data.items))
         self.relevant = sum(
-            (m for name, m in validation.relevant.items() if kinds[name] != "person"),
+            (m for name, m in validation.relevant.items() if specs[name].of_items),
             start=sp.csr_matrix(shape, dtype=np.float32),
         ).tocsr()
         self._rows: dict[bool, sp.csr_matrix] = {}
@@ -70,11 +70,13 @@ class Trial:
 
         Args:
             scores: Shape (users on trial, items), or (users on trial, columns); changed in place.
-            columns: The items that were scored, ascending; all when omitted. Relevant items that
-                are not among them are out of reach.
+            columns: The items that were scored, ascending; all but tags when omitted. Relevant
+                items that are not among them are out of reach.
         """
         seen, relevant = self.rows(decay=False)[self.users], self.relevant
-        if columns is not None:
+        if columns is None:
+            scores[:, self.training.data.is_tag] = -np.inf
+        else:
             seen, relevant = seen[:, columns], relevant[:, columns]
         scores[np.repeat(np.arange(len(scores)), np.diff(seen.indptr)), seen.indices] = -np.inf
         counts = self.relevant.getnnz(axis=1)

@@ -11,7 +11,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from polyscene.closing import Closing
-from polyscene.data.dataset import Dataset, IdMap, Links
+from polyscene.data.dataset import Dataset, IdMap, Links, Mask
 from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.storage import rows, tables
 from polyscene.storage.connect import WRITE, connect, translated
@@ -250,7 +250,11 @@ class Store(Closing):
             items = IdMap(
                 connection.scalars(sa.select(tables.items.c.item_id).order_by(tables.items.c.seq))
             )
-            return _read_events(connection, users, items)
+            kinds = connection.scalars(
+                sa.select(tables.items.c.kind == "tag").order_by(tables.items.c.seq)
+            )
+            is_tag = np.fromiter(kinds, np.bool_, count=len(items))
+            return _read_events(connection, users, items, is_tag)
 
     def counts(self) -> Counts:
         """How many records and events there are."""
@@ -280,22 +284,22 @@ class Store(Closing):
             return f"{store_id}-{revision}"
 
 
-def _read_events(connection: sa.Connection, users: IdMap, items: IdMap) -> Dataset:
+def _read_events(connection: sa.Connection, users: IdMap, items: IdMap, is_tag: Mask) -> Dataset:
     table = tables.events
     count = connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
     user, target = np.empty(count, np.int64), np.empty(count, np.int64)
     action, scenario = np.empty(count, np.int32), np.empty(count, np.int32)
     timestamp, value = np.empty(count, np.float64), np.empty(count, np.float64)
-    on_person = np.empty(count, np.bool_)
+    on_person, context = np.empty(count, np.bool_), np.empty(count, np.int64)
     actions: dict[str, int] = {}
     scenarios: dict[str | None, int] = {None: -1}
     query = sa.select(
         table.c.user_id, table.c.item_id, table.c.person_id, table.c.action, table.c.scenario,
-        table.c.timestamp, table.c.value,
+        table.c.timestamp, table.c.value, table.c.context,
     ).order_by(table.c.seq)  # fmt: skip
     start = 0
     for part in connection.execute(query).partitions():
-        actors, things, people, done, places, times, values = zip(*part, strict=True)
+        actors, things, people, done, places, times, values, about = zip(*part, strict=True)
         rows = slice(start, start + len(part))
         user[rows] = users.rows(actors)
         target[rows] = items.rows(things)  # None, on a person, is the id of no item: -1
@@ -306,10 +310,11 @@ def _read_events(connection: sa.Connection, users: IdMap, items: IdMap) -> Datas
         scenario[rows] = [scenarios.setdefault(name, len(scenarios) - 1) for name in places]
         timestamp[rows] = np.array(times, np.float64)  # None becomes NaN
         value[rows] = values
+        context[rows] = items.rows(about)  # None is the id of no item: -1
         start += len(part)
     del scenarios[None]
     return Dataset(
-        users=users, items=items, user=user, target=target, on_person=on_person, action=action,
-        scenario=scenario, timestamp=timestamp, value=value, actions=tuple(actions),
-        scenarios=tuple(name for name in scenarios if name is not None),
+        users=users, items=items, is_tag=is_tag, user=user, target=target, on_person=on_person,
+        action=action, scenario=scenario, timestamp=timestamp, value=value, context=context,
+        actions=tuple(actions), scenarios=tuple(name for name in scenarios if name is not None),
     )  # fmt: skip

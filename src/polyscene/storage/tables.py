@@ -74,6 +74,7 @@ events = sa.Table(
     sa.Column("scenario", sa.Text),
     sa.Column("value", sa.Double, nullable=False),
     sa.Column("request_id", sa.Text),
+    sa.Column("context", sa.Text, sa.ForeignKey("items.item_id")),
     sa.CheckConstraint("(item_id IS NULL) != (person_id IS NULL)", name="one_target"),
     # Serves a history newest first: SQLite ends every index entry with the row number, seq.
     sa.Index(None, "user_id", "timestamp"),

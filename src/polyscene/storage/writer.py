@@ -60,7 +60,8 @@ class StoreWriter:
         may be the targets of other events in the same call.
 
         Raises:
-            DataError: When a target is neither an item nor a user; nothing of the call is added.
+            DataError: When a target is neither an item nor a user, or a context is no item; nothing
+                of the call is added.
         """
         actors = dict.fromkeys(event.user_id for event in events)
         targets = {event.item_id for event in events}
@@ -74,6 +75,12 @@ class StoreWriter:
             raise DataError(
                 f"event on the unknown target {min(unknown)!r}; ingest the item (or user) of "
                 f"that id before its events"
+            )
+        contexts = {event.context for event in events if event.context is not None}
+        if missing := contexts - self.known_items(contexts):
+            raise DataError(
+                f"event about the unknown context {min(missing)!r}; ingest the item of that id "
+                f"before its events"
             )
         self._add_bare_users(actors)
         rows = [_event_row(event, event.item_id in items) for event in events]

@@ -8,6 +8,7 @@ class TestMySource(SourceContract):
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,9 @@ from polyscene.component import (
     Candidates,
     History,
     Persistable,
+    Posts,
     Query,
+    Questions,
     Trainable,
     Training,
     Tunable,
@@ -45,7 +48,10 @@ _DIM = 6
 _SCENARIOS = {
     "things": {"target": "item", "actions": {"like": 1.0, "dislike": -1.0}},
     "people": {"target": "person", "actions": {"like": 1.0, "dislike": -1.0}},
+    "labels": {"target": "tag", "sources": {"context": "auto", "trending": "auto"}},
 }
+_TAGS = 30
+"""The row of the first tag; the items before it are none."""
 
 
 class SourceContract:
@@ -53,7 +59,8 @@ class SourceContract:
 
     A `Trainable` source is fitted before it is asked. The targets have unit vectors in six
     dimensions, some of them zero, some without a date; users have none, one or many entries in
-    their history, with dislikes among them.
+    their history, with dislikes among them. Where tags are the targets, some questions are about an
+    item, and users have given tags to some.
     """
 
     def make(self) -> Source:
@@ -160,6 +167,20 @@ class SourceContract:
             assert len(paths) == len(rows)
             assert {path.start for path in paths if path} <= set(query.history.rows.tolist())
 
+    def test_precedents_are_contexts(self) -> None:
+        """What speaks for a target was done about an item; the user's own is among their posts."""
+        source = self.ready()
+        for query in contract_queries():
+            rows = source(query).rows
+            precedents = source.precedents(query, rows)
+            if precedents is None:
+                continue
+            assert len(precedents) == len(rows)
+            done = set(zip(query.history.posts.contexts, query.history.posts.targets, strict=True))
+            for row, given in zip(rows, precedents, strict=True):
+                assert all(0 <= one.context < TARGETS for one in given)
+                assert all((one.context, row) in done for one in given if one.own)
+
     def test_options_are_chosen(self) -> None:
         """A tunable source becomes one of its kind that can be fitted, whatever was held out."""
         source, training = self.make(), _training()
@@ -167,7 +188,8 @@ class SourceContract:
             return
         users = np.arange(10)
         right = sp.csr_matrix(np.eye(TARGETS, dtype=np.float32)[users])
-        for splits in ([], [Validation(training, users, {"things": right, "people": right})]):
+        held = Validation(training, Questions.of(users), dict.fromkeys(_SCENARIOS, right))
+        for splits in ([], [held]):
             chosen = source.tuned(splits)
             assert type(chosen) is type(source)
             assert isinstance(chosen, Trainable)
@@ -257,7 +279,7 @@ class RewardContract:
 
 
 def contract_queries() -> Iterator[Query]:
-    """Fifty questions in each of two scenarios, of items and of people; the same every time."""
+    """Fifty questions in each scenario, of items, people and tags; the same every time."""
     for scenario in _SCENARIOS:
         rng, space = np.random.default_rng(7), _space(scenario)
         for number in range(50):
@@ -267,7 +289,16 @@ def contract_queries() -> Iterator[Query]:
             stated = _vectors(number + 1)[0] if number % 3 else np.zeros(_DIM, np.float32)
             query = _query(scenario, space, rows, strengths, stated, n=(1, 5, 300)[number % 3])
             query.allowed[rng.random(TARGETS) < 0.4] = False
-            yield query
+            yield _about(query, number) if scenario == "labels" else query
+
+
+def _about(query: Query, number: int) -> Query:
+    """The question about an item, or about none, by somebody who gave tags to some or to none."""
+    rng = np.random.default_rng(number)
+    given = rng.permutation(_TAGS * (TARGETS - _TAGS))[: int(rng.integers(0, 3) * 10)]
+    posts = Posts(given % _TAGS, _TAGS + given // _TAGS)
+    context = int(rng.integers(0, _TAGS)) if number % 5 else -1
+    return replace(query, context=context, history=replace(query.history, posts=posts))
 
 
 def contract_targets() -> Targets:
@@ -284,6 +315,7 @@ def _items() -> list[Item]:
         Item(
             item_id=f"i{number}",
             title=f"Title {number}",
+            kind="tag" if number >= _TAGS else "item",
             published_at=None if age is None else NOW - age * DAY,
             **prices[number % 4],
         )
@@ -347,16 +379,20 @@ def _dataset() -> Dataset:
     on_person = rng.random(count) < 0.3
     timestamps = NOW - rng.random(count) * 100 * DAY
     timestamps[::17] = np.nan
+    target = rng.integers(0, TARGETS, count)
+    on_tag = ~on_person & (target >= _TAGS)
     return Dataset(
         users=IdMap(f"u{number}" for number in range(TARGETS)),
         items=IdMap(f"i{number}" for number in range(TARGETS)),
+        is_tag=np.arange(TARGETS) >= _TAGS,
         user=rng.integers(0, TARGETS, count),
-        target=rng.integers(0, TARGETS, count),
+        target=target,
         on_person=on_person,
         action=rng.integers(0, 3, count).astype(np.int32),
         scenario=np.where(on_person, 1, rng.integers(-1, 1, count)).astype(np.int32),
         timestamp=timestamps,
         value=np.ones(count),
+        context=np.where(on_tag, rng.integers(-1, _TAGS, count), -1),
         actions=("like", "view", "dislike"),
         scenarios=("things", "people"),
     )

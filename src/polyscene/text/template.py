@@ -34,6 +34,10 @@ class Template(Config):
     """What a reason says of shared tags; field {tags}."""
     because: str
     """What a reason says of the history; fields {verb} and {title}."""
+    own: str
+    """What a reason says of the same done by the user about something; field {title}."""
+    others: str
+    """What it says of the same done by others; field {title}."""
     stated: str
     """What a reason says when stated interests led to the target."""
     trending: str

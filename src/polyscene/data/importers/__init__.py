@@ -13,6 +13,7 @@ from typing import Any
 from polyscene.data.importers.base import Importer
 from polyscene.data.importers.gorse import Gorse
 from polyscene.data.importers.lastfm import LastFM
+from polyscene.data.importers.lastfm_tags import LastFMTags
 from polyscene.data.importers.movielens import MovieLens
 from polyscene.data.importers.personalize import Personalize
 from polyscene.data.importers.recbole import RecBole
@@ -24,7 +25,7 @@ from polyscene.logs import NO_PROGRESS, Progress
 __all__ = ["Importer", "get_importer", "import_folder", "importer_names"]
 
 _IMPORTERS: dict[str, type[Importer]] = {
-    cls.name: cls for cls in (Gorse, LastFM, MovieLens, Personalize, RecBole)
+    cls.name: cls for cls in (Gorse, LastFM, LastFMTags, MovieLens, Personalize, RecBole)
 }
 
 

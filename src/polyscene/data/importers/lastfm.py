@@ -19,7 +19,7 @@ from polyscene.data.importers.base import (
 from polyscene.data.ingest import Part
 from polyscene.data.readers import Batch
 
-__all__ = ["LastFM"]
+__all__ = ["LastFM", "batches", "rows"]
 
 
 class LastFM(Importer):
@@ -68,20 +68,20 @@ class LastFM(Importer):
         def user(name: str) -> dict[str, Any]:
             return {"user_id": name, "tags": of_users.top(name)}
 
-        yield Part("items", artists, mapped(_batches(artists, "id", "name"), item))
+        yield Part("items", artists, mapped(batches(artists, "id", "name"), item))
         ids = sorted(_user_ids(listens, friends), key=lambda name: (len(name), name))
         users = [(number, user(name)) for number, name in enumerate(ids, 1)]
         yield Part("users", listens, [Batch(users)])
-        yield Part("relations", friends, mapped(_batches(friends, "userID", "friendID"), _friend))
+        yield Part("relations", friends, mapped(batches(friends, "userID", "friendID"), _friend))
         columns = ("userID", "artistID", "weight")
-        yield Part("events", listens, mapped(_batches(listens, *columns), _listen))
+        yield Part("events", listens, mapped(batches(listens, *columns), _listen))
 
     def _tags(self, names: Path, tagged: Path) -> tuple[TagCounts, TagCounts]:
         """The tags of artists, counted by users, and of users, counted by artists."""
-        rows = _rows(names, "tagID", "tagValue")
-        words = {row["tagID"]: row["tagValue"].strip().lower() for row in rows}
+        found = rows(names, "tagID", "tagValue")
+        words = {row["tagID"]: row["tagValue"].strip().lower() for row in found}
         of_artists, of_users = TagCounts(), TagCounts()
-        for row in _rows(tagged, "userID", "artistID", "tagID"):
+        for row in rows(tagged, "userID", "artistID", "tagID"):
             user, artist, word = row["userID"], row["artistID"], words.get(row["tagID"])
             if word and user not in self._excluded:
                 of_artists.add(artist, word, user)
@@ -89,17 +89,19 @@ class LastFM(Importer):
         return of_artists, of_users
 
 
-def _batches(path: Path, *columns: str) -> Iterator[Batch]:
+def batches(path: Path, *columns: str) -> Iterator[Batch]:
+    """A file of the folder as batches; see `read_batches`."""
     return read_batches(path, columns, encoding=detect_encoding(path), raw_tsv=True)
 
 
-def _rows(path: Path, *columns: str) -> Iterator[dict[str, Any]]:
+def rows(path: Path, *columns: str) -> Iterator[dict[str, Any]]:
+    """The rows of a file of the folder; see `read_dicts`."""
     return read_dicts(path, columns, encoding=detect_encoding(path), raw_tsv=True)
 
 
 def _user_ids(listens: Path, friends: Path) -> set[str]:
-    ids = {row["userID"] for row in _rows(listens, "userID")}
-    for row in _rows(friends, "userID", "friendID"):
+    ids = {row["userID"] for row in rows(listens, "userID")}
+    for row in rows(friends, "userID", "friendID"):
         ids.update((row["userID"], row["friendID"]))
     return ids
 
