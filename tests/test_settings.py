@@ -205,7 +205,7 @@ def test_an_empty_validation_table_is_all_defaults() -> None:
     """By default a fifth is held out, of at most 1,000 users, up to three times."""
     assert parse_settings({"validation": {}}) == Settings()
     assert Settings().validation == ValidationSettings(
-        split="auto", share=0.2, users=1000, folds=3, seed=0
+        split="auto", share=0.2, users=2000, folds=3, seed=0
     )
 
 
@@ -213,7 +213,7 @@ def test_an_empty_validation_table_is_all_defaults() -> None:
 def test_each_kind_of_validation_is_accepted(kind: str) -> None:
     settings = parse_settings({"validation": {"split": kind, "folds": 0, "share": 0.5}})
     assert settings.validation.model_dump() == {
-        "split": kind, "share": 0.5, "users": 1000, "folds": 0, "seed": 0,
+        "split": kind, "share": 0.5, "users": 2000, "folds": 0, "seed": 0,
     }  # fmt: skip
 
 

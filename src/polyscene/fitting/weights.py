@@ -27,7 +27,7 @@ _CHUNK = 128
 _AT = 10
 _VALUES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)
 _ROUNDS = 3
-_CERTAINTY = 0.5
+_CERTAINTY = 1.0
 """By how many standard errors a change of weight must be better to be taken."""
 _LEAST = np.float32(1e-30)
 """The scaled score of the lowest candidate: nothing, but not the 0 of what was not returned."""
@@ -128,7 +128,7 @@ def scored(
 def choose_weights(tables: Sequence[Scored], fixed: Mapping[str, float | str]) -> Fusion:
     """The weights with the best NDCG@10, one varied at a time from the best single source.
 
-    A change is taken when it is better by half a standard error of the difference: on few users
+    A change is taken when it is better by a standard error of the difference: on few users
     most differences are chance. What a user has in several splits is averaged first: the same user
     again is no further evidence.
 

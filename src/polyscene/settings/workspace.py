@@ -69,7 +69,7 @@ class ValidationSettings(Config):
     events have a time and enough users have events on both sides, else random ones."""
     share: float = Field(default=0.2, gt=0, lt=1)
     """The share of the events that is held out."""
-    users: int = Field(default=1000, ge=1)
+    users: int = Field(default=2000, ge=1)
     """How many users are on trial in one split, at most, and how many of the contexts that they are
     asked about."""
     folds: int = Field(default=3, ge=0)
