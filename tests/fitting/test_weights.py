@@ -174,7 +174,7 @@ class TestChoice:
         assert both.ndcg == pytest.approx((9 + SECOND) / 10)
 
     def test_a_user_in_several_splits_counts_once(self) -> None:
-        """Mean 0.129, standard error 0.153; of thirty users it would be 0.088, and the change taken.
+        """Mean 0.129, standard error 0.153; of thirty users it would be 0.088, and taken.
 
         Three splits of the same ten users are no thirty users.
         """
