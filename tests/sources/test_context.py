@@ -77,6 +77,21 @@ APART = (("p", "t0", "a0"), ("q", "t0", "a0"), ("q", "t1", "a0"), ("r", "t1", "a
 """a0 has two posts, t0 twice and t1 once; a1 has one post; nobody posted about both."""
 
 
+def test_contexts_are_compared_by_how_much_was_liked() -> None:
+    """u likes a0 and a1, 1 each, and skips a2, 0.2; a post counts 0.5. Rows times log(1 + 6/3) for u
+    and log(1 + 6/1) for p and q: 1.0986 / 1.4675 and 0.2197 / 0.9974."""  # fmt: skip
+    told = [(item, action) for item, action in (("a0", "like"), ("a1", "like"), ("a2", "skip"))]
+    events = dataset(
+        [("p", "t0", "tag", None, None), ("q", "t1", "tag", None, None)]
+        + [("u", item, action, None, None) for item, action in told],
+        ITEMS, about=["a1", "a2", None, None, None], tags=TAGS,
+    )  # fmt: skip
+    music = {"target": "content", "actions": {"like": 1.0, "skip": -1.0}}
+    profiles = Profiles.learn(training(events, tags=SPEC, music=music), "tags", 5, 0.5)
+    near = profiles.near[0].toarray()[0]
+    np.testing.assert_allclose(near[:3], [0, 0.7486, 0.2203], atol=1e-4)
+
+
 class TestScores:
     def test_a_newcomer_gets_what_others_did_against_what_all_do(self) -> None:
         """t0 has two thirds of a0 and half of all, t1 one third and half; the weight of others is

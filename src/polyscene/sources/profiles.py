@@ -20,7 +20,7 @@ import scipy.sparse as sp
 
 from polyscene.component import Training, Vectors
 from polyscene.data.dataset import Dataset, IntArray
-from polyscene.represent.interactions import interactions, weighted
+from polyscene.represent.interactions import FLOOR, interactions, weighted
 from polyscene.represent.strength import Strengths
 from polyscene.represent.users import posted
 from polyscene.settings import Settings
@@ -71,7 +71,7 @@ class Profiles:
         )
         who.data[:] = 1.0  # a post of several targets is one
         posts = np.asarray(who.sum(axis=0), np.float32).ravel()
-        done = weighted(interactions(data, settings, training.now, decay=False), True)
+        done = weighted(interactions(data, settings, training.now, decay=False), FLOOR)
         near = _near(sp.csr_matrix(done + np.float32(weight) * who), posts, neighbours)
         return cls(counts, posts, near)
 
