@@ -302,11 +302,11 @@ def run(name: str, options: argparse.Namespace) -> None:
                 for scenario in plan.scenarios:
                     where = options.out / f"{name}-{scenario}"
                     write_split(where, scenario, part, settings, task, texts)
-                    peers = [options.peers_python, str(Path(__file__).parent / "peers.py"),
-                             str(where), "--budget", str(options.budget)]  # fmt: skip
-                    run_peers(
-                        where, [*peers, *(["--peers", *options.peers] if options.peers else [])]
-                    )
+                    command = [options.peers_python, str(Path(__file__).parent / "peers.py"),
+                               str(where), "--budget", str(options.budget)]  # fmt: skip
+                    if options.peers:
+                        command += ["--peers", *options.peers]
+                    run_peers(where, command)
                     for peer, values in measured_lists(where).items():
                         row(name, scenario, peer, float(np.nanmean(values)))
 

@@ -78,7 +78,7 @@ APART = (("p", "t0", "a0"), ("q", "t0", "a0"), ("q", "t1", "a0"), ("r", "t1", "a
 
 
 def test_contexts_are_compared_by_how_much_was_liked() -> None:
-    """u likes a0 and a1, 1 each, and skips a2, 0.2; a post counts 0.5. Rows times log(1 + 6/3) for u
+    """u likes a0 and a1, 1 each, and skips a2, 0.2; a post counts 0.5. Times log(1 + 6/3) for u
     and log(1 + 6/1) for p and q: 1.0986 / 1.4675 and 0.2197 / 0.9974."""  # fmt: skip
     told = [(item, action) for item, action in (("a0", "like"), ("a1", "like"), ("a2", "skip"))]
     events = dataset(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
+from polyscene.data.dataset import Mask
 from polyscene.fitting.model import Model
 from polyscene.rerank.rules import Exclusions
 from polyscene.settings import Scenario
@@ -12,7 +10,7 @@ from polyscene.settings import Scenario
 __all__ = ["shown"]
 
 
-def shown(model: Model, scenario: str, spec: Scenario) -> npt.NDArray[np.bool_]:
+def shown(model: Model, scenario: str, spec: Scenario) -> Mask:
     """The targets that fit a scenario, are not withheld by its safety and not excluded by a rule.
 
     Args:
@@ -27,5 +25,5 @@ def shown(model: Model, scenario: str, spec: Scenario) -> npt.NDArray[np.bool_]:
     mask = targets.shown_in(scenario, spec)
     withheld = model.withheld[scenario]
     mask[: len(withheld)] &= ~withheld
-    excluded: npt.NDArray[np.bool_] = Exclusions(spec.rules).fixed(targets)
+    excluded: Mask = Exclusions(spec.rules).fixed(targets)
     return mask & ~excluded

@@ -82,6 +82,7 @@ class WordLikeness:
         for position, own in enumerate(self._sets[: self._head]):
             for word in own or {""}:
                 self._holders.setdefault(word, []).append(position)
+        self._sizes = np.array([len(own) or 1 for own in self._sets[: self._head]])
 
     def __call__(self, position: int) -> Values:
         """See `Likeness`; O(candidates of the head that share a word)."""
@@ -90,8 +91,7 @@ class WordLikeness:
         for word in own:
             for holder in self._holders.get(word, ()):
                 shared[holder] += 1
-        sizes = np.array([len(other) or 1 for other in self._sets[: self._head]])
-        return np.asarray(shared / np.sqrt(sizes * len(own)))
+        return np.asarray(shared / np.sqrt(self._sizes * len(own)))
 
 
 class _Graded:

@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from polyscene.component import Candidates, History
-from polyscene.data.dataset import IdMap, IntArray
+from polyscene.data.dataset import IdMap, IntArray, Mask
 from polyscene.data.schema import User
 from polyscene.represent.columns import Columns
 from polyscene.represent.space import TargetSpace
@@ -74,7 +73,7 @@ class Reranker:
         # People who are alike are still different people.
         self._threshold = 1.0 if spec.target == "person" else spec.duplicates.threshold
 
-    def pins(self, ids: IdMap, allowed: npt.NDArray[np.bool_], n: int) -> dict[int, int]:
+    def pins(self, ids: IdMap, allowed: Mask, n: int) -> dict[int, int]:
         """The rows of the pinned targets that may be shown, by place from 0 in a list of n."""
         return self._rules.pins(ids, allowed, n)
 
@@ -87,7 +86,7 @@ class Reranker:
         """
         if self._plain:
             return pool.take(self.distinct(asked.space, pool.rows, asked.n))
-        columns = Columns(asked.space.targets, pool.rows, asked.user, asked.now)
+        columns = _columns(pool.rows, asked)
         values, marks = self._rules.weighed(pool.scores.astype(np.float64), columns)
         order = np.argsort(-values, kind="stable")
         pool = replace(pool.take(order), scores=values[order].astype(np.float32))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from polyscene.data.dataset import IdMap, IntArray
+from polyscene.data.dataset import IdMap, IntArray, Mask
 from polyscene.data.schema import User
 from polyscene.expressions import Expression, Kind
 from polyscene.represent.columns import Columns
@@ -25,7 +25,6 @@ __all__ = ["Exclusions", "Rules", "groups"]
 _LARGEST = 1e30
 """The size of a value, at most, as in the objective: far below what a float32 can hold."""
 
-Mask = npt.NDArray[np.bool_]
 Values = npt.NDArray[np.float64]
 
 

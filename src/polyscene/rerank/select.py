@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from polyscene.data.dataset import IntArray
+from polyscene.data.dataset import IntArray, Mask
 from polyscene.rerank.duplicates import Twins
 
 __all__ = ["PINNED", "PINNED_ALONE", "ByValue", "Cap", "Choice", "Floor", "Preference", "select"]
@@ -24,7 +24,6 @@ PINNED = "pinned"
 PINNED_ALONE = "by the pin alone"
 """What is said besides of one that its value would not have brought into the list."""
 
-Mask = npt.NDArray[np.bool_]
 Values = npt.NDArray[np.float64]
 
 

@@ -157,8 +157,7 @@ class Circle:
         ones = np.ones(len(known), np.float32)
         themselves = sp.csr_matrix((ones, (known, own[known])), shape=friends.shape)
         said = kernel.scores(sp.csr_matrix(friends + themselves))
-        mine = own[known]
-        said[known] += (kernel.rows[mine] * kernel.scale[mine, None]) @ kernel.rows.T
+        said[known] += kernel.columns(own[known]) @ kernel.rows.T
         said[np.abs(said) < _NOISE] = 0
         found[some] = said
         return found

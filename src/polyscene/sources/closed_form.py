@@ -68,6 +68,10 @@ class LowRank:
         own = self.rows[places]
         return np.asarray(np.einsum("ij,ij->i", own, own) * self.scale[places])
 
+    def columns(self, places: npt.NDArray[np.int64]) -> Vectors:
+        """C with B_ij = rows_i · C_j, of some items j. Shape (items, r)."""
+        return np.asarray(self.rows[places] * self.scale[places, None])
+
     def scores(self, x: sp.csr_matrix) -> Vectors:
         """x·B for history rows x, shape (users, n)."""
         full = np.asarray(x @ self.rows) @ self.rows.T
@@ -115,9 +119,7 @@ def behaviour_factors(x: sp.csr_matrix, rank: int, seed: int = 0) -> Factors:
     rank = min(rank, *x.shape)
     basis = _basis(x, rank, seed)
     # Ritz pairs S·w = μ·M·w, since the basis is only nearly orthonormal.
-    sizes, whiten = np.linalg.eigh(_gram(basis))
-    kept = sizes > _INDEPENDENT
-    whiten = whiten[:, kept] / np.sqrt(sizes[kept])
+    whiten = _whitening(_gram(basis), _INDEPENDENT)
     values, turn = np.linalg.eigh(whiten.T @ _gram(np.asarray(x @ basis)) @ whiten)
     turn = whiten @ turn
     leading = np.argsort(-values)[:rank]
@@ -161,10 +163,15 @@ def _orthonormal(columns: Vectors) -> Vectors:
     if able:
         turn = scipy.linalg.solve_triangular(half, np.eye(len(half)))
     else:
-        values, vectors = np.linalg.eigh(gram)
-        kept = values > _INDEPENDENT**2 * max(float(values.max(initial=0.0)), 1e-30)
-        turn = vectors[:, kept] / np.sqrt(values[kept])
+        turn = _whitening(gram, _INDEPENDENT**2)
     return np.asarray(found @ (turn / size[:, None]).astype(np.float32))
+
+
+def _whitening(gram: npt.NDArray[np.float64], least: float) -> npt.NDArray[np.float64]:
+    """W with WᵀGW = I, from the eigenvectors whose value is above a share of the largest."""
+    values, vectors = np.linalg.eigh(gram)
+    kept = values > least * max(float(values.max(initial=0.0)), 1e-30)
+    return np.asarray(vectors[:, kept] / np.sqrt(values[kept]))
 
 
 def _gram(columns: Vectors) -> npt.NDArray[np.float64]:

@@ -17,7 +17,6 @@ al., PKDD 2007), pairwise tensor factorisation (Rendle and Schmidt-Thieme, WSDM 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,7 +32,7 @@ from polyscene.data.dataset import IntArray
 from polyscene.metrics.ranking import ndcg
 from polyscene.sources.base import Source, best, nothing
 from polyscene.sources.profiles import Profiles, posted_pairs
-from polyscene.sources.saved import reading
+from polyscene.sources.saved import load_each, reading, save_each
 from polyscene.sources.trial import Steps, choose, filled
 
 __all__ = ["Context", "ContextConfig"]
@@ -176,12 +175,7 @@ class Context(Source):
     def save(self, path: Path) -> None:
         """Write the learned state into the existing directory `path`, a folder a scenario."""
         (path / "options.json").write_text(self.config.model_dump_json(), "utf-8")
-        names = list(self._profiles)
-        (path / "scenarios.json").write_text(json.dumps(names, ensure_ascii=False), "utf-8")
-        for number, name in enumerate(names):
-            folder = path / str(number)
-            folder.mkdir()
-            self._profiles[name].save(folder)
+        save_each(path, self._profiles)
 
     def load(self, path: Path) -> Self:
         """Read what `save` wrote.
@@ -192,10 +186,7 @@ class Context(Source):
         with reading("what was done about contexts", path):
             text = (path / "options.json").read_text("utf-8")
             self.config = ContextConfig.model_validate_json(text)
-            names = json.loads((path / "scenarios.json").read_text("utf-8"))
-            self._profiles = {
-                name: Profiles.load(path / str(number)) for number, name in enumerate(names)
-            }
+            self._profiles = load_each(path, Profiles.load)
         return self
 
     @property

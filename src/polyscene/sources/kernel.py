@@ -31,7 +31,7 @@ from polyscene.component import Config, Query, Training, Validation, Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.represent.interactions import fading, graded, interactions, weighted
 from polyscene.sources.base import Source, history_rows, nothing
-from polyscene.sources.closed_form import LowRank
+from polyscene.sources.closed_form import LowRank, behaviour_factors
 from polyscene.sources.kernel_search import WARM, chosen, learned
 from polyscene.sources.likes import grounds
 from polyscene.sources.saved import reading
@@ -128,7 +128,7 @@ class Kernel(Source):
             return
         rows = weighted(sp.csr_matrix(matrix[:, warm]), config.least)
         vectors = training.vectors[warm]
-        kernel, columns = learned(rows, vectors, config)
+        kernel, columns = learned(behaviour_factors(rows, config.rank), vectors, config)
         self._fitted = _Fitted(warm, kernel, np.float32(config.cold or 0.0) * columns)
 
     def scores(self, queries: Sequence[Query]) -> Vectors:
@@ -156,8 +156,7 @@ class Kernel(Source):
         at = np.minimum(np.searchsorted(fitted.warm, rows), len(fitted.warm) - 1)
         warm = fitted.warm[at] == rows
         gave = query.space.vectors[rows] @ fitted.cold[places].T
-        ends = fitted.kernel.rows[at[warm]] * fitted.kernel.scale[at[warm], None]
-        gave[warm] = ends @ fitted.kernel.rows[places].T
+        gave[warm] = fitted.kernel.columns(at[warm]) @ fitted.kernel.rows[places].T
         gave *= x.data
         gave[rows[:, None] == fitted.warm[places]] = 0
         return grounds(gave, fitted.warm[places], self.config.support)

@@ -60,15 +60,14 @@ def chosen(
     return best.model_copy(update={"cold": _COLD[at]})
 
 
-def learned(rows: sp.csr_matrix, vectors: Vectors, config: KernelConfig) -> tuple[LowRank, Vectors]:
+def learned(factors: Factors, vectors: Vectors, config: KernelConfig) -> tuple[LowRank, Vectors]:
     """B, and the map from text to columns of a B without text rows.
 
     Args:
-        rows: Interactions as they are weighted, shape (users, n).
+        factors: Of the interactions as they are weighted, over n items.
         vectors: Text vectors, shape (n, dim).
         config: All options set.
     """
-    factors = behaviour_factors(rows, config.rank)
     plain = low_rank(factors, vectors, config.reg or 0.0, 0.0)
     columns = plain.text_map(vectors, config.cold_reg)
     del plain  # as large as what follows
@@ -85,17 +84,13 @@ class _KernelTrial(Trial):
         popular = self._warm[np.argsort(-counts[self._warm], kind="stable")[:COLUMNS]]
         self._columns = np.sort(popular)
         self._vectors = validation.training.vectors
-        self._factors: dict[tuple[float | None, bool], tuple[sp.csr_matrix, Factors]] = {}
+        self._factors: dict[tuple[float | None, bool, int], tuple[sp.csr_matrix, Factors]] = {}
 
     def score(self, config: KernelConfig) -> float:
         """NDCG@10 among the more popular items."""
         if not len(self._columns):
             return 0.0
-        key = config.least, bool(config.decay)
-        if key not in self._factors:
-            rows = weighted(sp.csr_matrix(self.rows(key[1])[:, self._columns]), key[0])
-            self._factors[key] = rows, behaviour_factors(rows, min(config.rank, _RANK))
-        rows, factors = self._factors[key]
+        rows, factors = self._factored(config, self._columns)
         vectors = self._vectors[self._columns]
         kernel = low_rank(factors, vectors, config.reg or 0.0, config.text or 0.0)
         asked = self._asked(rows, self._columns, config)
@@ -103,9 +98,8 @@ class _KernelTrial(Trial):
 
     def with_cold(self, config: KernelConfig, shares: Sequence[float]) -> list[float]:
         """NDCG@10 among all items, those without behaviour scored κ times, for each κ."""
-        rows = weighted(sp.csr_matrix(self.rows(bool(config.decay))[:, self._warm]), config.least)
-        small = config.model_copy(update={"rank": min(config.rank, _RANK)})
-        kernel, columns = learned(rows, self._vectors[self._warm], small)
+        rows, factors = self._factored(config, self._warm)
+        kernel, columns = learned(factors, self._vectors[self._warm], config)
         asked = self._asked(rows, self._warm, config)
         warm, cold = kernel.scores(asked), np.asarray(asked @ columns) @ self._vectors.T
         found = []
@@ -114,6 +108,16 @@ class _KernelTrial(Trial):
             scores[:, self._warm] = warm
             found.append(self.ndcg(scores))
         return found
+
+    def _factored(
+        self, config: KernelConfig, columns: npt.NDArray[np.int64]
+    ) -> tuple[sp.csr_matrix, Factors]:
+        """The interactions over the popular or all warm items, often the same ones."""
+        key = config.least, bool(config.decay), len(columns)
+        if key not in self._factors:
+            rows = weighted(sp.csr_matrix(self.rows(key[1])[:, columns]), key[0])
+            self._factors[key] = rows, behaviour_factors(rows, min(config.rank, _RANK))
+        return self._factors[key]
 
     def _asked(
         self, rows: sp.csr_matrix, columns: npt.NDArray[np.int64], config: KernelConfig

@@ -24,6 +24,7 @@ from polyscene.represent.interactions import FLOOR, interactions, weighted
 from polyscene.represent.strength import Strengths
 from polyscene.represent.users import posted
 from polyscene.settings import Settings
+from polyscene.sources.crowd import unit
 from polyscene.sources.neighbours import nearest
 from polyscene.sources.saved import load_matrix, save_matrix
 
@@ -109,9 +110,7 @@ class Profiles:
 
     def sides(self, shares: sp.csr_matrix) -> sp.csr_matrix:
         """Of rows that sum to 1 their z, same shape."""
-        rows = sp.csr_matrix(shares.sqrt() @ sp.diags(self._rarity))
-        lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
-        return sp.csr_matrix(sp.diags(1 / np.maximum(lengths, 1e-12)) @ rows, dtype=np.float32)
+        return unit(shares.sqrt(), self._rarity)
 
     def likeness(self, side: sp.csr_matrix, contexts: IntArray) -> Vectors:
         """Cosines of one z, shape (1, n), with those of some contexts; 0 for new ones."""

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
 
 from polyscene.errors import ModelError
 
-__all__ = ["load_matrix", "reading", "save_matrix"]
+__all__ = ["load_each", "load_matrix", "reading", "save_each", "save_matrix"]
+
+PartT = TypeVar("PartT")
+
+
+class Saved(Protocol):
+    """What can be written into a directory."""
+
+    def save(self, path: Path) -> None:
+        """Write it into the existing directory `path`."""
 
 
 @contextmanager
@@ -54,3 +65,28 @@ def load_matrix(path: Path, name: str) -> sp.csr_matrix:
     matrix = sp.csr_matrix((data, indices, indptr), shape=tuple(shape.tolist()))
     matrix.check_format(full_check=True)
     return matrix
+
+
+def save_each(path: Path, parts: Mapping[str, Saved]) -> None:
+    """Write a part for each scenario into numbered folders: a name may be no name of a folder.
+
+    Args:
+        path: An existing directory.
+        parts: The parts by the name of their scenario.
+    """
+    (path / "scenarios.json").write_text(json.dumps(list(parts), ensure_ascii=False), "utf-8")
+    for number, part in enumerate(parts.values()):
+        folder = path / str(number)
+        folder.mkdir()
+        part.save(folder)
+
+
+def load_each(path: Path, load: Callable[[Path], PartT]) -> dict[str, PartT]:
+    """Read what `save_each` wrote.
+
+    Raises:
+        OSError: When a file is missing.
+        ValueError: When one is damaged.
+    """
+    names = json.loads((path / "scenarios.json").read_text("utf-8"))
+    return {name: load(path / str(number)) for number, name in enumerate(names)}

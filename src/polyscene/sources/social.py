@@ -26,7 +26,7 @@ from polyscene.metrics.ranking import ndcg
 from polyscene.sources.base import Source, nothing
 from polyscene.sources.circle import Circle, Stacked, connected, joined
 from polyscene.sources.crowd import Crowd, of_people
-from polyscene.sources.saved import reading
+from polyscene.sources.saved import load_each, reading, save_each
 from polyscene.sources.trial import Steps, choose, filled, top_hits
 
 __all__ = ["Social", "SocialConfig"]
@@ -143,9 +143,7 @@ class Social(Source):
         (path / "options.json").write_text(self.config.model_dump_json(), "utf-8")
         if self._crowd is not None:
             self._crowd.save(path)
-        for name, circle in self._circles.items():
-            (path / "people" / name).mkdir(parents=True)
-            circle.save(path / "people" / name)
+        save_each(path, self._circles)
 
     def load(self, path: Path) -> Self:
         """Read what `save` wrote.
@@ -157,7 +155,7 @@ class Social(Source):
             text = (path / "options.json").read_text("utf-8")
             self.config = SocialConfig.model_validate_json(text)
             self._crowd = Crowd.load(path) if (path / "users.json").exists() else None
-            self._circles = {own.name: Circle.load(own) for own in (path / "people").glob("*")}
+            self._circles = load_each(path, Circle.load)
         return self
 
 

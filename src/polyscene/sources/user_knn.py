@@ -23,7 +23,7 @@ from polyscene.data.dataset import IntArray
 from polyscene.sources.base import Source, nothing
 from polyscene.sources.crowd import Crowd, nearest, of_people, readable
 from polyscene.sources.likes import grounds
-from polyscene.sources.saved import reading
+from polyscene.sources.saved import load_each, reading, save_each
 
 __all__ = ["UserKnn", "UserKnnConfig"]
 
@@ -99,9 +99,7 @@ class UserKnn(Source):
         """Write the learned state into the existing directory `path`."""
         if self._crowd is not None:
             self._crowd.save(path)
-        for name, crowd in self._within.items():
-            (path / "people" / name).mkdir(parents=True)
-            crowd.save(path / "people" / name)
+        save_each(path, self._within)
 
     def load(self, path: Path) -> Self:
         """Read what `save` wrote.
@@ -111,5 +109,5 @@ class UserKnn(Source):
         """
         with reading("the users", path):
             self._crowd = Crowd.load(path)
-            self._within = {own.name: Crowd.load(own) for own in (path / "people").glob("*")}
+            self._within = load_each(path, Crowd.load)
         return self
