@@ -77,6 +77,7 @@ def dataset(
     items: Sequence[str] = (),
     users: Sequence[str] = (),
     value: float = 1.0,
+    requests: Sequence[int] = (),
 ) -> Dataset:
     """Events as (user, target, action, scenario, days ago or None), in order of arrival."""
     actors, things = IdMap([*users, *(event[0] for event in events)]), IdMap(items)
@@ -98,4 +99,5 @@ def dataset(
         value=np.full(len(events), value),
         actions=tuple(actions.ids),
         scenarios=tuple(scenarios.ids),
+        request=np.array(requests, np.int64),
     )

@@ -177,7 +177,7 @@ class TestPage:
         rows = [Bar(f"without source-{n}", n / 30, n / 40, n / 20, "rest") for n in range(25)]
         assert bars(rows, "NDCG", "t", "m").count("without source-") == 25
         lines = [Line(f"only source-{n}", [(0.1, 0.1 * n), (0.2, 0.05 * n)]) for n in range(8)]
-        assert curves(lines, "t", "m").count("only source-") == 8
+        assert curves(lines, ("x", "y"), "t", "m").count("only source-") == 8
 
 
 class TestWords:

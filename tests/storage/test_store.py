@@ -309,6 +309,22 @@ def test_dataset_has_every_event_in_order_of_arrival(store: Store) -> None:
     assert data.value.tolist() == [3, 1, 1, 1]
 
 
+def test_requests_are_read_where_they_are_asked_for(store: Store) -> None:
+    """Events of one request have one number, in the order of arrival; -1 without a request."""
+    fill(
+        store,
+        view("u", "1", request_id="b"),
+        view("u", "2"),
+        view("v", "1", request_id="a"),
+        view("u", "3", request_id="b"),
+    )
+    assert len(store.dataset().request) == 0
+    first, none, other, again = store.dataset(requests=True).request.tolist()
+    assert first == again != other
+    assert min(first, other) >= 0
+    assert none == -1
+
+
 def test_dataset_of_an_empty_store_is_empty(store: Store) -> None:
     data = store.dataset()
     assert (len(data), len(data.users), len(data.items)) == (0, 0, 0)

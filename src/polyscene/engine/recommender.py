@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -114,6 +115,25 @@ class Recommender:
             notes=notes,
         )
 
+    def order(self, scenario: str, now: float, found: Mapping[str, Candidates]) -> Candidates:
+        """Targets that were given, as an answer would order them; none is left out as a duplicate.
+
+        Scores are those of an answer where they are above 0. Below, where an answer has 0, they
+        are how well a target fits, so that they fall from the first target to the last.
+
+        Args:
+            scenario: Name of the scenario.
+            now: Time of the question, seconds since 1970-01-01 UTC.
+            found: What the sources of weight, and those in reserve, say of these targets.
+        """
+        used = {name: found[name] for name, weight in self.weights(scenario).items() if weight > 0}
+        candidates = self._by_satisfaction(scenario, now, used)
+        candidates = self._filled(candidates, scenario, found.__getitem__)
+        fit = np.sum(list(candidates.parts.values()), axis=0)
+        scores = np.where(candidates.scores > 0, candidates.scores, np.minimum(fit, 0))
+        candidates.scores = np.minimum.accumulate(scores)
+        return candidates
+
     def weights(self, scenario: str) -> dict[str, float]:
         """The weight of each source of a scenario: as declared, else as the fit chose it."""
         fusion = self._model.fusions.get(scenario)  # none where it was declared after the fit
@@ -158,36 +178,42 @@ class Recommender:
         left = int(query.allowed.sum())
         wanted = min(n, left)
         while True:
-            candidates = self._by_satisfaction(asking, found)
+            candidates = self._by_satisfaction(query.scenario, query.now, found)
             kept = _distinct(asking.space, spec, candidates.rows, n)
             if len(kept) < wanted:
-                candidates = self._filled(candidates, query)
+                ask = partial(self._asked, query)
+                candidates = self._filled(candidates, query.scenario, ask)
                 kept = _distinct(asking.space, spec, candidates.rows, n)
             if len(kept) >= wanted or query.n >= left:
                 return candidates.take(kept)
             query = replace(query, n=4 * query.n)
             found = {name: self._model.sources[name](query) for name in found}
 
-    def _by_satisfaction(self, asking: Asking, found: Mapping[str, Candidates]) -> Candidates:
+    def _asked(self, query: Query, name: str) -> Candidates:
+        return self._model.sources[name](query)
+
+    def _by_satisfaction(
+        self, scenario: str, now: float, found: Mapping[str, Candidates]
+    ) -> Candidates:
         """The candidates of the declared sources by satisfaction sim·f, best first."""
-        query = asking.query
-        candidates = fuse(found, self.weights(query.scenario))
-        reward = self._reward(query.scenario, query.spec)
-        worth = reward(asking.space.targets, candidates.rows, query.now)
+        candidates = fuse(found, self.weights(scenario))
+        reward = self._reward(scenario, self._settings.scenario(scenario))
+        worth = reward(self._model.space(scenario).targets, candidates.rows, now)
         satisfaction = np.maximum(candidates.scores, 0) * worth
         order = np.lexsort((-candidates.scores, -satisfaction))
-        candidates.scores = satisfaction.astype(np.float32)
-        return candidates.take(order)
+        return replace(candidates, scores=satisfaction.astype(np.float32)).take(order)
 
-    def _filled(self, candidates: Candidates, query: Query) -> Candidates:
+    def _filled(
+        self, candidates: Candidates, scenario: str, ask: Callable[[str], Candidates]
+    ) -> Candidates:
         """The candidates followed by those of the sources in reserve, scaled to stand behind.
 
         In reserve are the declared sources of weight 0, then what is trending and what is new.
         """
-        weights = self.weights(query.scenario)
+        weights = self.weights(scenario)
         reserve = [name for name, weight in weights.items() if not weight]
         for name in dict.fromkeys([*reserve, *FALLBACKS]):
-            rest = self._model.sources[name](query)
+            rest = ask(name)
             rest = rest.take(np.flatnonzero(~np.isin(rest.rows, candidates.rows)))
             lowest = float(candidates.scores[-1]) if len(candidates) else 1.0
             rest.scores = np.clip(rest.scores, 0, 1) * np.float32(lowest)
