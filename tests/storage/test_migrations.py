@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -80,3 +82,25 @@ def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
     path.touch()
     with Store.open(f"sqlite:///{path}") as store:
         assert store.revision() == 0
+
+
+def test_a_store_of_the_first_version_is_brought_to_the_newest(tmp_path: Path) -> None:
+    """Its records stay; of what was imported before, no tagger is known."""
+    path = tmp_path / "store.db"
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO users (user_id, tags, description, attributes, revision) "
+            "VALUES ('u', '[]', '', '{}', 1)"
+        )
+    engine.dispose()
+    with Store.open(f"sqlite:///{path}") as store:
+        assert store.user("u") is not None
+        assert store.taggers() == set()
+        with store.write() as writer:
+            writer.put_taggers("lastfm", ["u"])
+        assert store.taggers() == {"u"}

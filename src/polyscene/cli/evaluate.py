@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from polyscene.cli.main import app
-from polyscene.cli.output import console, progress_bars
+from polyscene.cli.output import console, error_console, progress_bars
 from polyscene.engine import Engine
 from polyscene.engine.batch import read_ids
 from polyscene.evaluation.given import read_given
@@ -87,6 +87,8 @@ def evaluate(
         )
         lengths = tuple(dict.fromkeys(k or _LENGTHS))
         report = measure(workspace, plan, lengths, ablation=ablation, progress=progress_bars())
+    for note in report.notes:
+        error_console.print(f"note: {note}", markup=False)
     for found in report.scenarios:
         _print(report, found)
     for name in report.empty:

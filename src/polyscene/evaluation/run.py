@@ -89,6 +89,8 @@ class Report:
     """Scenarios in which nobody had anything to find; they are not among `scenarios`."""
     by: str | None = None
     """With protocol impressions, what was held out: "latest" or "random"."""
+    notes: list[str] = field(default_factory=list)
+    """What the reader should know before believing the numbers."""
 
     @property
     def main(self) -> str:
@@ -165,7 +167,21 @@ def evaluate(
         scenarios=reports,
         empty=[name for name in plan.scenarios if name not in measured_in],
         by=part.plan.by if shown else None,
+        notes=_notes(workspace, part),
     )
+
+
+def _notes(workspace: Workspace, part: Split) -> list[str]:
+    """Whether users under test wrote a part of the texts: they tagged what they are asked about."""
+    tested = {part.train.users.ids[row] for row in part.users.tolist()}
+    wrote = len(tested & workspace.store.taggers())
+    if not wrote:
+        return []
+    return [
+        f"the texts have tags that {wrote:,} of the {len(tested):,} users under test gave "
+        "themselves, which can tell what they are asked to predict; ingest without them: "
+        "--exclude-tags-of FILE"
+    ]
 
 
 def _scenario(

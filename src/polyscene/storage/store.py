@@ -237,6 +237,11 @@ class Store(Closing):
         with self._read() as connection:
             return set(connection.scalars(query))
 
+    def taggers(self) -> set[str]:
+        """The users whose free tags stand in the texts of records, as importers noted them."""
+        with self._read() as connection:
+            return set(connection.scalars(sa.select(tables.taggers.c.user_id)))
+
     def dataset(self, *, requests: bool = False) -> Dataset:
         """All events as arrays, in order of arrival, with the id maps of all users and items.
 
