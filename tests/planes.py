@@ -89,6 +89,7 @@ def dataset(
     value: float = 1.0,
     about: Sequence[str | None] = (),
     tags: Collection[str] = (),
+    requests: Sequence[int] = (),
 ) -> Dataset:
     """Events as (user, target, action, scenario, days ago or None), in order of arrival.
 
@@ -116,4 +117,5 @@ def dataset(
         context=things.rows(name or "" for name in about or [None] * len(events)),
         actions=tuple(actions.ids),
         scenarios=tuple(scenarios.ids),
+        request=np.array(requests, np.int64),
     )

@@ -139,6 +139,49 @@ class TestIngest:
         assert done.code == 0
         assert f"0 events loaded, {len(EVENTS)} already there" in done.out
 
+    @pytest.mark.parametrize(
+        ("name", "text"), [("out.txt", "8\n\n 9 \n"), ("out.csv", "age,user_id\n3,8\n4,9\n")]
+    )
+    def test_tags_of_users_under_test_are_left_out(
+        self, empty: Path, tmp_path: Path, name: str, text: str
+    ) -> None:
+        """Named in a text, one a line, or in a column of a table."""
+        write(tmp_path / "movies.csv", "movieId,title,genres\n1,Dogs,Comedy\n")
+        write(tmp_path / "ratings.csv", "userId,movieId,rating\n7,1,3\n8,1,4\n")
+        write(tmp_path / "tags.csv", "userId,movieId,tag\n7,1,mine\n8,1,theirs\n")
+        named = write(tmp_path / name, text)
+        done = call("-w", empty, "ingest", "--format", "movielens", tmp_path,
+                    "--exclude-tags-of", named)  # fmt: skip
+        assert done.code == 0, done
+        shown = call("-w", empty, "show", "--item", "1").out
+        assert "mine" in shown
+        assert "theirs" not in shown
+
+    def test_tags_cannot_be_left_out_of_every_format(self, empty: Path, tmp_path: Path) -> None:
+        named = write(tmp_path / "out.txt", "8\n")
+        done = call("-w", empty, "ingest", "--format", "gorse", tmp_path,
+                    "--exclude-tags-of", named)  # fmt: skip
+        fails(done, "gorse has no option exclude_tags_of", "lastfm, lastfm-tags, movielens")
+        done = call("-w", empty, "ingest", "--items", tmp_path, "--exclude-tags-of", named)
+        fails(done, "--exclude-tags-of FILE goes with --format NAME", code=2)
+
+    @pytest.mark.parametrize(
+        ("name", "text", "said"),
+        [
+            ("none.txt", None, "cannot read"),
+            ("empty.txt", " \n\n", "no id; expected one a line"),
+            ("other.csv", "name\n8\n", "no column 'user_id'"),
+        ],
+    )
+    def test_a_file_that_names_nobody_is_refused(
+        self, empty: Path, tmp_path: Path, name: str, text: str | None, said: str
+    ) -> None:
+        if text is not None:
+            write(tmp_path / name, text)
+        done = call("-w", empty, "ingest", "--format", "movielens", tmp_path,
+                    "--exclude-tags-of", tmp_path / name)  # fmt: skip
+        fails(done, name, said)
+
     def test_a_bad_row_is_named_and_nothing_of_its_file_is_kept(
         self, empty: Path, tmp_path: Path
     ) -> None:

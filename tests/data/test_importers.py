@@ -55,6 +55,16 @@ def test_an_unknown_format_comes_with_a_suggestion() -> None:
         get_importer("movie-lens")
 
 
+def test_an_option_that_a_format_lacks_is_said_with_those_that_have_it() -> None:
+    able = "lastfm, lastfm-tags, movielens"
+    with pytest.raises(DataError, match=f"gorse has no option exclude_tags_of; .*: {able}"):
+        get_importer("gorse", exclude_tags_of=["7"])
+    with pytest.raises(DataError, match=r"lastfm has no option action; .*: recbole"):
+        get_importer("lastfm", action="play")
+    with pytest.raises(DataError, match="no option colour; no format has it"):
+        get_importer("lastfm", colour="red")
+
+
 # --- MovieLens ----------------------------------------------------------------------------------
 
 MOVIELENS: dict[str, str | bytes] = {
@@ -95,6 +105,24 @@ def test_movielens_needs_neither_tags_nor_overviews(store: Store, tmp_path: Path
 def test_tags_of_users_under_test_are_left_out(store: Store, tmp_path: Path) -> None:
     import_folder("movielens", folder(tmp_path, MOVIELENS), store, exclude_tags_of={"8"})
     assert items(store)["1"].tags == ["Comedy", "Drama", "dogs"]
+
+
+def test_whose_tags_stand_in_the_texts_is_noted(store: Store, tmp_path: Path) -> None:
+    """Whoever was left out is not among them, and another import of the format starts anew."""
+    import_folder("movielens", folder(tmp_path, MOVIELENS), store)
+    assert store.taggers() == {"7", "8"}
+    import_folder("movielens", tmp_path, store, exclude_tags_of=["8"])
+    assert store.taggers() == {"7"}
+    import_folder("movielens", tmp_path, store, exclude_tags_of=["7", "8", "9"])
+    assert store.taggers() == set()
+    assert items(store)["1"].tags == ["Comedy", "Drama"]
+
+
+def test_nobody_is_noted_when_the_films_were_not_kept(store: Store, tmp_path: Path) -> None:
+    bad = MOVIELENS | {"movies.csv": "movieId,title,genres\n,Untitled,Comedy\n"}
+    with pytest.raises(IngestError):
+        import_folder("movielens", folder(tmp_path, bad), store)
+    assert store.taggers() == set()
 
 
 def test_a_bad_rating_is_named_by_its_row_and_skipped_when_asked(
@@ -159,6 +187,7 @@ def test_lastfm_leaves_out_tags_of_users_under_test_everywhere(
     import_folder("lastfm", folder(tmp_path, LASTFM), store, exclude_tags_of=["5"])
     assert items(store)["1"].tags == ["pop"]
     assert store.user("5") == User(user_id="5")
+    assert store.taggers() == {"6"}
 
 
 def test_lastfm_really(store: Store, data_dir: Path) -> None:

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from planes import DAY, NOW, dataset
 from polyscene.data.dataset import Dataset, Mask
-from polyscene.data.split import after, last_pairs, pairs_of, random_pairs, time_at
+from polyscene.data.split import (
+    after,
+    last_pairs,
+    pairs_of,
+    random_groups,
+    random_pairs,
+    requests_of,
+    time_at,
+)
 
 ITEMS = ["i0", "i1", "i2", "i3", "i4"]
 USERS = ["a", "b", "c"]
@@ -143,6 +151,37 @@ class TestRandom:
     def test_no_events(self) -> None:
         data = dataset([], ITEMS, USERS)
         assert random_pairs(data, everything(data), 0.5, 0).shape == (0,)
+
+
+class TestRequests:
+    EVENTS = [("a", "i0"), ("a", "i1"), ("b", "i0"), ("a", "i2"), ("b", "i3")]
+
+    def events(self, requests: list[int]) -> Dataset:
+        told = [(*one, "like", None, 1.0) for one in self.EVENTS]
+        return dataset(told, ITEMS, USERS, requests=requests)
+
+    def test_events_of_one_user_and_request_have_one_number(self) -> None:
+        """b's event in the same request is another list; an event without one has none."""
+        first, second, third, fourth, fifth = requests_of(self.events([7, 7, 7, -1, 0]))
+        assert first == second
+        assert len({int(first), int(third), int(fifth)}) == 3
+        assert min(first, third, fifth) >= 0
+        assert fourth == -1
+
+    def test_where_requests_were_not_read_there_are_none(self) -> None:
+        assert requests_of(self.events([])).tolist() == [-1] * 5
+
+    def test_a_group_is_drawn_whole(self) -> None:
+        """Half of a's two groups; one of b's events may not be held out, so neither is."""
+        data = self.events([])
+        groups, eligible = np.array([0, 1, 2, 0, 2]), np.array([1, 1, 1, 1, 0], np.bool_)
+        for seed in range(5):
+            held = random_groups(data, groups, eligible, 0.5, seed)
+            assert held.tolist() in ([1, 0, 0, 1, 0], [0, 1, 0, 0, 0])
+
+    def test_requests_go_along_with_their_events(self) -> None:
+        taken = self.events([4, 5, 6, 7, 8]).take(np.array([0, 3]))
+        assert taken.request.tolist() == [4, 7]
 
 
 class TestLast:

@@ -63,6 +63,31 @@ def event(user: int, item: str, action: str, scenario: str, days: float) -> Even
     )  # fmt: skip
 
 
+def shown(users: int = USERS) -> list[Event]:
+    """Four lists for each user, a day apart: two goods of their taste, which they buy, and two of
+    others, which they pass over. Nobody is shown anything twice."""
+    found, rng = [], np.random.default_rng(5)
+    for number in range(users):
+        own = rng.permutation([f"{taste(number)}-{n}" for n in range(8)])
+        others = [f"{name}-{n}" for name in TASTES if name != taste(number) for n in range(8)]
+        others = rng.permutation(others)
+        for page in range(4):
+            done = [(name, "buy") for name in own[2 * page : 2 * page + 2]]
+            done += [(name, "pass") for name in others[2 * page : 2 * page + 2]]
+            for place in rng.permutation(4).tolist():
+                name, action = done[place]
+                one = event(number, name, action, "商店", 4 - page)
+                found.append(one.model_copy(update={"request_id": f"r{number}-{page}"}))
+    return found
+
+
+SHOWN: dict[str, Any] = SETTINGS | {
+    "scenarios": SETTINGS["scenarios"]
+    | {"商店": SETTINGS["scenarios"]["商店"] | {"actions": {"buy": 1.0, "pass": -1.0}}}
+}
+"""The settings for it: to pass over something is no success."""
+
+
 def friends() -> list[Relation]:
     """Everybody knows the next of the same taste."""
     return [

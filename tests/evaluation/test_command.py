@@ -94,6 +94,20 @@ def test_options_reach_the_plan(world: Path, tmp_path: Path) -> None:
     assert list(found["systems"]) == ["polyscene", "semantic-mean", "popularity"]
 
 
+def test_a_note_stands_on_the_error_stream(tmp_path: Path) -> None:
+    """And in the file; the table is as without it."""
+    path, out = tmp_path / "w", tmp_path / "r.json"
+    with make(path, events(), friends()) as workspace, workspace.store.write() as writer:
+        writer.put_taggers("lastfm", ["u1", "u2"])
+    (path / "polyscene.toml").write_text(TOML, "utf-8")
+    done = call("-w", path, "evaluate", "--scenario", "news", "--no-ablation", "--json", out)
+    assert done.code == 0, done
+    assert done.err.startswith("note: the texts have tags that 2 of the ")
+    assert done.out.startswith("news: protocol random")
+    (note,) = json.loads(out.read_text("utf-8"))["notes"]
+    assert note in " ".join(done.err.split())
+
+
 def test_events_of_a_file(world: Path, tmp_path: Path) -> None:
     given = tmp_path / "given.csv"
     given.write_text("user_id,item_id,action,scenario\nu0,tea-1,buy,商店\nu0,clay-1,buy,商店\n")

@@ -128,6 +128,18 @@ class TestOptions:
         best = found.systems[ENGINE].curve[-1][0], fewer.systems[ENGINE].curve[-1][0]
         assert all(0 < recall <= 1 for recall in best)
 
+    def test_tags_that_users_under_test_gave_are_noted(self, tmp_path: Path) -> None:
+        """Of two under test one gave tags; somebody else who did is not asked."""
+        with make(tmp_path / "w", events(), []) as workspace:
+            with workspace.store.write() as writer:
+                writer.put_taggers("lastfm", ["u1", "u7"])
+            plan = Plan("leave-one-out", ("news",), tested={"u1", "u2"})
+            (note,) = evaluate(workspace, plan, (5,), ablation=False, now=NOW).notes
+            others = Plan("leave-one-out", ("news",), tested={"u2", "u3"})
+            assert evaluate(workspace, others, (5,), ablation=False, now=NOW).notes == []
+        assert "tags that 1 of the 2 users under test gave" in note
+        assert "--exclude-tags-of" in note
+
     def test_nothing_that_may_be_shown_is_an_error(self, tmp_path: Path) -> None:
         done = [event(n, f"tea-news-{m}", "buy", "商店", m) for n in range(9) for m in range(4)]
         with (

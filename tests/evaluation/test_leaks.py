@@ -11,7 +11,7 @@ import pytest
 
 from polyscene.data.questions import Questions
 from polyscene.data.schema import Event
-from polyscene.evaluation.protocols import Plan, Split, split
+from polyscene.evaluation.protocols import Plan, Split, SplitBy, split
 from polyscene.evaluation.run import evaluate
 from polyscene.evaluation.systems import ENGINE, Bench
 from polyscene.fitting.model import Fusion
@@ -20,7 +20,7 @@ from polyscene.logs import NO_PROGRESS
 from polyscene.workspace import Workspace
 from tiny_world import NOW
 
-from .planted import events, friends, make
+from .planted import SHOWN, events, friends, make, shown
 
 Said = dict[str, dict[str, list[list[int]]]]
 
@@ -30,6 +30,7 @@ PLANS = {
     "time": Plan("time", ("商店", "news"), share=0.3),
     "cold-items": Plan("cold-items", ("商店",), share=0.4),
     "cold-users": Plan("cold-users", ("news",), share=0.5),
+    "impressions": Plan("impressions", ("商店", "news"), share=0.3, by="latest"),
 }
 
 
@@ -136,6 +137,45 @@ def test_the_report_rests_on_the_same_lists(tmp_path: Path) -> None:
             for metric in ("novelty@5", "diversity@5"):
                 assert system.metrics[metric].mean == other.metrics[metric].mean
         assert first.systems[ENGINE].metrics != second.systems[ENGINE].metrics
+
+
+@pytest.mark.parametrize("by", ["latest", "random"])
+def test_the_order_of_what_was_shown_does_not_know_what_came_of_it(
+    by: SplitBy, tmp_path: Path
+) -> None:
+    """With every held-out purchase turned into its opposite, and the other way round, all scores
+    stay and all labels change."""
+    plan, done, found = Plan("impressions", ("商店",), share=0.25, by=by), shown(), []
+    turned = {"buy": "pass", "pass": "buy"}
+    with make(tmp_path / "first", done, [], **SHOWN) as first:
+        data = first.store.dataset(requests=True)
+        part = split(data, first.store.links(), first.settings, plan, NOW)
+        held = set(zip(part.held.user.tolist(), part.held.target.tolist(), strict=True))
+    others = [
+        one.model_copy(update={"action": turned[one.action]})
+        if (data.users.row(one.user_id), data.items.row(one.item_id)) in held
+        else one
+        for one in done
+    ]
+    for name, told in (("first", done), ("second", others)):
+        path = tmp_path / name / "again"
+        path.parent.mkdir(exist_ok=True)
+        with make(path, told, [], **SHOWN) as workspace:
+            data = workspace.store.dataset(requests=True)
+            part = split(data, workspace.store.links(), workspace.settings, plan, NOW)
+            model = fit_to(workspace, part.train, part.links, now=part.now)
+            bench = Bench(workspace, model, part)
+            with NO_PROGRESS.task("ask", None, "users") as task:
+                said_of = bench.said(bench.shown("商店"), "商店", task)
+            scores = {
+                system: bench.ordered(said_of, "商店", weights)[0].tolist()
+                for system, weights in bench.systems("商店").items()
+            }
+            found.append((said_of.shown.positive, scores, model.fusions))
+    (labels, *known), (opposite, *again) = found
+    assert len(labels) == len(held)
+    assert (labels == ~opposite).all()
+    assert known == again
 
 
 def test_held_out_friends_are_not_asked_for_help(tmp_path: Path) -> None:

@@ -464,6 +464,14 @@ class TestContexts:
         assert len(part.questions) == 50
         assert set(part.relevant["tags"].indices.tolist()) == {cold}
 
+    def test_what_was_shown_is_asked_for_once_whatever_it_was_about(self) -> None:
+        """The last fifth of the time has one post of each user, with both tags."""
+        part = self.part("impressions", by="latest")
+        assert part.questions.users.tolist() == list(range(10))
+        assert set(part.questions.contexts.tolist()) == {-1}
+        assert (part.relevant["tags"].getnnz(axis=1) == 2).all()
+        assert set(part.held.context.tolist()) == {-1}
+
     def test_a_file_says_what_was_asked_about(self, tmp_path: Path) -> None:
         """What is known of the same posts is not learned from."""
         path = tmp_path / "given.csv"
@@ -474,3 +482,78 @@ class TestContexts:
         assert part.questions.contexts.tolist() == [3, 4]
         assert part.relevant["tags"].indices.tolist() == [8, 9]
         assert len(data) - len(part.train) == 2 * 2
+
+
+class TestImpressions:
+    def asked(self, count: int) -> Dataset:
+        """a and b with eight events each, in two requests of four, the second a day ago."""
+        events = [
+            (user, f"i{n + 4 * request}", "buy" if n == 1 else "view", "shop", 20.0 - 19 * request)
+            for user in [f"u{number}" for number in range(count)]
+            for request in range(2)
+            for n in range(4)
+        ]
+        return dataset(
+            events, ITEMS, requests=[2 * (n // 8) + n // 4 % 2 for n in range(len(events))]
+        )
+
+    def test_the_latest_where_enough_users_acted_before(self) -> None:
+        """With 50 users the second request of each is held out; with 49 a random one."""
+        for count, by in ((50, "latest"), (49, "random")):
+            data = self.asked(count)
+            part = cut(data, "impressions", share=0.5)
+            assert part.plan.by == by
+            assert len(part.held) == 4 * count
+            assert set(np.bincount(part.held.user)) == {4}
+            requests = {
+                (int(u), int(r)) for u, r in zip(part.held.user, part.held.request, strict=True)
+            }
+            assert len(requests) == count  # of nobody half a request
+        assert set(part.held.timestamp) == {NOW - 20 * DAY, NOW - DAY}
+
+    def test_everybody_who_was_shown_something_is_tested(self) -> None:
+        """Also who had no success there."""
+        data = self.asked(3)
+        events = data.take(~((data.user == 0) & (data.action == data.actions.index("buy"))))
+        declared = world(shop={"positive": ["buy"]})
+        part = cut(events, "impressions", share=0.5, by="latest", declared=declared)
+        assert names(part) == ["u0", "u1", "u2"]
+        assert wanted(part) == {("u1", "i5"), ("u2", "i5")}
+
+    def test_a_request_that_began_before_is_not_tested_and_not_learned_from(self) -> None:
+        """A purchase two days after the view belongs to a list that was half known."""
+        data = self.asked(3)
+        late = replace(data, timestamp=np.where(data.target == 3, NOW - DAY, data.timestamp))
+        part = cut(late, "impressions", share=0.7, by="latest")
+        assert len(part.held) == 12
+        assert not {name for _, name in told(part.held) | told(part.train)} & {"i3"}
+
+    def test_nobody_is_tested_by_time_who_was_not_there_before(self) -> None:
+        data = self.asked(3)
+        new = data.take(~((data.user == 1) & (data.timestamp < NOW - 10 * DAY)))
+        part = cut(new, "impressions", share=0.7, by="latest")
+        assert names(part) == ["u0", "u2"]
+
+    def test_without_requests_a_random_share_of_the_pairs(self) -> None:
+        data = replace(self.asked(3), request=np.zeros(0, np.int64))
+        part = cut(data, "impressions", share=0.25, by="random")
+        assert np.bincount(part.held.user).tolist() == [2, 2, 2]
+        assert not told(part.held) & told(part.train)
+
+    def test_what_was_shown_again_in_another_request_is_not_learned_from(self) -> None:
+        """i0 stands in both requests: whichever is drawn, the other loses it."""
+        data = self.asked(1)
+        again = replace(data, target=np.where(data.target == 7, 0, data.target))
+        part = cut(again, "impressions", share=0.5, by="random")
+        assert len(part.held) == 4
+        assert ("u0", "i0") in told(part.held)
+        assert len(part.train) == 3
+        assert not told(part.held) & told(part.train)
+
+    def test_nothing_to_hold_out_is_said(self) -> None:
+        with pytest.raises(DataError, match="no user has anything held out"):
+            cut(self.asked(3), "impressions", tested={"nobody"})
+        undated = replace(self.asked(3), timestamp=np.full(24, np.nan))
+        assert cut(undated, "impressions", share=0.5).plan.by == "random"
+        with pytest.raises(DataError, match=r"latest events; it needs .* timestamp"):
+            cut(undated, "impressions", by="latest")

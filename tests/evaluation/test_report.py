@@ -125,10 +125,12 @@ class TestPage:
             slices=[replace(first.slices[0], part=bad)],
             fusion=Fusion(weights={bad: 1.0}, alone={bad: 0.1}, ndcg=0.2, users=3),
         )  # fmt: skip
-        found = page(replace(report, scenarios=[one], machine=bad, empty=[bad]), tmp_path)
+        told = replace(report, scenarios=[one], machine=bad, empty=[bad], notes=[bad])
+        found = page(told, tmp_path)
         assert "script" not in found.tags
         assert "<script>alert(" not in (tmp_path / "report.html").read_text("utf-8")
-        assert found.words.count(bad) >= 6
+        assert found.words.count(bad) >= 7
+        assert f"Note: {bad}" in found.words
 
     def test_names_in_plots_are_text(self) -> None:
         """Also dollars, which would start a formula, and letters no font of the plot has."""
@@ -177,7 +179,7 @@ class TestPage:
         rows = [Bar(f"without source-{n}", n / 30, n / 40, n / 20, "rest") for n in range(25)]
         assert bars(rows, "NDCG", "t", "m").count("without source-") == 25
         lines = [Line(f"only source-{n}", [(0.1, 0.1 * n), (0.2, 0.05 * n)]) for n in range(8)]
-        assert curves(lines, "t", "m").count("only source-") == 8
+        assert curves(lines, ("x", "y"), "t", "m").count("only source-") == 8
 
 
 class TestWords:

@@ -129,3 +129,23 @@ def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
     path.touch()
     with Store.open(f"sqlite:///{path}") as store:
         assert store.revision() == 0
+
+
+@pytest.mark.parametrize("version", ["0001", "0002"])
+def test_taggers_come_to_a_store_of_before(tmp_path: Path, version: str) -> None:
+    """Its records stay; of what was imported before, no tagger is known."""
+    path = tmp_path / "store.db"
+    make_old(path, version)
+    raw = sqlite3.connect(path)
+    with raw:
+        raw.execute(
+            "INSERT INTO users (user_id, tags, description, attributes, revision) "
+            "VALUES ('u', '[]', '', '{}', 1)"
+        )
+    raw.close()
+    with Store.open(f"sqlite:///{path}") as store:
+        assert store.user("u") is not None
+        assert store.taggers() == set()
+        with store.write() as writer:
+            writer.put_taggers("lastfm", ["u"])
+        assert store.taggers() == {"u"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from math import isnan
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -12,21 +13,22 @@ from rich.table import Table
 from rich.text import Text
 
 from polyscene.cli.main import app
-from polyscene.cli.output import console, progress_bars
+from polyscene.cli.output import console, error_console, progress_bars
 from polyscene.engine import Engine
 from polyscene.engine.batch import read_ids
 from polyscene.evaluation.given import read_given
-from polyscene.evaluation.protocols import PROTOCOLS, Plan, Protocol
+from polyscene.evaluation.protocols import PROTOCOLS, SPLITS, Plan, Protocol, SplitBy
 from polyscene.evaluation.report import check_report, write_html, write_json
 from polyscene.evaluation.run import Report, ScenarioReport
 from polyscene.evaluation.run import evaluate as measure
 from polyscene.evaluation.systems import ENGINE
-from polyscene.metrics.compare import Comparison
+from polyscene.metrics.compare import Comparison, Interval
 
 __all__ = ["evaluate"]
 
 ProtocolName = StrEnum("ProtocolName", {name.upper(): name for name in PROTOCOLS})  # type: ignore[misc]
-_RANDOM = ProtocolName("random")
+SplitName = StrEnum("SplitName", {name.upper(): name for name in SPLITS})  # type: ignore[misc]
+_RANDOM, _AUTO = ProtocolName("random"), SplitName("auto")
 _LENGTHS = (10, 20)
 
 
@@ -51,6 +53,10 @@ def evaluate(
     given: Annotated[
         Path | None, typer.Option(help="For protocol given: a file of the events to predict.")
     ] = None,
+    by: Annotated[
+        SplitName,
+        typer.Option(help="For impressions: hold out the latest, or a random share of a user's."),
+    ] = _AUTO,
     ablation: Annotated[
         bool, typer.Option(help="Measure each source alone, and the engine without it.")
     ] = True,
@@ -60,6 +66,8 @@ def evaluate(
     """Measure how well held-out events are predicted, beside two baselines."""
     if (given is None) == (protocol.value == "given"):
         raise typer.BadParameter("--protocol given and --given FILE go together")
+    if by != _AUTO and protocol.value != "impressions":
+        raise typer.BadParameter("--by goes with --protocol impressions")
     check_report(json, html)
     with Engine.open(context.obj) as engine:
         workspace = engine.workspace
@@ -75,13 +83,16 @@ def evaluate(
             tested=None if users_file is None else frozenset(read_ids(users_file, "user_id")),
             min_users=min_users,
             given=None if given is None else read_given(given, store.dataset(), settings),
+            by=cast("SplitBy", by.value),
         )
         lengths = tuple(dict.fromkeys(k or _LENGTHS))
         report = measure(workspace, plan, lengths, ablation=ablation, progress=progress_bars())
+    for note in report.notes:
+        error_console.print(f"note: {note}", markup=False)
     for found in report.scenarios:
         _print(report, found)
     for name in report.empty:
-        console.print(f"{name}: nothing to find", markup=False)
+        console.print(f"{name}: nothing to {'order' if report.by else 'find'}", markup=False)
     for path, write in ((json, write_json), (html, write_html)):
         if path is not None:
             write(report, path)
@@ -89,16 +100,29 @@ def evaluate(
 
 
 def _print(report: Report, found: ScenarioReport) -> None:
-    asked = f", {found.questions:,} questions" if found.questions != found.users else ""
+    k, shown = report.k[0], found.impressions
+    said = f"{found.scenario}: protocol {report.protocol}"
+    if shown is None:
+        asked = f", {found.questions:,} questions" if found.questions != found.users else ""
+        said += (
+            f", {found.users:,} users{asked}, "
+            f"{found.relevant:,} pairs to find among {found.targets:,} targets"
+        )
+        notes = f"at {k}; ±: half of the 95 % interval; cover: share of the targets shown;\n"
+    else:
+        said += (
+            f" ({report.by}), {found.users:,} users, {shown.shown:,} impressions in "
+            f"{shown.lists:,} lists, {100 * shown.rate:.0f} % a success"
+        )
+        notes = (
+            f"±: half of the 95 % interval; ndcg at {k}; inform: what the scores save of the log\n"
+            "loss of the base rate, calibrated on the other half of the users;\n"
+        )
+    metric = report.main.partition("@")[0]
+    console.print(said, markup=False)
+    console.print(_table(found, k) if shown is None else _order(found, k), soft_wrap=False)
     console.print(
-        f"{found.scenario}: protocol {report.protocol}, {found.users:,} users{asked}, "
-        f"{found.relevant:,} pairs to find among {found.targets:,} targets",
-        markup=False,
-    )
-    console.print(_table(found, report.k[0]), soft_wrap=False)
-    console.print(
-        f"at {report.k[0]}; ±: half of the 95 % interval; cover: share of the targets shown;\n"
-        f"diff: ndcg less that of {ENGINE}, p: chance of it if the two were alike"
+        notes + f"diff: {metric} less that of {ENGINE}, p: chance of it if the two were alike"
     )
     fusion = found.fusion
     weights = ", ".join(f"{name} {weight:g}" for name, weight in fusion.weights.items())
@@ -108,25 +132,55 @@ def _print(report: Report, found: ScenarioReport) -> None:
 
 def _table(found: ScenarioReport, k: int) -> Table:
     """A row for each system, in 80 columns."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("system", overflow="fold")
-    for name in ("ndcg", "±", "recall", "mrr", "cover", "diff", "p"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = _empty("ndcg", "±", "recall", "mrr", "cover", "diff", "p")
     for system, measured in found.systems.items():
         ndcg, recall, mrr = (measured.metrics[f"{name}@{k}"] for name in ("ndcg", "recall", "mrr"))
-        against = found.against.get(system)
         table.add_row(
             Text(system),
             f"{ndcg.mean:.4f}",
-            "" if ndcg.users < 2 else f"{(ndcg.high - ndcg.low) / 2:.3f}",
+            _half(ndcg),
             f"{recall.mean:.4f}",
             f"{mrr.mean:.4f}",
             f"{measured.catalogue[f'coverage@{k}']:.3f}",
-            *(("", "") if against is None else _compared(against)),
+            *_compared(found.against.get(system)),
         )
     return table
 
 
-def _compared(against: Comparison) -> tuple[str, str]:
+def _order(found: ScenarioReport, k: int) -> Table:
+    """The same for impressions."""
+    table = _empty("gauc", "±", "ndcg", "auc", "inform", "diff", "p")
+    for system, measured in found.systems.items():
+        gauc = measured.metrics["gauc"]
+        others = (measured.metrics[name] for name in (f"ndcg@{k}", "auc", "information"))
+        table.add_row(
+            Text(system),
+            _decimal(gauc.mean, 4),
+            _half(gauc),
+            *(_decimal(value.mean, 3) for value in others),
+            *_compared(found.against.get(system)),
+        )
+    return table
+
+
+def _empty(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("system", overflow="fold")
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _half(value: Interval) -> str:
+    return "" if value.users < 2 else f"{(value.high - value.low) / 2:.3f}"
+
+
+def _decimal(value: float, digits: int) -> str:
+    return "-" if isnan(value) else f"{value:.{digits}f}"
+
+
+def _compared(against: Comparison | None) -> tuple[str, str]:
+    if against is None:
+        return "", ""
     difference, p = round(-against.difference, 4) + 0.0, against.p_value  # never -0
     return f"{difference:+.4f}", "<.001" if p < 0.001 else f"{p:.3f}"

@@ -12,6 +12,7 @@ from polyscene.cli.main import app
 from polyscene.cli.output import console, print_report, progress_bars
 from polyscene.data.importers import importer_names
 from polyscene.engine import Engine
+from polyscene.engine.batch import read_id_lines
 from polyscene.errors import IngestError
 
 __all__ = ["OnError", "ingest"]
@@ -37,6 +38,10 @@ def ingest(
     format: Annotated[
         str | None, typer.Option(help=f"Format of a folder: {', '.join(importer_names())}.")
     ] = None,
+    exclude_tags_of: Annotated[
+        Path | None,
+        typer.Option(help="With --format: drop the tags of these users; one id a line, or a CSV."),
+    ] = None,
     on_error: Annotated[
         OnError, typer.Option(help="fail keeps nothing of a bad file; skip leaves bad rows out.")
     ] = OnError.FAIL,
@@ -46,14 +51,19 @@ def ingest(
     files = {"items": items, "users": users, "events": events, "relations": relations}
     if (format is None) != (path is None):
         raise typer.BadParameter("--format NAME goes with a PATH, and a PATH with --format NAME")
+    if exclude_tags_of is not None and format is None:
+        raise typer.BadParameter("--exclude-tags-of FILE goes with --format NAME")
     if format is None and not any(files.values()):
         raise typer.BadParameter("name a file with --items, --users, --events or --relations")
+    options = {}
+    if exclude_tags_of is not None:
+        options["exclude_tags_of"] = read_id_lines(exclude_tags_of, "user_id")
     with Engine.open(context.obj) as engine:
         progress = progress_bars()
         try:
             if format is not None and path is not None:
                 report = engine.import_folder(
-                    format, path, on_error=on_error.value, progress=progress
+                    format, path, on_error=on_error.value, progress=progress, **options
                 )
                 print_report(report)
             if any(files.values()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -84,6 +84,9 @@ class Dataset:
     """Names of the action codes."""
     scenarios: tuple[str, ...]
     """Names of the scenario codes."""
+    request: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    """A number for each event that is equal where the request is, -1 where it names none. Empty
+    where requests were not read."""
 
     def __len__(self) -> int:
         return len(self.user)
@@ -120,6 +123,7 @@ class Dataset:
             timestamp=self.timestamp[events],
             value=self.value[events],
             context=self.context[events],
+            request=self.request[events] if len(self.request) else self.request,
         )
 
 

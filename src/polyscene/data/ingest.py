@@ -50,6 +50,8 @@ class Part:
     """The file it comes from, for the report."""
     batches: Iterable[Batch]
     """Rows with the columns of that kind."""
+    taggers: Collection[str] | None = None
+    """The users whose free tags stand in these rows; None where tags are nobody's own."""
 
 
 def ingest(
@@ -162,6 +164,7 @@ def ingest_records(
     on_error: OnError = "fail",
     people: Collection[str] | None = None,
     progress: Progress = NO_PROGRESS,
+    taggers: tuple[str, Collection[str]] | None = None,
 ) -> FileReport:
     """Load batches of rows, such as an importer makes, in one transaction.
 
@@ -173,11 +176,12 @@ def ingest_records(
         on_error: See `ingest_file`.
         people: See `ingest_file`.
         progress: Where to report progress.
+        taggers: An origin and the users whose free tags stand in the rows, to be noted with them.
 
     Raises:
         IngestError: When nothing was kept; its report lists the problems.
     """
-    loading = _Loading(path, kind, on_error, people)
+    loading = _Loading(path, kind, on_error, people, taggers)
     loading.run(sink, batches, progress, None, "bytes")
     return loading.finish()
 
@@ -189,6 +193,7 @@ def ingest_parts(
     on_error: OnError = "fail",
     people: Collection[str] | None = None,
     progress: Progress = NO_PROGRESS,
+    origin: str = "",
 ) -> IngestReport:
     """Load what an importer reads, each part in its own transaction.
 
@@ -198,6 +203,7 @@ def ingest_parts(
         on_error: See `ingest_file`.
         people: See `ingest_file`.
         progress: Where to report progress.
+        origin: What `Part.taggers` are noted under: the name of the format.
 
     Raises:
         IngestError: When a part could not be loaded. The parts before it are kept.
@@ -208,7 +214,7 @@ def ingest_parts(
         try:
             done = ingest_records(
                 part.batches, part.kind, sink, path=part.path, on_error=on_error, people=people,
-                progress=progress,
+                progress=progress, taggers=None if part.taggers is None else (origin, part.taggers),
             )  # fmt: skip
         except IngestError as error:
             error.report.files[:0] = report.files
@@ -242,7 +248,12 @@ class _Loading:
     """The loading of one file."""
 
     def __init__(
-        self, path: Path, kind: Kind, on_error: OnError, people: Collection[str] | None
+        self,
+        path: Path,
+        kind: Kind,
+        on_error: OnError,
+        people: Collection[str] | None,
+        taggers: tuple[str, Collection[str]] | None = None,
     ) -> None:
         if kind not in KINDS:
             raise ValueError(f"kind is one of {', '.join(KINDS)}, not {kind!r}")
@@ -254,6 +265,7 @@ class _Loading:
         """Whether the file as a whole can be read."""
         self._kind = kind
         self._people = people
+        self._taggers = taggers
         self._skip = on_error == "skip"
         self._started = time.perf_counter()
 
@@ -273,6 +285,8 @@ class _Loading:
                 progress.task(label, total, unit) as task,
                 sink.write() as writer,
             ):
+                if self._taggers is not None:
+                    writer.put_taggers(*self._taggers)
                 for batch in batches:
                     self._load(batch, writer)
                     task.advance(batch.amount)

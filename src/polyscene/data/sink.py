@@ -26,6 +26,9 @@ class Writer(Protocol):
     def put_relations(self, relations: Sequence[Relation]) -> int:
         """Add relations; returns how many were new."""
 
+    def put_taggers(self, origin: str, users: Collection[str]) -> None:
+        """Note whose free tags stand in the texts of records; replaces what the origin had."""
+
     def known_items(self, ids: Collection[str]) -> set[str]:
         """Those of the ids that are the id of an item."""
 

@@ -1,8 +1,9 @@
 """Splitting events into what is learned from and what is held out: pure functions on a dataset.
 
-All of them hold out whole pairs: every event of a user on a target, or none, so that nothing of
-what is to be predicted stays in training. Of events about a context, a pair is all that a user did
-about it, such as the tags they gave to one artist: it happened at once, and is asked for at once.
+Pairs are held out whole: every event of a user on a target, or none, so that nothing of what is to
+be predicted stays in training. Of events about a context, a pair is all that a user did about it,
+such as the tags they gave to one artist: it happened at once, and is asked for at once. What was
+shown together is held out together.
 """
 
 from __future__ import annotations
@@ -12,7 +13,15 @@ import numpy.typing as npt
 
 from polyscene.data.dataset import Dataset, IntArray, Mask
 
-__all__ = ["after", "last_pairs", "pairs_of", "random_pairs", "time_at"]
+__all__ = [
+    "after",
+    "last_pairs",
+    "pairs_of",
+    "random_groups",
+    "random_pairs",
+    "requests_of",
+    "time_at",
+]
 
 
 def pairs_of(data: Dataset) -> IntArray:
@@ -41,16 +50,40 @@ def random_pairs(data: Dataset, eligible: Mask, share: float, seed: int) -> Mask
         share: The share of each user's eligible pairs.
         seed: Of the draw.
     """
-    pairs = pairs_of(data)
-    count = int(pairs.max(initial=-1)) + 1
+    return random_groups(data, pairs_of(data), eligible, share, seed)
+
+
+def requests_of(data: Dataset) -> IntArray:
+    """A number for each event that is equal for events of one user and request.
+
+    -1 where an event names no request.
+    """
+    if not len(data.request):
+        return np.full(len(data), -1, np.int64)
+    requests = int(data.request.max(initial=-1)) + 1
+    _, numbers = np.unique(data.user * requests + data.request, return_inverse=True)
+    return np.where(data.request >= 0, numbers, -1)
+
+
+def random_groups(data: Dataset, groups: IntArray, eligible: Mask, share: float, seed: int) -> Mask:
+    """A share of the groups of events of each user, rounded, drawn at random.
+
+    Args:
+        data: The events.
+        groups: The number of the group of each event, from 0; a group has one user.
+        eligible: Which events may be held out, shape (events,); a group is if all of it may be.
+        share: The share of each user's eligible groups.
+        seed: Of the draw.
+    """
+    count = int(groups.max(initial=-1)) + 1
     user = np.zeros(count, np.int64)
-    user[pairs] = data.user
+    user[groups] = data.user
     may = np.zeros(count, np.bool_)
-    may[pairs[eligible]] = True
-    may[pairs[~eligible]] = False
+    may[groups[eligible]] = True
+    may[groups[~eligible]] = False
     rank = _rank_within(user, np.random.default_rng(seed).random(count), may)
     allowed = np.rint(share * np.bincount(user[may], minlength=len(data.users)))
-    return np.asarray((may & (rank < allowed[user]))[pairs])
+    return np.asarray((may & (rank < allowed[user]))[groups])
 
 
 def last_pairs(data: Dataset, eligible: Mask) -> Mask:

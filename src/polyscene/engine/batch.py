@@ -10,12 +10,19 @@ from typing import Any
 
 import polars as pl
 
-from polyscene.data.readers import open_table
+from polyscene.data.readers import SUFFIXES, open_table
 from polyscene.engine.answer import Answer
 from polyscene.errors import DataError
 from polyscene.logs import Task
 
-__all__ = ["RESULT_FORMATS", "counted", "read_ids", "read_questions", "write_results"]
+__all__ = [
+    "RESULT_FORMATS",
+    "counted",
+    "read_id_lines",
+    "read_ids",
+    "read_questions",
+    "write_results",
+]
 
 RESULT_FORMATS = (".parquet", ".jsonl", ".csv")
 """Suffixes of files that results can be written to."""
@@ -66,6 +73,26 @@ def _rows(path: Path, column: str) -> Iterator[dict[str, Any]]:
                 yield row
     finally:
         table.close()
+
+
+def read_id_lines(path: Path, column: str) -> list[str]:
+    """The distinct ids of a text file with one a line, or of a column as `read_ids` reads it.
+
+    Raises:
+        DataError: When the file cannot be read or has no id, or as for `read_ids`.
+    """
+    if path.suffix.lower() in SUFFIXES:
+        return read_ids(path, column)
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not a text in UTF-8, one id a line") from error
+    ids = dict.fromkeys(line.strip() for line in lines if line.strip())
+    if not ids:
+        raise DataError(f"{path}: no id; expected one a line")
+    return list(ids)
 
 
 def write_results(answers: Iterable[Answer], path: Path) -> int:

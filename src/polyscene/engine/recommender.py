@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
-from polyscene.component import Candidates, Query
+from polyscene.component import Candidates, Query, Vectors
+from polyscene.data.dataset import FloatArray, IntArray
 from polyscene.data.schema import User
 from polyscene.encoders import Encoder
 from polyscene.engine.answer import Answer
@@ -131,6 +133,32 @@ class Recommender:
             notes=notes,
         )
 
+    def order(
+        self, user: User, scenario: str, now: float, found: Mapping[str, Candidates]
+    ) -> Candidates:
+        """Targets that were given by their value, as an answer orders its candidates.
+
+        None is left out as a duplicate; neither rules nor diversity nor exposure apply. Scores
+        are those of an answer. Where it has 0, and none below, they are how well a target fits, so
+        that they fall from the first target to the last.
+
+        Args:
+            user: Who asks.
+            scenario: Name of the scenario.
+            now: Time of the question, seconds since 1970-01-01 UTC.
+            found: What the sources of weight, and those in reserve, say of these targets.
+        """
+        used = {name: found[name] for name, weight in self.weights(scenario).items() if weight > 0}
+        trend = partial(_said_of, found[Trending.name])
+        candidates = self._valued(user, scenario, now, used, trend)
+        candidates = self._filled(candidates, scenario, found.__getitem__)
+        scores = candidates.scores
+        if scores.min(initial=0) == 0:
+            fit = np.sum(list(candidates.parts.values()), axis=0)
+            scores = np.where(scores > 0, scores, np.minimum(fit, 0))
+            candidates.scores = np.minimum.accumulate(scores)
+        return candidates
+
     def weights(self, scenario: str) -> dict[str, float]:
         """The weight of each source of a scenario: as declared, else as the fit chose it."""
         fusion = self._model.fusions.get(scenario)  # none where it was declared after the fit
@@ -208,11 +236,12 @@ class Recommender:
             history=query.history,
             items=self._model.items.targets,
         )
+        trend = partial(self._trend, query)
         while True:
-            pool = self._valued(asking, found)
+            pool = self._valued(asking.user, query.scenario, query.now, found, trend)
             shown = reranker(_with_pins(pool, pins), asked)
             if reranker.lacks(shown, wanted, asked):
-                pool = self._filled(pool, query)
+                pool = self._filled(pool, query.scenario, partial(self._asked, query))
                 shown = reranker(_with_pins(pool, pins), asked)
             if query.n >= left or not reranker.lacks(shown, wanted, asked):
                 return shown
@@ -223,27 +252,42 @@ class Recommender:
             query = replace(query, n=4 * query.n)
             found = {name: self._model.sources[name](query) for name in found}
 
-    def _valued(self, asking: Asking, found: Mapping[str, Candidates]) -> Candidates:
+    def _asked(self, query: Query, name: str) -> Candidates:
+        return self._model.sources[name](query)
+
+    def _trend(self, query: Query, rows: IntArray) -> FloatArray:
+        """What the trending source says of some targets."""
+        scores: Vectors = self._model.sources[Trending.name].scores([query])
+        return np.asarray(scores[0][rows], np.float64)
+
+    def _valued(
+        self,
+        user: User,
+        scenario: str,
+        now: float,
+        found: Mapping[str, Candidates],
+        trend: Callable[[IntArray], FloatArray],
+    ) -> Candidates:
         """The candidates of the declared sources by the scenario's objective, best first."""
-        query = asking.query
-        candidates = fuse(found, self.weights(query.scenario))
-        value = self._objective(query.scenario, query.spec)
+        candidates = fuse(found, self.weights(scenario))
+        value = self._objective(scenario, self._settings.scenario(scenario))
         given = {}
         if value.uses("popularity"):
-            trend = self._model.sources[Trending.name].scores([query])[0][candidates.rows]
-            given["popularity"] = np.maximum(trend, 0).astype(np.float64)
-        targets = asking.space.targets
-        return ordered(candidates, value(candidates, targets, asking.user, query.now, given))
+            given["popularity"] = np.maximum(trend(candidates.rows), 0)
+        targets = self._model.space(scenario).targets
+        return ordered(candidates, value(candidates, targets, user, now, given))
 
-    def _filled(self, candidates: Candidates, query: Query) -> Candidates:
+    def _filled(
+        self, candidates: Candidates, scenario: str, ask: Callable[[str], Candidates]
+    ) -> Candidates:
         """The candidates followed by those of the sources in reserve, scaled to stand behind.
 
         In reserve are the declared sources of weight 0, then what is trending and what is new.
         """
-        weights = self.weights(query.scenario)
+        weights = self.weights(scenario)
         reserve = [name for name, weight in weights.items() if not weight]
         for name in dict.fromkeys([*reserve, *FALLBACKS]):
-            rest = self._model.sources[name](query)
+            rest = ask(name)
             rest = rest.take(np.flatnonzero(~np.isin(rest.rows, candidates.rows)))
             lowest = float(candidates.scores[-1]) if len(candidates) else 1.0
             below = (1 - np.clip(rest.scores, 0, 1)) * np.float32(abs(lowest))
@@ -273,3 +317,9 @@ def _with_pins(pool: Candidates, pins: Mapping[int, int]) -> Candidates:
     rows = rows[~np.isin(rows, pool.rows)]
     lowest = pool.scores[-1:] if len(pool) else np.zeros(1, np.float32)
     return joined(pool, Candidates(rows, np.repeat(lowest, len(rows)))) if len(rows) else pool
+
+
+def _said_of(said: Candidates, rows: IntArray) -> FloatArray:
+    """The score of each of some targets, 0 where nothing is said of it."""
+    scores = dict(zip(said.rows.tolist(), said.scores.tolist(), strict=True))
+    return np.array([scores.get(row, 0.0) for row in rows.tolist()])

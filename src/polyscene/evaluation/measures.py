@@ -17,9 +17,19 @@ from polyscene.metrics import catalogue, ranking
 from polyscene.metrics.compare import Interval, interval
 from polyscene.represent.strength import SECONDS_A_DAY
 
-__all__ = ["Context", "Measured", "Slice", "action_matrices", "hits_of", "measured", "slices"]
+__all__ = [
+    "ACTIVITY",
+    "Context",
+    "Measured",
+    "Slice",
+    "action_matrices",
+    "bins",
+    "hits_of",
+    "measured",
+    "slices",
+]
 
-_ACTIVITY = (0, 1, 5, 20, 100)
+ACTIVITY = (0, 1, 5, 20, 100)
 """Lower bounds of how much a user has done in training, or of how many acted on a target."""
 _AGES = (0, 7, 30, 365)
 """Lower bounds of the age of a target, in days."""
@@ -51,7 +61,10 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The metrics of a system. Those at k are named like "ndcg@10"."""
+    """The metrics of a system. Those at k are named like "ndcg@10".
+
+    With protocol impressions they are those of `polyscene.evaluation.ordering`.
+    """
 
     weights: dict[str, float]
     """Its sources with their weights."""
@@ -59,9 +72,10 @@ class Measured:
     """Means over questions with their confidence intervals, for which users are drawn."""
     catalogue: dict[str, float]
     """Numbers of all lists together, at the first k, over the targets that are ranked: coverage,
-    gini."""
+    gini. Of impressions: calibration_error, calibration_ratio, base_log_loss."""
     curve: list[tuple[float, float]]
-    """Mean (recall, precision) at each list length from 1 on."""
+    """Mean (recall, precision) at each list length from 1 on. Of impressions a reliability diagram:
+    (probability, share of positives) in bins of equally many, from low to high probability."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +173,14 @@ def slices(lists: dict[str, IntArray], context: Context, k: int) -> list[Slice]:
         for name, own in lists.items()
     }
     parts = [
-        *_bins("user activity", context.activity[pairs.row], _ACTIVITY),
-        *_bins("target popularity", context.popularity[pairs.col], _ACTIVITY),
+        *bins("user activity", context.activity[pairs.row], ACTIVITY),
+        *bins("target popularity", context.popularity[pairs.col], ACTIVITY),
     ]
     ages = (context.now - context.published_at[pairs.col]) / SECONDS_A_DAY
     if not np.isnan(ages).all():
         # what appears after the question is new; without a date it is of no age
         ages = np.where(np.isnan(ages), -1.0, np.maximum(ages, 0.0))
-        parts += _bins("target age in days", ages, _AGES)
+        parts += bins("target age in days", ages, _AGES)
     parts += [
         ("action", action, np.asarray(of_action[pairs.row, pairs.col]).ravel() > 0)
         for action, of_action in context.actions
@@ -201,18 +215,16 @@ def action_matrices(
     return found if len(found) > 1 else []
 
 
-def _listed(
-    lists: IntArray, users: IntArray, targets: IntArray, size: int
-) -> npt.NDArray[np.bool_]:
-    """Whether each pair stands in the list of its question."""
-    rows, _ = np.nonzero(lists >= 0)
-    shown = rows * size + lists[lists >= 0]
-    return np.isin(users.astype(np.int64) * size + targets, shown)
-
-
-def _bins(
+def bins(
     kind: str, values: npt.NDArray[Any], bounds: Sequence[int]
 ) -> list[tuple[str, str, npt.NDArray[np.bool_]]]:
+    """Parts of some values, each a kind, a name such as "5-19", and a mask of their shape.
+
+    Args:
+        kind: By what the parts are taken.
+        values: The values, not below the first bound.
+        bounds: The lower bound of each part.
+    """
     ends = [*bounds[1:], None]
     found = []
     for low, end in zip(bounds, ends, strict=True):
@@ -222,3 +234,12 @@ def _bins(
             name = str(low) if end == low + 1 else f"{low}-{end - 1}"
             found.append((kind, name, (values >= low) & (values < end)))
     return found
+
+
+def _listed(
+    lists: IntArray, users: IntArray, targets: IntArray, size: int
+) -> npt.NDArray[np.bool_]:
+    """Whether each pair stands in the list of its question."""
+    rows, _ = np.nonzero(lists >= 0)
+    shown = rows * size + lists[lists >= 0]
+    return np.isin(users.astype(np.int64) * size + targets, shown)

@@ -94,13 +94,21 @@ def bars(rows: Sequence[Bar], axis: str, title: str, mark: str) -> str:
         return _svg(figure, title, mark)
 
 
-def curves(lines: Sequence[Line], title: str, mark: str) -> str:
-    """Precision over recall, a line for each system; at most `LINES` of them.
+def curves(
+    lines: Sequence[Line],
+    axes_names: tuple[str, str],
+    title: str,
+    mark: str,
+    diagonal: bool = False,
+) -> str:
+    """A line through points for each system; at most `LINES` of them.
 
     Args:
-        lines: The systems with their points (recall, precision).
+        lines: The systems with their points (x, y), neither below 0.
+        axes_names: What x and y are, such as recall and precision.
         title: What is seen, for those who cannot see it.
         mark: As for `bars`.
+        diagonal: Whether to draw where x and y are equal.
     """
     rows = -(-len(lines) // 2)
     height = 3.0 + 0.2 * rows
@@ -114,8 +122,10 @@ def curves(lines: Sequence[Line], title: str, mark: str) -> str:
                       markersize=3.2, zorder=2 + len(lines) - number)  # fmt: skip
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
-        _plain(axes, "recall", grid="both")
-        axes.set_ylabel("precision", color=_INK["soft"])
+        if diagonal:
+            axes.axline((0, 0), slope=1, color=_INK["soft"], linewidth=0.8, linestyle=(0, (4, 3)))
+        _plain(axes, axes_names[0], grid="both")
+        axes.set_ylabel(axes_names[1], color=_INK["soft"])
         figure.legend(loc="lower left", ncols=2, frameon=False, labelcolor=_INK["text"],
                       bbox_to_anchor=(0.1, 0.0), handlelength=3.2, columnspacing=2.5)  # fmt: skip
         return _svg(figure, title, mark)

@@ -6,11 +6,14 @@
     cold-items     every event on a share of the targets, which are ranked among themselves
     cold-users     every event in the scenario of a share of the users who have history elsewhere
     given          the events of a file
+    impressions    what users were shown, to be put in order: the last share of the events, or a
+                   random share of each user's pairs or requests
 
 All that a user did about one context is one pair, a post, and is asked for with that context. Whole
 pairs are held out, whether or not they count as a success; only successes
 (`Scenario.positive`) are to be found. All targets that the scenario may show are ranked but those
-the user has acted on in training; nothing is sampled. `random` also holds out a share of the
+the user has acted on in training; nothing is sampled. With `impressions` only what was really shown
+is ranked; see `polyscene.evaluation.shown`. `random` also holds out a share of the
 friendships where people are recommended; with every protocol two people whose events are held out
 are not learned from as friends either.
 """
@@ -18,7 +21,7 @@ are not learned from as friends either.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -27,16 +30,37 @@ import scipy.sparse as sp
 
 from polyscene.data.dataset import Dataset, IntArray, Links, Mask
 from polyscene.data.questions import Questions
-from polyscene.data.split import after, last_pairs, pairs_of, random_pairs, time_at
+from polyscene.data.split import (
+    after,
+    last_pairs,
+    pairs_of,
+    random_groups,
+    random_pairs,
+    requests_of,
+    time_at,
+)
 from polyscene.errors import DataError
-from polyscene.fitting.holdout import in_scenario, split_friends, successes, unlinked, unseen
+from polyscene.fitting.holdout import (
+    FEW,
+    dated,
+    in_scenario,
+    split_friends,
+    successes,
+    unlinked,
+    unseen,
+)
 from polyscene.settings import Settings, TargetKind
 
-__all__ = ["PROTOCOLS", "Plan", "Protocol", "Split", "split"]
+__all__ = ["PROTOCOLS", "SPLITS", "Plan", "Protocol", "Split", "SplitBy", "split"]
 
-Protocol = Literal["random", "leave-one-out", "time", "cold-items", "cold-users", "given"]
+Protocol = Literal[
+    "random", "leave-one-out", "time", "cold-items", "cold-users", "given", "impressions"
+]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 """The names of the protocols."""
+SplitBy = Literal["auto", "latest", "random"]
+SPLITS: tuple[SplitBy, ...] = get_args(SplitBy)
+"""What impressions may be held out by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +80,9 @@ class Plan:
     """Targets with fewer users, counted before the split, are left out of events and ranking."""
     given: Dataset | None = None
     """With `given`, the events to predict, over the ids of the dataset that is split."""
+    by: SplitBy = "auto"
+    """With `impressions`, what is held out: the latest events, or a random share of each user's.
+    "auto" takes the latest where events are dated and enough users acted before them too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +90,7 @@ class Split:
     """Events to learn from, and what is to be found."""
 
     plan: Plan
+    """With `by` decided."""
     train: Dataset
     """What is learned from."""
     links: Links
@@ -92,7 +120,7 @@ def split(data: Dataset, links: Links, settings: Settings, plan: Plan, now: floa
         links: All relations.
         settings: The workspace's settings.
         plan: What is to be measured.
-        now: The time of the questions, but with `time`.
+        now: The time of the questions; where the latest events are held out, theirs is used.
 
     Raises:
         DataError: When nothing can be held out.
@@ -106,13 +134,18 @@ def split(data: Dataset, links: Links, settings: Settings, plan: Plan, now: floa
         )
     kept, ranked = _popular_enough(data, settings, plan)
     data = data.take(kept)
+    plan = _decided(data, settings, plan)
     held, left_out, links, friends = _MAKERS[plan.protocol](data, links, settings, plan)
-    if plan.protocol == "time":
+    latest = plan.protocol == "time" or plan.by == "latest"
+    if latest:
         now = time_at(data, 1.0 - plan.share)
     if plan.protocol == "cold-items":
         ranked = _only_cold(data, left_out, ranked, settings, plan)
     rest = data.take(~left_out)
     asked = data.take(held) if plan.given is None else plan.given
+    shown = plan.protocol == "impressions"
+    if shown:  # put in order for the user, whatever it was about
+        asked = replace(asked, context=np.full(len(asked), -1))
     questions = Questions.asked(asked, friends.values())
     found = successes(asked, _all(asked), settings, questions, friends)
     right = {
@@ -120,16 +153,17 @@ def split(data: Dataset, links: Links, settings: Settings, plan: Plan, now: floa
         for name in plan.scenarios
     }
     links, users = unlinked(links, asked), questions.users
-    able = np.zeros(len(users), np.bool_)
+    able = np.full(len(users), shown)
     for matrix in right.values():
         able |= matrix.getnnz(axis=1) > 0
-    if plan.protocol in ("time", "cold-users", "cold-items"):
+    if latest or plan.protocol in ("cold-users", "cold-items"):
         able &= np.isin(users, rest.user)
     if plan.tested is not None:
         able &= np.isin(users, data.users.rows(plan.tested))
     if not able.any():
         raise DataError(
-            f"nothing to measure: with protocol {plan.protocol} no user has a success held out"
+            f"nothing to measure: with protocol {plan.protocol} no user has "
+            f"{'anything' if shown else 'a success'} held out"
         )
     right = {name: sp.csr_matrix(matrix[able]) for name, matrix in right.items()}
     return Split(plan, rest, links, now, questions.take(able), right, asked, ranked)
@@ -154,10 +188,7 @@ def _leave_one_out(data: Dataset, links: Links, settings: Settings, plan: Plan) 
 
 
 def _time(data: Dataset, links: Links, settings: Settings, plan: Plan) -> _Made:
-    moment = time_at(data, 1.0 - plan.share)
-    if np.isnan(moment):
-        raise DataError("protocol time needs events with a timestamp; there are none")
-    late = after(data, moment)
+    late = _late(data, plan)
     return late & _any_scenario(data, settings, plan), late, links, {}
 
 
@@ -190,6 +221,22 @@ def _given(data: Dataset, links: Links, settings: Settings, plan: Plan) -> _Made
     return known, known, links, {}
 
 
+def _impressions(data: Dataset, links: Links, settings: Settings, plan: Plan) -> _Made:
+    """Requests are held out whole; where an event names none, all events of its pair."""
+    eligible, requests = (
+        _tested(data, plan) & _any_scenario(data, settings, plan),
+        requests_of(data),
+    )
+    if plan.by == "latest":
+        late = _late(data, plan)
+        begun = (requests >= 0) & np.isin(requests, requests[~late])
+        return late & eligible & ~begun, late, links, {}
+    pairs = pairs_of(data)
+    groups = np.where(requests >= 0, requests, pairs + requests.max(initial=-1) + 1)
+    held = random_groups(data, groups, eligible, plan.share, plan.seed)
+    return held, np.isin(pairs, pairs[held]), links, {}
+
+
 _MAKERS: dict[Protocol, Callable[[Dataset, Links, Settings, Plan], _Made]] = {
     "random": _random,
     "leave-one-out": _leave_one_out,
@@ -197,7 +244,33 @@ _MAKERS: dict[Protocol, Callable[[Dataset, Links, Settings, Plan], _Made]] = {
     "cold-items": _cold_items,
     "cold-users": _cold_users,
     "given": _given,
+    "impressions": _impressions,
 }
+
+
+def _decided(data: Dataset, settings: Settings, plan: Plan) -> Plan:
+    """The plan with `by` decided: as a fit does, not by time where few users would be tested."""
+    if plan.protocol != "impressions":
+        return replace(plan, by="auto")
+    if plan.by != "auto":
+        return plan
+    users = np.zeros(0, np.int64)
+    if dated(data):
+        late = _late(data, plan)
+        asked = late & _tested(data, plan) & _any_scenario(data, settings, plan)
+        users = np.intersect1d(data.user[asked], data.user[~late])
+    return replace(plan, by="latest" if len(users) >= FEW else "random")
+
+
+def _late(data: Dataset, plan: Plan) -> Mask:
+    """The last share of the events with a time."""
+    moment = time_at(data, 1.0 - plan.share)
+    if np.isnan(moment):
+        raise DataError(
+            f"protocol {plan.protocol} holds out the latest events; it needs events with a "
+            "timestamp, and there are none"
+        )
+    return after(data, moment)
 
 
 def _popular_enough(

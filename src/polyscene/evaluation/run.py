@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from pydantic import TypeAdapter
 
+from polyscene.data.dataset import Dataset, IntArray
 from polyscene.errors import DataError
 from polyscene.evaluation.measures import (
     Context,
@@ -21,15 +22,22 @@ from polyscene.evaluation.measures import (
     measured,
     slices,
 )
+from polyscene.evaluation.ordering import (
+    Impressions,
+    activity_parts,
+    halves,
+    impressions,
+    ordering,
+)
 from polyscene.evaluation.protocols import Plan, Split, split
 from polyscene.evaluation.systems import BASELINES, ENGINE, Bench
 from polyscene.fitting.holdout import succeeded
 from polyscene.fitting.model import Fusion, Model, library_versions
 from polyscene.fitting.run import fit_to
-from polyscene.fitting.shown import shown
+from polyscene.fitting.shown import shown as may_show
 from polyscene.logs import NO_PROGRESS, Progress
 from polyscene.metrics.compare import Comparison, paired
-from polyscene.settings import Settings
+from polyscene.settings import Settings, TargetKind
 from polyscene.workspace import Workspace
 
 __all__ = ["Report", "ScenarioReport", "evaluate"]
@@ -45,21 +53,24 @@ class ScenarioReport:
 
     scenario: str
     users: int
-    """Users with something to find."""
+    """Users with something to find, or who were shown something."""
     questions: int
-    """Lists that were asked for: one for each user, or for each user and context."""
+    """Lists that were asked for: one for each user, or for each user and context. With protocol
+    impressions one for each user."""
     relevant: int
-    """Pairs to find."""
+    """Pairs to find, or impressions that were a success."""
     targets: int
-    """Targets that are ranked."""
+    """Targets that are ranked, or that were shown."""
     fusion: Fusion
     """The weights that the fit chose, and by what."""
     systems: dict[str, Measured]
     """Metrics of each system; the engine first."""
     against: dict[str, Comparison]
-    """NDCG at the first k: the engine against each other system, question by question."""
+    """The main metric: the engine against each other system, question by question."""
     slices: list[Slice]
     """Recall of the engine and of popularity in parts of the users and targets."""
+    impressions: Impressions | None = None
+    """What was shown, with protocol impressions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +84,22 @@ class Report:
     train_events: int
     fit_seconds: float
     ask_seconds: float
-    """Time of all lists of the engine as declared."""
+    """Time of all lists of the engine as declared; with protocol impressions of all systems."""
     date: str
     machine: str
     libraries: dict[str, str]
     scenarios: list[ScenarioReport] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
     """Scenarios in which nobody had anything to find; they are not among `scenarios`."""
+    by: str | None = None
+    """With protocol impressions, what was held out: "latest" or "random"."""
+    notes: list[str] = field(default_factory=list)
+    """What the reader should know before believing the numbers."""
+
+    @property
+    def main(self) -> str:
+        """The name of the main metric."""
+        return "gauc" if self.protocol == "impressions" else f"ndcg@{self.k[0]}"
 
     def to_json(self) -> str:
         """The report as a JSON document; what is not defined is null."""
@@ -113,21 +133,29 @@ def evaluate(
     """
     moment = time.time() if now is None else now
     settings = _matched(workspace.settings, plan.protocol)
+    shown = plan.protocol == "impressions"
     with Workspace(workspace.path, settings, workspace.encoder) as own:
-        part = split(own.store.dataset(), own.store.links(), settings, plan, moment)
+        data = own.store.dataset(requests=shown)
+        part = split(data, own.store.links(), settings, plan, moment)
         start = time.monotonic()
         model = fit_to(own, part.train, part.links, progress, part.now)
         fitted = time.monotonic() - start
         bench = Bench(own, model, part)
         reports, asked = [], 0.0
         for name in plan.scenarios:
-            context = _context(own, model, part, name)
-            if len(context.questions):
-                found, seconds = _scenario(bench, model, context, name, k, ablation, progress)
-                reports.append(found)
-                asked += seconds
+            if shown:
+                found = _shown(bench, model, part, settings, name, k, ablation, progress)
+            else:
+                context = _context(own, model, part, name)
+                found = _scenario(bench, model, context, name, k, ablation, progress)
+            if found is not None:
+                reports.append(found[0])
+                asked += found[1]
     if not reports:
-        raise DataError("nothing to measure: no scenario may show what is held out")
+        raise DataError(
+            "nothing to measure: no scenario may show what is held out"
+            + (", or all of it was a success, or none of it" if shown else "")
+        )
     measured_in = {found.scenario for found in reports}
     return Report(
         protocol=plan.protocol,
@@ -142,7 +170,22 @@ def evaluate(
         libraries=dict(library_versions()),
         scenarios=reports,
         empty=[name for name in plan.scenarios if name not in measured_in],
+        by=part.plan.by if shown else None,
+        notes=_notes(workspace, part),
     )
+
+
+def _notes(workspace: Workspace, part: Split) -> list[str]:
+    """Whether users under test wrote a part of the texts: they tagged what they are asked about."""
+    tested = {part.train.users.ids[row] for row in part.users.tolist()}
+    wrote = len(tested & workspace.store.taggers())
+    if not wrote:
+        return []
+    return [
+        f"the texts have tags that {wrote:,} of the {len(tested):,} users under test gave "
+        "themselves, which can tell what they are asked to predict; ingest without them: "
+        "--exclude-tags-of FILE"
+    ]
 
 
 def _scenario(
@@ -153,8 +196,13 @@ def _scenario(
     k: Sequence[int],
     ablation: bool,
     progress: Progress,
-) -> tuple[ScenarioReport, float]:
-    """What was measured in a scenario, and the seconds that the engine took for its lists."""
+) -> tuple[ScenarioReport, float] | None:
+    """What was measured in a scenario, and the seconds that the engine took for its lists.
+
+    None where there is nothing to find.
+    """
+    if not len(context.questions):
+        return None
     systems = bench.systems(scenario, ablation)
     lists, seconds, asked = {}, {}, context.questions
     with progress.task(f"ask in {scenario}", len(asked) * len(systems), "lists") as task:
@@ -184,16 +232,70 @@ def _scenario(
     return report, seconds[ENGINE]
 
 
+def _shown(
+    bench: Bench,
+    model: Model,
+    part: Split,
+    settings: Settings,
+    scenario: str,
+    k: Sequence[int],
+    ablation: bool,
+    progress: Progress,
+) -> tuple[ScenarioReport, float] | None:
+    """What was measured of impressions in a scenario, and the seconds that all systems took.
+
+    None where there is nothing to put in order.
+    """
+    start, shown = time.monotonic(), bench.shown(scenario)
+    with progress.task(f"ask in {scenario}", len(shown.users), "users") as task:
+        said = bench.said(shown, scenario, task)
+    shown, systems = said.shown, bench.systems(scenario, ablation)
+    if shown.positive.all() or not shown.positive.any():
+        return None
+    orders = {name: bench.ordered(said, scenario, weights) for name, weights in systems.items()}
+    seconds, half = time.monotonic() - start, halves(shown, part.plan.seed)
+    found, main = {}, {}
+    for name, weights in systems.items():
+        found[name], main[name] = ordering(*orders[name], weights, shown, half, k)
+    activity = _activity(part.train, settings.scenario(scenario).target)
+    scores = {name: orders[name][0] for name in (ENGINE, *BASELINES)}
+    parts = activity_parts(scores, shown, activity[shown.users])
+    report = ScenarioReport(
+        scenario=scenario,
+        users=len(shown.users),
+        questions=len(shown.users),
+        relevant=int(shown.positive.sum()),
+        targets=len(np.unique(shown.rows)),
+        fusion=model.fusions[scenario],
+        systems=found,
+        against={name: paired(main[ENGINE], own) for name, own in main.items() if name != ENGINE},
+        slices=[],
+        impressions=impressions(shown, said.left_out, parts),
+    )
+    return report, seconds
+
+
+def _activity(train: Dataset, kind: TargetKind) -> IntArray:
+    """How many targets each user acted on, shape (users,)."""
+    return np.bincount(_pairs(train, kind)[0], minlength=len(train.users))
+
+
+def _pairs(train: Dataset, kind: TargetKind) -> IntArray:
+    """The distinct pairs of user and target, shape (2, pairs)."""
+    used = train.aimed(kind) & (train.target >= 0)
+    pairs: IntArray = np.unique(np.stack([train.user[used], train.target[used]]), axis=1)
+    return pairs
+
+
 def _context(workspace: Workspace, model: Model, part: Split, scenario: str) -> Context:
     """What lists are judged by; what the scenario may not show is not to be found either."""
     spec = workspace.settings.scenario(scenario)
     train, on_person = part.train, spec.target == "person"
-    used = train.aimed(spec.target) & (train.target >= 0)
-    pairs = np.unique(np.stack([train.user[used], train.target[used]]), axis=1)
+    pairs = _pairs(train, spec.target)
     ids, space = (train.users if on_person else train.items).ids, model.space(scenario)
     rows = space.targets.ids.rows(ids)
     known = np.maximum(rows, 0)
-    visible = shown(model, scenario, spec)[known] & (rows >= 0)
+    visible = may_show(model, scenario, spec)[known] & (rows >= 0)
     ranked = part.ranked.get(scenario, np.ones(len(ids), np.bool_)) & visible
     relevant = sp.csr_matrix(part.relevant[scenario].multiply(ranked[None]))
     relevant.eliminate_zeros()
@@ -204,7 +306,7 @@ def _context(workspace: Workspace, model: Model, part: Split, scenario: str) -> 
         questions=questions,
         relevant=relevant,
         popularity=np.bincount(pairs[1], minlength=len(ids)),
-        activity=np.bincount(pairs[0], minlength=len(train.users))[questions.users],
+        activity=_activity(train, spec.target)[questions.users],
         published_at=np.where(rows >= 0, space.published_at[known], np.nan),
         now=part.now,
         vectors=space.vectors[known],

@@ -11,13 +11,16 @@ from polyscene.component import Training
 from polyscene.data.dataset import IntArray
 from polyscene.data.questions import Questions
 from polyscene.engine.recommender import Recommender
+from polyscene.evaluation.ordering import Floats
 from polyscene.evaluation.protocols import Split
+from polyscene.evaluation.shown import Said, Shown, ask, ordered, shown_in
+from polyscene.fitting.asking import Asker
 from polyscene.fitting.model import Model
 from polyscene.fitting.past import DatasetPast
 from polyscene.fitting.run import on_rows
 from polyscene.logs import Task
 from polyscene.settings import Settings
-from polyscene.sources import SemanticMean, Trending
+from polyscene.sources import FALLBACKS, SemanticMean, Trending
 from polyscene.text.verbalise import Verbaliser
 from polyscene.workspace import Workspace
 
@@ -105,6 +108,32 @@ class Bench:
             rows[place, : len(found)] = found
             task.advance()
         return rows
+
+    def shown(self, scenario: str) -> Shown:
+        """What was shown in a scenario, with protocol impressions."""
+        ids = self._model.space(scenario).targets.ids
+        return shown_in(self._split, self._workspace.settings, scenario, ids)
+
+    def said(self, shown: Shown, scenario: str, task: Task) -> Said:
+        """What the sources of every system say of what was shown.
+
+        Args:
+            shown: What was shown.
+            scenario: Name of the scenario.
+            task: Where each user is reported.
+        """
+        settings, split = self._workspace.settings, self._split
+        names = (*settings.scenario(scenario).sources, *FALLBACKS, *BASELINES)
+        sources = {name: self._model.sources[name] for name in dict.fromkeys(names)}
+        asker = Asker(settings, self._model, self._workspace.encoder, self._past)
+        return ask(shown, sources, asker, split.train.users.ids, scenario, split.now, task)
+
+    def ordered(
+        self, said: Said, scenario: str, weights: Mapping[str, float]
+    ) -> tuple[Floats, IntArray]:
+        """How a system orders what was shown; see `polyscene.evaluation.shown.ordered`."""
+        settings = _with_weights(self._workspace.settings, scenario, weights)
+        return ordered(said, self._recommender(settings), scenario, self._split.now)
 
     def _recommender(self, settings: Settings) -> Recommender:
         verbaliser = Verbaliser(settings)

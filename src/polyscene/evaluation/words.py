@@ -8,7 +8,20 @@ from polyscene.evaluation.run import Report, ScenarioReport
 from polyscene.evaluation.systems import BASELINES, ENGINE
 from polyscene.metrics.compare import Comparison
 
-__all__ = ["METRICS", "PROTOCOL_WORDS", "decimal", "p_value", "percent", "span", "summary"]
+__all__ = [
+    "METRICS",
+    "PROTOCOL_WORDS",
+    "SHOWN_METRICS",
+    "decimal",
+    "held_out",
+    "judged",
+    "metric_name",
+    "p_value",
+    "percent",
+    "span",
+    "summary",
+    "terms",
+]
 
 PROTOCOL_WORDS = {
     "random": "Of the pairs (user, target) of each user, {share} were drawn at random and held "
@@ -23,8 +36,27 @@ PROTOCOL_WORDS = {
     "this one was held out.",
     "given": "The events to predict come from a file; what the workspace knew of the same pairs "
     "(user, target) was left out.",
+    "impressions": "Of what users were shown, {share} was held out: {by}.",
 }
 """How each protocol holds events out."""
+_BY_WORDS = {
+    "latest": "the latest of all, and tested are users who acted before",
+    "random": "a random share of each user's pairs (user, target) or, where events name them, of "
+    "their requests",
+}
+_RANKED = (
+    "Whole pairs are held out, whether or not they count as a success; only successes are to be "
+    "found. All targets that a scenario may show are ranked, but those the user has acted on in "
+    "training. Nothing is sampled. With protocol “random” a share of the friendships is held out "
+    "too, where people are recommended."
+)
+_SHOWN = (
+    "Of a pair that is held out nothing is learned, success or not. An impression is what a user "
+    "did with one target of a list: of one request or, where events name none, of everything of "
+    "the user that is held out. Only what was shown is put in order. Left out is what the engine "
+    "may not show to that user: what they acted on in training, what is withheld, and what is not "
+    "available."
+)
 
 METRICS = {
     "ndcg": ("NDCG", "Σ 1 / log₂(rank + 1) over the hits in the first k ranks, divided by what a "
@@ -44,7 +76,26 @@ METRICS = {
     "gini": ("Gini", "Inequality of exposure over the ranked targets: 0 when all are shown alike, "
              "1 when only one is."),
 }  # fmt: skip
-"""The name and meaning of each metric."""
+"""The name and meaning of each metric of lists."""
+SHOWN_METRICS = {
+    "gauc": ("GAUC", "The chance that a success stands above another impression of its list, ties "
+             "half, averaged over lists by their impressions. A random order has 0.5."),
+    "ndcg": METRICS["ndcg"],
+    "mrr": ("MRR", "1 / rank of the first success in a list."),
+    "auc": ("AUC", "The same chance over all impressions together: it also asks which lists are "
+            "better, which scores that are scaled within each list cannot tell."),
+    "information": ("Information", "1 − the log loss / that of the base rate of the other half: 0 "
+                    "when the scores tell nothing, 1 when everything."),
+    "log_loss": ("Log loss", "The mean of −ln of the probability of what happened, in nats; lower "
+                 "is better."),
+    "calibration_error": ("Calibration error", "The mean distance of probability and share of "
+                          "successes in ten bins of equally many impressions (ECE)."),
+    "calibration_ratio": ("Predicted / observed", "Successes that the probabilities add up to, "
+                          "over those that were."),
+    "base_log_loss": ("Log loss of the base rate", "That of one probability for all: the share of "
+                      "successes in the other half."),
+}  # fmt: skip
+"""The name and meaning of each metric of impressions; NDCG and MRR over lists with a success."""
 _CERTAIN = 0.05
 
 
@@ -76,16 +127,36 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f}\u00a0%"
 
 
+def held_out(report: Report) -> str:
+    """How events were held out."""
+    words, by = PROTOCOL_WORDS[report.protocol], _BY_WORDS.get(report.by or "", "")
+    return words.format(share=percent(report.share), by=by)
+
+
+def judged(report: Report) -> str:
+    """What is compared with what was held out."""
+    return _RANKED if report.by is None else _SHOWN
+
+
+def terms(report: Report) -> list[tuple[str, str]]:
+    """The names and meanings of the metrics in a report."""
+    return list((METRICS if report.by is None else SHOWN_METRICS).values())
+
+
+def metric_name(metric: str) -> str:
+    """How a metric such as "ndcg@10" is written."""
+    name, at, k = metric.partition("@")
+    return f"{(METRICS | SHOWN_METRICS)[name][0]}{at}{k}"
+
+
 def summary(report: Report, found: ScenarioReport) -> str:
     """What was done in a scenario and what came of it, in one paragraph."""
-    metric = f"ndcg@{report.k[0]}"
+    metric = report.main
     main = found.systems[ENGINE].metrics[metric]
     said = [
-        PROTOCOL_WORDS[report.protocol].format(share=percent(report.share)),
-        f"Polyscene learned from {report.train_events:,} events and was then asked "
-        f"{_asked(found)} {_counted(found.relevant, 'pair')} to find among "
-        f"{_counted(found.targets, 'target')}.",
-        f"Its NDCG@{report.k[0]} is {decimal(main.mean, 3)}"
+        held_out(report),
+        f"Polyscene learned from {report.train_events:,} events and {_asked(found)}.",
+        f"Its {metric_name(metric)} is {decimal(main.mean, 3)}"
         + (f" (95\u00a0% interval {span(main.low, main.high, 3)})." if main.users > 1 else "."),
     ]
     said.append(
@@ -103,10 +174,21 @@ def summary(report: Report, found: ScenarioReport) -> str:
 
 def _asked(found: ScenarioReport) -> str:
     """Who has something to find; users are asked for once, or about each of several contexts."""
-    users = _counted(found.users, "user")
-    if found.questions != found.users:
-        return f"{found.questions:,} questions about something, for {users}. These have"
-    return f"for {users}, who {'has' if found.users == 1 else 'have'}"
+    users, shown = _counted(found.users, "user"), found.impressions
+    if shown is None:
+        if found.questions != found.users:
+            who = f"{found.questions:,} questions about something, for {users}. These have"
+        else:
+            who = f"for {users}, who {'has' if found.users == 1 else 'have'}"
+        return (
+            f"was then asked {who} {_counted(found.relevant, 'pair')} to find among "
+            f"{_counted(found.targets, 'target')}"
+        )
+    return (
+        f"then put in order what {users} {'was' if found.users == 1 else 'were'} shown: "
+        f"{_counted(shown.shown, 'impression')} in {_counted(shown.lists, 'list')}, of which "
+        f"{percent(shown.rate)} were a success"
+    )
 
 
 def _lead(found: ScenarioReport, best: str, metric: str) -> str:

@@ -17,6 +17,8 @@ from polyscene.represent.strength import Strengths
 from polyscene.settings import Settings, ValidationSettings
 
 __all__ = [
+    "FEW",
+    "dated",
     "in_scenario",
     "split_friends",
     "succeeded",
@@ -28,7 +30,7 @@ __all__ = [
 
 _ENOUGH = 1500
 """Users on trial, over all splits, from which on no further split is made."""
-_FEW = 50
+FEW = 50
 """Users on trial below which the latest events are no good measure."""
 
 
@@ -93,9 +95,14 @@ def _splits(training: Training, world: _World) -> list[Validation]:
             found.append(validation)
             if sum(len(one.users) for one in found) >= _ENOUGH:
                 break
-        if settings.split != "auto" or (found and len(found[0].users) >= _FEW):
+        if settings.split != "auto" or (found and len(found[0].users) >= FEW):
             break
     return found
+
+
+def dated(data: Dataset) -> bool:
+    """Whether most events have a time."""
+    return len(data) > 0 and bool(np.mean(~np.isnan(data.timestamp)) > 0.8)
 
 
 def in_scenario(data: Dataset, name: str) -> Mask:
@@ -278,14 +285,10 @@ def _kinds(training: Training) -> Iterator[_Split]:
         yield _cold_users
     if split == "last":
         yield _last
-    if split == "latest" or (split == "auto" and _dated(training.data)):
+    if split == "latest" or (split == "auto" and dated(training.data)):
         yield _latest
     if split in ("random", "auto"):
         yield _random
-
-
-def _dated(data: Dataset) -> bool:
-    return len(data) > 0 and bool(np.mean(~np.isnan(data.timestamp)) > 0.8)
 
 
 def _random(training: Training, world: _World, fold: int) -> _Cut:

@@ -20,6 +20,7 @@ from scipy import stats
 __all__ = [
     "Reliability",
     "auc",
+    "auc_by_group",
     "brier",
     "calibration_error",
     "calibration_ratio",
@@ -75,27 +76,44 @@ def grouped_auc(
         groups: Names or numbers of the groups, usually users, shape (n,).
         weights: Weight of each example, finite and at least 0, shape (n,); all 1 when omitted.
     """
-    values, positive = _checked(scores, labels)
-    names = np.asarray(groups)
-    weight = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
-    if names.shape != values.shape or weight.shape != values.shape:
-        raise ValueError(
-            f"got {names.shape} groups and {weight.shape} weights for {len(values)} scores"
-        )
+    each, sizes, group = auc_by_group(scores, labels, groups)
+    weight = np.ones(len(group)) if weights is None else np.asarray(weights, dtype=np.float64)
+    if weight.shape != group.shape:
+        raise ValueError(f"got {weight.shape} weights for {len(group)} scores")
     if not (np.isfinite(weight) & (weight >= 0)).all():
         raise ValueError("a weight is negative, NaN or infinite; weights are at least 0")
-    group = np.unique(names, return_inverse=True)[1]
+    share = np.bincount(group, weights=weight, minlength=len(sizes))
+    both = ~np.isnan(each) & (share > 0)
+    return float(np.average(each[both], weights=share[both])) if both.any() else float("nan")
+
+
+def auc_by_group(
+    scores: npt.ArrayLike, labels: npt.ArrayLike, groups: npt.ArrayLike
+) -> tuple[Floats, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The AUC within each group, as `auc` defines it. O(n log n), no loop over groups.
+
+    Args:
+        scores: Higher means more likely positive, shape (n,).
+        labels: 0 or 1, shape (n,).
+        groups: Names or numbers of the groups, shape (n,).
+
+    Returns:
+        The AUC of each group, NaN without both classes, and its number of examples, each of shape
+        (groups,), by name; and the place of each example's group there, shape (n,).
+    """
+    values, positive = _checked(scores, labels)
+    names = np.asarray(groups)
+    if names.shape != values.shape:
+        raise ValueError(f"got {names.shape} groups for {len(values)} scores")
+    group = np.unique(names, return_inverse=True)[1].astype(np.int64)
     sizes = np.bincount(group)
-    positives = np.bincount(group, weights=positive)
-    negatives = sizes - positives
+    positives = np.bincount(group, weights=positive, minlength=len(sizes))
+    pairs = positives * (sizes - positives)
     ranks = _ranks_within(values, group, sizes)
-    above = np.bincount(group, weights=ranks * positive) - positives * (positives + 1) / 2
-    share = np.bincount(group, weights=weight)
-    both = (positives > 0) & (negatives > 0) & (share > 0)
-    if not both.any():
-        return float("nan")
-    each = above[both] / (positives[both] * negatives[both])
-    return float(np.average(each, weights=share[both]))
+    ranked = np.bincount(group, weights=ranks * positive, minlength=len(sizes))
+    above = ranked - positives * (positives + 1) / 2
+    each = np.where(pairs > 0, above / np.where(pairs > 0, pairs, 1), np.nan)
+    return each, sizes.astype(np.int64), group
 
 
 def log_loss(
@@ -236,7 +254,7 @@ def calibration_error(
 
 
 def _ranks_within(
-    values: Floats, group: npt.NDArray[np.intp], sizes: npt.NDArray[np.intp]
+    values: Floats, group: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]
 ) -> Floats:
     """Rank of each value within its group, from 1; ties get their mean rank."""
     order = np.lexsort((values, group))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
 
 from polyscene.closing import Closing
-from polyscene.data.dataset import Dataset, IdMap, Links, Mask
+from polyscene.data.dataset import Dataset, IdMap, IntArray, Links, Mask
 from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.storage import rows, tables
 from polyscene.storage.connect import WRITE, connect, translated
@@ -237,10 +237,18 @@ class Store(Closing):
         with self._read() as connection:
             return set(connection.scalars(query))
 
-    def dataset(self) -> Dataset:
+    def taggers(self) -> set[str]:
+        """The users whose free tags stand in the texts of records, as importers noted them."""
+        with self._read() as connection:
+            return set(connection.scalars(sa.select(tables.taggers.c.user_id)))
+
+    def dataset(self, *, requests: bool = False) -> Dataset:
         """All events as arrays, in order of arrival, with the id maps of all users and items.
 
         Memory is that of the answer and of one batch; a million events take a few seconds.
+
+        Args:
+            requests: Whether to read which request led to each event.
         """
         with self._read() as connection:
             connection = connection.execution_options(yield_per=EVENT_ROWS)
@@ -254,7 +262,8 @@ class Store(Closing):
                 sa.select(tables.items.c.kind == "tag").order_by(tables.items.c.seq)
             )
             is_tag = np.fromiter(kinds, np.bool_, count=len(items))
-            return _read_events(connection, users, items, is_tag)
+            data = _read_events(connection, users, items, is_tag)
+            return replace(data, request=_read_requests(connection)) if requests else data
 
     def counts(self) -> Counts:
         """How many records and events there are."""
@@ -318,3 +327,11 @@ def _read_events(connection: sa.Connection, users: IdMap, items: IdMap, is_tag: 
         action=action, scenario=scenario, timestamp=timestamp, value=value, context=context,
         actions=tuple(actions), scenarios=tuple(name for name in scenarios if name is not None),
     )  # fmt: skip
+
+
+def _read_requests(connection: sa.Connection) -> IntArray:
+    """A number for the request of each event, in the order of arrival; -1 where it has none."""
+    codes: dict[str | None, int] = {None: -1}
+    column = sa.select(tables.events.c.request_id).order_by(tables.events.c.seq)
+    names = connection.scalars(column)
+    return np.fromiter((codes.setdefault(name, len(codes) - 1) for name in names), np.int64)

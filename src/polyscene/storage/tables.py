@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-__all__ = ["events", "items", "metadata", "relations", "state", "users"]
+__all__ = ["events", "items", "metadata", "relations", "state", "taggers", "users"]
 
 metadata = sa.MetaData(
     naming_convention={
@@ -89,5 +89,14 @@ relations = sa.Table(
     sa.Column("predicate", sa.Text, primary_key=True),
     sa.Column("object", sa.Text, primary_key=True),
     sa.Index(None, "object", "predicate"),
+    sqlite_with_rowid=False,
+)
+
+taggers = sa.Table(
+    "taggers",
+    metadata,
+    sa.Column("origin", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text, primary_key=True),
+    comment="Users whose free tags stand in the texts of records, by the format they came in.",
     sqlite_with_rowid=False,
 )

@@ -91,6 +91,13 @@ class StoreWriter:
         rows = [dict(relation.__dict__) for relation in relations]
         return self._insert_new(tables.relations, ("subject", "predicate", "object"), rows)
 
+    def put_taggers(self, origin: str, users: Collection[str]) -> None:
+        """Note whose free tags stand in the texts of records; replaces what the origin had."""
+        table = tables.taggers
+        self._connection.execute(sa.delete(table).where(table.c.origin == origin))
+        rows = [{"origin": origin, "user_id": name} for name in sorted(set(users))]
+        self._insert_new(table, ("origin", "user_id"), rows)
+
     def known_items(self, ids: Collection[str]) -> set[str]:
         """Those of the ids that are the id of an item."""
         return self._existing(tables.items.c.item_id, set(ids), self._known_items)

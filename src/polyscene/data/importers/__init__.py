@@ -6,6 +6,7 @@ must be loaded; `polyscene.data.ingest.ingest_parts` loads them.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from polyscene.data.importers.personalize import Personalize
 from polyscene.data.importers.recbole import RecBole
 from polyscene.data.ingest import OnError, Sink, ingest_parts
 from polyscene.data.report import IngestReport
-from polyscene.errors import NotFoundError, did_you_mean
+from polyscene.errors import DataError, NotFoundError, did_you_mean
 from polyscene.logs import NO_PROGRESS, Progress
 
 __all__ = ["Importer", "get_importer", "import_folder", "importer_names"]
@@ -43,10 +44,20 @@ def get_importer(name: str, **options: Any) -> Importer:
 
     Raises:
         NotFoundError: When there is none.
+        DataError: When it has no such option.
     """
     if name not in _IMPORTERS:
         raise NotFoundError(f"unknown format {name!r}; {did_you_mean(name, _IMPORTERS)}")
+    for option in options:
+        able = [one for one, cls in _IMPORTERS.items() if option in _options(cls)]
+        if name not in able:
+            others = f"formats that have it: {', '.join(able)}" if able else "no format has it"
+            raise DataError(f"format {name} has no option {option}; {others}")
     return _IMPORTERS[name](**options)
+
+
+def _options(cls: type[Importer]) -> Collection[str]:
+    return inspect.signature(cls).parameters.keys()
 
 
 def import_folder(
@@ -72,8 +83,10 @@ def import_folder(
 
     Raises:
         NotFoundError: When there is no such importer.
-        DataError: When a file that it needs is missing or wrong.
+        DataError: When it has no such option, or a file that it needs is missing or wrong.
         IngestError: When a part could not be loaded. The parts before it are kept.
     """
     parts = get_importer(name, **options).read(Path(path))
-    return ingest_parts(parts, sink, on_error=on_error, people=people, progress=progress)
+    return ingest_parts(
+        parts, sink, on_error=on_error, people=people, progress=progress, origin=name
+    )

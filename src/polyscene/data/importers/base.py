@@ -173,6 +173,11 @@ class TagCounts:
         """Count that someone gave a thing a tag."""
         self._givers[thing][tag].add(giver)
 
+    @property
+    def givers(self) -> set[str]:
+        """Everybody who gave a tag."""
+        return {one for tags in self._givers.values() for givers in tags.values() for one in givers}
+
     def top(self, thing: str) -> list[str]:
         """The `TOP_TAGS` tags that most people gave it, ties in alphabetical order."""
         givers = self._givers.get(thing, {})

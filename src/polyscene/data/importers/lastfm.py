@@ -68,7 +68,8 @@ class LastFM(Importer):
         def user(name: str) -> dict[str, Any]:
             return {"user_id": name, "tags": of_users.top(name)}
 
-        yield Part("items", artists, mapped(batches(artists, "id", "name"), item))
+        named = mapped(batches(artists, "id", "name"), item)
+        yield Part("items", artists, named, taggers=of_artists.givers)
         ids = sorted(_user_ids(listens, friends), key=lambda name: (len(name), name))
         users = [(number, user(name)) for number, name in enumerate(ids, 1)]
         yield Part("users", listens, [Batch(users)])

@@ -69,7 +69,8 @@ class MovieLens(Importer):
                 **({"year": int(year[1])} if year else {}),
             }
 
-        yield Part("items", movies, mapped(read_batches(movies, ("movieId", "title")), item))
+        films = mapped(read_batches(movies, ("movieId", "title")), item)
+        yield Part("items", movies, films, taggers=tags.givers)
         columns = ("userId", "movieId", "rating")
         yield Part("events", ratings, mapped(read_batches(ratings, columns), _event))
 
