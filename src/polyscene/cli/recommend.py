@@ -97,5 +97,14 @@ def _print(answer: Answer, explain: bool) -> None:
                 f"similarity {support.similarity:.2f}",
                 markup=False,
             )
+        if item.evidence.way is not None:
+            way = item.evidence.way
+            via = f" {way.name or way.via}".rstrip()
+            console.print(
+                f"   way: {way.start.title!r} ({way.start.item_id}) —{way.kind}{via}→ this",
+                markup=False,
+            )
+        if item.evidence.friends is not None:
+            console.print(f"   {item.evidence.friends} friends acted on it", markup=False)
         if item.evidence.tags:
             console.print(f"   shared tags: {', '.join(item.evidence.tags)}", markup=False)

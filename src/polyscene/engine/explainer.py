@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from polyscene.component import Candidates, History, Query
+from polyscene.component import Candidates, Path, Query
 from polyscene.data.schema import User
 from polyscene.engine.answer import Recommendation
+from polyscene.engine.grounds import UNCOUNTED, Grounds, grounds_of
 from polyscene.engine.profile import verbs
-from polyscene.explain.reasons import Evidence, Support, sentence, shared_tags
+from polyscene.explain.reasons import (
+    TAG,
+    Evidence,
+    Ground,
+    Kind,
+    Support,
+    Way,
+    sentence,
+    shared_tags,
+)
 from polyscene.fitting.asking import Asking
 from polyscene.fitting.model import Model
 from polyscene.represent.space import TargetSpace
 from polyscene.settings import Scenario, Settings
-from polyscene.sources import FALLBACKS
+from polyscene.sources import Fresh, Trending
 from polyscene.text.template import GENERIC
 from polyscene.text.verbalise import Verbaliser
 
@@ -53,53 +63,21 @@ class Explainer:
         """
         query, space = asking.query, asking.space
         if not reasons:
-            bare = (_contributions(candidates, at) for at in range(len(candidates)))
+            bare = (Evidence(_contributions(candidates, at)) for at in range(len(candidates)))
             return [
-                _recommendation(space, candidates, at, Evidence(sources, (), (), stated=False), "")
-                for at, sources in enumerate(bare)
+                _recommendation(space, candidates, at, evidence, "")
+                for at, evidence in enumerate(bare)
             ]
-        supports = self._supports(query, candidates)
+        grounds = grounds_of(self._model.sources, query, candidates)
         language = self._language(asking.user)
         wording = self._verbaliser.wording(query.spec.preset or GENERIC, language)
         places = {int(row): place for place, row in enumerate(query.history.rows)}
-        stated = bool(query.interests.any())
         items = []
-        for position, row in enumerate(candidates.rows.tolist()):
-            sources = _contributions(candidates, position)
-            found = [places[r] for r in supports[position] if r in places]
-            support = self._support(space, row, found, query.history, query.scenario)
-            tags = shared_tags(
-                space.targets.tags[row],
-                asking.user.tags,
-                *(self._items.targets.tags[self._row(entry)] for entry in support),
-            )
-            near = float(space.vectors[row] @ query.interests) if stated else 0.0
-            personal = any(name not in FALLBACKS for name in sources)
-            evidence = Evidence(sources, support, tags, stated=personal and near > 0)
+        for position in range(len(candidates)):
+            evidence = self._evidence(asking, candidates, position, grounds, places)
             reason = sentence(evidence, wording, language)
             items.append(_recommendation(space, candidates, position, evidence, reason))
         return items
-
-    def _supports(self, query: Query, candidates: Candidates) -> list[list[int]]:
-        """For each candidate the liked history items behind it, of the source that gave most.
-
-        What somebody disliked may have its part in a score too, but is no reason to give.
-        """
-        liked = set(query.history.rows[query.history.strengths > 0].tolist())
-        supports: list[list[int]] = [[] for _ in candidates.rows]
-        most = np.zeros(len(candidates), np.float32)
-        for name, part in candidates.parts.items():
-            chosen = np.flatnonzero(part > most)
-            if not len(chosen):
-                continue
-            found = self._model.sources[name].support(query, candidates.rows[chosen])
-            if found is None:
-                continue
-            for place, rows in zip(chosen.tolist(), found.tolist(), strict=True):
-                if named := [row for row in rows if row in liked]:
-                    supports[place] = named
-                    most[place] = part[place]
-        return supports
 
     def similar(
         self, space: TargetSpace, row: int, candidates: Candidates, spec: Scenario
@@ -112,7 +90,7 @@ class Explainer:
             score = float(candidates.scores[position])
             shared = shared_tags(tags[other], tags[row])
             listed = wording.more.format(tags=wording.listing.join(shared)) if shared else ""
-            evidence = Evidence({"similar": score}, (), shared, stated=False)
+            evidence = Evidence({"similar": score}, tags=shared)
             items.append(_recommendation(space, candidates, position, evidence, listed))
         return items
 
@@ -120,36 +98,93 @@ class Explainer:
         sample = user.description or " ".join(user.tags)
         return self._verbaliser.language(user.language, sample)
 
+    def _evidence(
+        self,
+        asking: Asking,
+        candidates: Candidates,
+        position: int,
+        grounds: Grounds,
+        places: Mapping[int, int],
+    ) -> Evidence:
+        """What one candidate rests on; `places` are those of history rows in the history."""
+        query, space, row = asking.query, asking.space, int(candidates.rows[position])
+        sources = _contributions(candidates, position)
+        support = self._support(space, row, grounds.supports.found[position] or (), places, query)
+        path, friends = grounds.paths.found[position], grounds.friends.found[position]
+        stating = self._stating(sources, float(space.vectors[row] @ query.interests))
+        givers: dict[Kind, str] = {
+            "way": grounds.paths.givers[position],
+            "friends": grounds.friends.givers[position],
+            "history": grounds.supports.givers[position] if support else "",
+            "stated": stating,
+        }
+        return Evidence(
+            sources=sources,
+            support=support,
+            tags=shared_tags(
+                space.targets.tags[row],
+                asking.user.tags,
+                *(
+                    self._items.targets.tags[self._items.targets.ids.row(s.item_id)]
+                    for s in support
+                ),
+            ),
+            stated=bool(stating),
+            way=None if path is None else self._way(space, row, path, places, query),
+            friends=None if friends == UNCOUNTED else friends,
+            grounds=_ordered(sources, givers),
+        )
+
+    def _stating(self, sources: Mapping[str, float], near: float) -> str:
+        """The source that the stated interests had most part in; "" where they had none."""
+        reading = [n for n, part in sources.items() if part > 0 and self._model.sources[n].stated]
+        return max(reading, key=lambda name: sources[name], default="") if near > 0 else ""
+
     def _support(
         self,
         space: TargetSpace,
         row: int,
-        places: Sequence[int],
-        history: History,
-        scenario: str,
+        rows: Sequence[int],
+        places: Mapping[int, int],
+        query: Query,
     ) -> list[Support]:
         """The history entries behind a target, nearest first, near ones only."""
-        cosines = history.vectors[list(places)] @ space.vectors[row]
-        targets = self._items.targets
+        if not rows:
+            return []
+        cosines = query.history.items[list(rows)] @ space.vectors[row]
         return [
-            Support(
-                item_id=targets.ids.ids[int(history.rows[places[order]])],
-                title=targets.titles[int(history.rows[places[order]])],
-                action=history.actions[places[order]],
-                verbs=verbs(
-                    self._settings,
-                    history.actions[places[order]],
-                    history.scenarios[places[order]],
-                    scenario,
-                ),
-                similarity=float(cosines[order]),
-            )
-            for order in np.argsort(-cosines, kind="stable")
+            self._entry(rows[order], float(cosines[order]), places, query)
+            for order in np.argsort(-cosines, kind="stable").tolist()
             if cosines[order] > 0
         ]
 
-    def _row(self, support: Support) -> int:
-        return self._items.targets.ids.row(support.item_id)
+    def _entry(
+        self, row: int, similarity: float, places: Mapping[int, int], query: Query
+    ) -> Support:
+        """One entry of the history, by its row."""
+        targets, history, place = self._items.targets, query.history, places[row]
+        action, origin = history.actions[place], history.scenarios[place]
+        return Support(
+            item_id=targets.ids.ids[row],
+            title=targets.titles[row],
+            action=action,
+            verbs=verbs(self._settings, action, origin, query.scenario),
+            similarity=similarity,
+        )
+
+    def _way(
+        self, space: TargetSpace, row: int, path: Path, places: Mapping[int, int], query: Query
+    ) -> Way:
+        """A path with names."""
+        targets, name = self._items.targets, path.via
+        item = -1 if path.kind == TAG else targets.ids.row(path.via)
+        if item in (path.start, row):
+            name = ""
+        elif item >= 0:
+            name = targets.titles[item] or path.via
+        cosine = float(query.history.items[path.start] @ space.vectors[row])
+        start = self._entry(path.start, cosine, places, query)
+        return Way(start, path.kind, path.via, name)
 
 
 def _recommendation(
@@ -173,3 +208,15 @@ def _contributions(candidates: Candidates, position: int) -> dict[str, float]:
         for name, part in candidates.parts.items()
         if abs(part[position]) > _NOTHING
     }
+
+
+def _ordered(sources: Mapping[str, float], givers: Mapping[Kind, str]) -> list[Ground]:
+    """The grounds by the contribution of their sources, most first; of equals as they stand.
+
+    Args:
+        sources: What each source contributed.
+        givers: The source of each kind of ground, or "".
+    """
+    told: dict[Kind, str] = {**givers, "trending": Trending.name, "fresh": Fresh.name}
+    found = [Ground(kind, name, sources.get(name, 0.0)) for kind, name in told.items() if name]
+    return sorted((one for one in found if one.part > 0), key=lambda one: -one.part)

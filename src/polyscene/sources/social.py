@@ -12,12 +12,15 @@ Items: what friends did, those of like taste first:
 
     score(u, i) = Σ_{f friend of u} (sim(u, f) + ε) · x_fi
 
+What was done in private scenarios is left out: it is nothing to recommend to others.
+
 Reference: EASE (Steck, WWW 2019), here on an adjacency matrix.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -26,7 +29,7 @@ import scipy.sparse as sp
 from pydantic import Field
 
 from polyscene.component import Config, Query, Training, Validation, Vectors
-from polyscene.data.dataset import IdMap
+from polyscene.data.dataset import IdMap, IntArray
 from polyscene.metrics.ranking import ndcg
 from polyscene.represent.connections import FRIENDS, Connections
 from polyscene.sources.base import SILENT, Source, nothing
@@ -76,7 +79,7 @@ class Social(Source):
     def fit(self, training: Training) -> None:
         """Learn who is connected with whom; see `polyscene.component.Trainable`."""
         around = connected(training)
-        self._crowd = Crowd.of(training) if around.nnz else None
+        self._crowd = Crowd.of(_public(training)) if around.nnz else None
         self._kernel = _kernel(around, self.config) if around.nnz else None
 
     def scores(self, queries: Sequence[Query]) -> Vectors:
@@ -100,6 +103,21 @@ class Social(Source):
         rows = np.repeat(told, np.diff(items.indptr))
         scores[rows, items.indices] = items.data
         return scores
+
+    def friends(self, query: Query, rows: IntArray) -> IntArray | None:
+        """How many friends acted on each item; people are near to friends, which is no number.
+
+        None in a scenario that does not read all others: it may not tell what happened there.
+        """
+        crowd = self._crowd
+        if crowd is None or query.spec.reads != "all":
+            return None
+        around = _friends([query], crowd.ids)
+        if query.spec.target == "person":
+            return np.full(len(rows), -1 if around.nnz else 0)
+        counts, known = np.zeros(len(rows), np.int64), rows < crowd.deeds.shape[1]
+        counts[known] = crowd.deeds[around.indices][:, rows[known]].getnnz(axis=0)
+        return counts
 
     def save(self, path: Path) -> None:
         """Write the learned state into the existing directory `path`."""
@@ -172,6 +190,14 @@ def connected(training: Training) -> sp.csr_matrix:
     )
     around.data[:] = 1.0
     return around
+
+
+def _public(training: Training) -> Training:
+    """The same without the events of private scenarios."""
+    data, scenarios = training.data, training.settings.scenarios
+    hidden = [name in scenarios and scenarios[name].private for name in data.scenarios]
+    kept = ~np.array([*hidden, False], np.bool_)[data.scenario]  # code -1 is the last
+    return replace(training, data=data.take(kept))
 
 
 def _kernel(around: sp.csr_matrix, config: SocialConfig) -> LowRank:

@@ -34,6 +34,18 @@ class Template(Config):
     """What a reason says of shared tags; field {tags}."""
     because: str
     """What a reason says of the history; fields {verb} and {title}."""
+    same_tag: str
+    """What a reason says of a tag shared with the history; fields {because} and {tag}."""
+    same_people: str
+    """What a reason says of people who acted on both; field {because}."""
+    related: str
+    """What a reason says of what both are related to; fields {because}, {predicate}, {name}."""
+    linked: str
+    """What a reason says when one is related to the other; fields {because}, {predicate}."""
+    friends: str
+    """What a reason says of friends who acted on the target; field {count}, at least 2."""
+    circle: str
+    """What a reason says of a target that is near to the user's friends."""
     stated: str
     """What a reason says when stated interests led to the target."""
     trending: str
