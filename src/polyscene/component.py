@@ -293,7 +293,7 @@ class Path:
     kind: str
     """What stands between: "tag", "people" for users who acted on both, or a predicate."""
     via: str
-    """The tag, or the object of the relation; "" for people."""
+    """The tag, or the object of the relation; "" for people, who are not named."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,34 @@ def users_file(path: Path, *ids: str) -> Path:
     return path
 
 
+class TestExplain:
+    def test_the_way_and_the_friends_are_shown(self, empty: Path, tmp_path: Path) -> None:
+        """Everybody of ann's circle but one knows the kettle; the cup is a tea thing like hers."""
+        (empty / "polyscene.toml").write_text(
+            'version = 1\n[scenarios.shop]\npreset = "shop"\n'
+            "sources = { graph = 1.0, social = 0.5 }\n"
+            "[sources.graph]\nbehaviour = 0.0\ntags = 1.0\n",
+            "utf-8",
+        )
+        rows = {
+            "items": ["item_id,title,tags", "mug,Mug,tea", "cup,Cup,tea", "kettle,Kettle,"],
+            "events": ["user_id,item_id,action", "ann,mug,purchase", "b,kettle,like",
+                       "c,kettle,like", "d,cup,view"],
+            "relations": ["subject,predicate,object", *(f"ann,friend,{n}" for n in "bcd")],
+        }  # fmt: skip
+        files = []
+        for kind, lines in rows.items():
+            path = tmp_path / f"{kind}.csv"
+            path.write_text("\n".join(lines) + "\n", "utf-8")
+            files += [f"--{kind}", path]
+        assert call("-w", empty, "ingest", *files).code == 0
+        assert call("-w", empty, "fit").code == 0
+        done = call("-w", empty, "recommend", "--user", "ann", "--scenario", "shop", "--explain")
+        assert "way: 'Mug' (mug) —tag tea→ this" in done.out
+        assert "2 friends acted on it" in done.out
+        assert "Known to 2 of your friends" in done.out
+
+
 class TestRecommend:
     def test_a_table_with_rank_id_title_score_and_why(self, fitted: Path) -> None:
         done = call("-w", fitted, "recommend", "--user", "bo", "--scenario", "shop", "-n", "2")
@@ -40,6 +68,7 @@ class TestRecommend:
         }  # fmt: skip
         assert first["evidence"].keys() == {
             "sources", "support", "tags", "stated", "about", "rules", "pinned",
+            "way", "friends", "grounds",
         }  # fmt: skip
         assert first["title"]
 

@@ -144,6 +144,9 @@ class TestPaths:
         assert self.ways(known, asked([2]), 3) == [Path(2, "sequel of", "i3")]
 
     def test_people_have_no_names(self) -> None:
+        """Neither those who liked both, nor a user to whom both are related."""
+        known = training([("anna", "i3")], links=[("anna", "wrote", "i0"), ("anna", "wrote", "i1")])
+        assert self.ways(known, asked([0]), 1) == [Path(0, "wrote", "")]
         assert self.ways(training(LIKES), asked([0]), 1, 2) == [Path(0, "people", ""), None]
 
     def test_the_stronger_history_item_is_the_start(self) -> None:

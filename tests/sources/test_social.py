@@ -99,11 +99,53 @@ class TestSocial:
         assert set(found) == {"i0", "i1", "i2", "i5"}
         assert found.index("i2") < found.index("i5")  # bo did what ann did, di did not
 
+    def test_friends_who_acted_on_an_item_are_counted(self, social: Social) -> None:
+        """bo did i0 and i2, di i5; cy is no friend."""
+        rows = np.array([0, 2, 3, 5])
+        found = social.friends(asks("ann", "bo", "di", "nobody"), rows)
+        assert found is not None
+        assert found.tolist() == [1, 1, 0, 1]
+        assert not np.any(social.friends(asks("ann"), rows))
+
+    def test_friends_are_those_of_its_score(self, social: Social) -> None:
+        """A target has a score if and only if a friend stands behind it."""
+        question = asks("ann", "bo", "di")
+        counts = social.friends(question, np.arange(6))
+        assert counts is not None
+        assert (counts > 0).tolist() == np.isfinite(social.scores([question])[0]).tolist()
+
+    def test_of_people_there_is_no_number(self, social: Social) -> None:
+        found = social.friends(asks("ann", "bo", people=True), np.arange(3))
+        assert found is not None
+        assert found.tolist() == [-1, -1, -1]
+
+    def test_what_friends_did_in_private_is_neither_scored_nor_told(self) -> None:
+        """bo's reading of i2 happened in a private scenario; i0 in both counts once."""
+        private = {"clinic": {"private": True}, **SCENARIOS}
+        told = training()
+        events = [
+            ("bo", "i0", "like", "here", None),
+            ("bo", "i0", "like", "clinic", None),
+            ("bo", "i2", "like", "clinic", None),
+        ]
+        source = Social()
+        source.fit(replace(told, data=dataset(events, ITEMS, USERS), settings=settings(**private)))
+        assert named(source, asks("ann", "bo")) == ["i0"]
+        counts = source.friends(asks("ann", "bo"), np.arange(3))
+        assert counts is not None
+        assert counts.tolist() == [1, 0, 0]
+
+    def test_a_scenario_that_does_not_read_all_tells_of_no_friends(self, social: Social) -> None:
+        question = asks("ann", "bo")
+        alone = replace(question, spec=question.spec.model_copy(update={"reads": []}))
+        assert social.friends(alone, np.arange(3)) is None
+
     def test_without_connections_behaviour_is_what_is_left(self) -> None:
         source = Social()
         source.fit(replace(training(), links=Links.of(())))
         assert not len(source(asks("ann", people=True)))
         assert not len(source(asks("ann", done=(0,))))
+        assert source.friends(asks("ann"), np.arange(2)) is None
         assert named(source, asks("ann", people=True, done=(0, 1))) == ["bo"]
 
     def test_what_the_scenario_may_not_read_brings_nobody_together(self) -> None:

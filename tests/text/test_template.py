@@ -36,7 +36,14 @@ def test_sentences_have_the_fields_they_are_filled_with(domain: str, language: s
     assert "{verb}" in made.because
     for titled in (made.because, made.own, made.others):
         assert "{title}" in titled
-    for plain in (made.stated, made.trending, made.fresh, made.other):
+    for way in (made.same_tag, made.same_people, made.related, made.linked):
+        assert way.startswith("{because}")
+    assert "{tag}" in made.same_tag
+    assert "{predicate}" in made.related
+    assert "{name}" in made.related
+    assert "{predicate}" in made.linked
+    assert "{count}" in made.friends
+    for plain in (made.circle, made.stated, made.trending, made.fresh, made.other):
         assert plain
         assert "{" not in plain
 

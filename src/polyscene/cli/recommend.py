@@ -115,5 +115,14 @@ def _print(answer: Answer, explain: bool) -> None:
             console.print(
                 f"   done before by {who} about {before.title!r} ({before.item_id})", markup=False
             )
+        if item.evidence.way is not None:
+            way = item.evidence.way
+            via = f" {way.name or way.via}".rstrip()
+            console.print(
+                f"   way: {way.start.title!r} ({way.start.item_id}) —{way.kind}{via}→ this",
+                markup=False,
+            )
+        if item.evidence.friends is not None:
+            console.print(f"   {item.evidence.friends} friends acted on it", markup=False)
         if item.evidence.tags:
             console.print(f"   shared tags: {', '.join(item.evidence.tags)}", markup=False)

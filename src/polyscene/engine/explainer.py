@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from polyscene.component import Candidates, History, Precedent, Query
+from polyscene.component import Candidates, Path, Precedent, Query
 from polyscene.data.schema import User
 from polyscene.engine.answer import Recommendation
+from polyscene.engine.grounds import UNCOUNTED, Grounds, grounds_of
 from polyscene.engine.profile import verbs
-from polyscene.explain.reasons import Before, Evidence, Support, sentence, shared_tags
+from polyscene.explain.reasons import (
+    TAG,
+    Before,
+    Evidence,
+    Ground,
+    Kind,
+    Support,
+    Way,
+    sentence,
+    shared_tags,
+)
 from polyscene.fitting.asking import Asking
 from polyscene.fitting.model import Model
 from polyscene.represent.space import TargetSpace
 from polyscene.rerank.select import PINNED_ALONE
 from polyscene.settings import Scenario, Settings
-from polyscene.sources import FALLBACKS
+from polyscene.sources import Fresh, Trending
 from polyscene.text.template import GENERIC
 from polyscene.text.verbalise import Verbaliser
 
@@ -26,16 +37,6 @@ __all__ = ["Explainer"]
 
 _NOTHING = 1e-6
 """Contributions up to this size only break ties."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Ground:
-    """What a recommendation rests on, in rows."""
-
-    support: Sequence[int] = ()
-    """Rows of the liked history items behind it."""
-    about: Sequence[Precedent] = ()
-    """What was done about contexts."""
 
 
 class Explainer:
@@ -69,56 +70,16 @@ class Explainer:
                 _recommendation(space, candidates, at, _bare(candidates, at), "")
                 for at in range(len(candidates))
             ]
-        grounds = self._grounds(query, candidates)
+        grounds = grounds_of(self._model.sources, query, candidates)
         language = self._language(asking.user)
         wording = self._verbaliser.wording(query.spec.preset or GENERIC, language)
         places = {int(row): place for place, row in enumerate(query.history.rows)}
-        stated = bool(query.interests.any())
         items = []
-        for position, row in enumerate(candidates.rows.tolist()):
-            found = [places[r] for r in grounds[position].support if r in places]
-            support = self._support(space, row, found, query.history, query.scenario)
-            tags = shared_tags(
-                space.targets.tags[row],
-                asking.user.tags,
-                *(self._items.targets.tags[self._row(entry)] for entry in support),
-            )
-            near = float(space.vectors[row] @ query.interests) if stated else 0.0
-            bare = _bare(candidates, position)
-            personal = any(name not in FALLBACKS for name in bare.sources)
-            evidence = replace(
-                bare,
-                support=support,
-                tags=tags,
-                stated=personal and near > 0,
-                about=self._before(grounds[position].about),
-            )
+        for position in range(len(candidates)):
+            evidence = self._evidence(asking, candidates, position, grounds, places)
             reason = sentence(evidence, wording, language)
             items.append(_recommendation(space, candidates, position, evidence, reason))
         return items
-
-    def _grounds(self, query: Query, candidates: Candidates) -> list[_Ground]:
-        """For each candidate what the source says that gave most of those that have something.
-
-        What somebody disliked may have its part in a score too, but is no reason to give.
-        """
-        liked = set(query.history.rows[query.history.strengths > 0].tolist())
-        grounds = [_Ground() for _ in candidates.rows]
-        most = np.zeros(len(candidates), np.float32)
-        for name, part in candidates.parts.items():
-            chosen = np.flatnonzero(part > most)
-            if not len(chosen):
-                continue
-            source, rows = self._model.sources[name], candidates.rows[chosen]
-            supports, precedents = source.support(query, rows), source.precedents(query, rows)
-            for at, place in enumerate(chosen.tolist()):
-                named = [] if supports is None else supports[at].tolist()
-                about = () if precedents is None else precedents[at]
-                ground = _Ground([row for row in named if row in liked], about)
-                if ground.support or ground.about:
-                    grounds[place] = ground
-                    most[place] = part[place]
-        return grounds
 
     def similar(
         self, space: TargetSpace, row: int, candidates: Candidates, spec: Scenario
@@ -131,7 +92,7 @@ class Explainer:
             score = float(candidates.scores[position])
             shared = shared_tags(tags[other], tags[row])
             listed = wording.more.format(tags=wording.listing.join(shared)) if shared else ""
-            evidence = Evidence({"similar": score}, (), shared, stated=False)
+            evidence = Evidence({"similar": score}, tags=shared)
             items.append(_recommendation(space, candidates, position, evidence, listed))
         return items
 
@@ -139,31 +100,66 @@ class Explainer:
         sample = user.description or " ".join(user.tags)
         return self._verbaliser.language(user.language, sample)
 
+    def _evidence(
+        self,
+        asking: Asking,
+        candidates: Candidates,
+        position: int,
+        grounds: Grounds,
+        places: Mapping[int, int],
+    ) -> Evidence:
+        """What one candidate rests on; `places` are those of history rows in the history."""
+        query, space, row = asking.query, asking.space, int(candidates.rows[position])
+        bare = _bare(candidates, position)
+        support = self._support(space, row, grounds.supports.found[position] or (), places, query)
+        path, friends = grounds.paths.found[position], grounds.friends.found[position]
+        stating = self._stating(bare.sources, float(space.vectors[row] @ query.interests))
+        about = self._before(grounds.about.found[position] or ())
+        givers: dict[Kind, str] = {
+            "way": grounds.paths.givers[position],
+            "friends": grounds.friends.givers[position],
+            "history": grounds.supports.givers[position] if support else "",
+            "about": grounds.about.givers[position],
+            "stated": stating,
+        }
+        return replace(
+            bare,
+            support=support,
+            tags=shared_tags(
+                space.targets.tags[row],
+                asking.user.tags,
+                *(
+                    self._items.targets.tags[self._items.targets.ids.row(s.item_id)]
+                    for s in support
+                ),
+            ),
+            stated=bool(stating),
+            way=None if path is None else self._way(space, row, path, places, query),
+            friends=None if friends == UNCOUNTED else friends,
+            about=about,
+            grounds=_ordered(bare.sources, givers),
+        )
+
+    def _stating(self, sources: Mapping[str, float], near: float) -> str:
+        """The source that the stated interests had most part in; "" where they had none."""
+        reading = [n for n, part in sources.items() if part > 0 and self._model.sources[n].stated]
+        return max(reading, key=lambda name: sources[name], default="") if near > 0 else ""
+
     def _support(
         self,
         space: TargetSpace,
         row: int,
-        places: Sequence[int],
-        history: History,
-        scenario: str,
+        rows: Sequence[int],
+        places: Mapping[int, int],
+        query: Query,
     ) -> list[Support]:
         """The history entries behind a target, nearest first, near ones only."""
-        cosines = history.vectors[list(places)] @ space.vectors[row]
-        targets = self._items.targets
+        if not rows:
+            return []
+        cosines = query.history.items[list(rows)] @ space.vectors[row]
         return [
-            Support(
-                item_id=targets.ids.ids[int(history.rows[places[order]])],
-                title=targets.titles[int(history.rows[places[order]])],
-                action=history.actions[places[order]],
-                verbs=verbs(
-                    self._settings,
-                    history.actions[places[order]],
-                    history.scenarios[places[order]],
-                    scenario,
-                ),
-                similarity=float(cosines[order]),
-            )
-            for order in np.argsort(-cosines, kind="stable")
+            self._entry(rows[order], float(cosines[order]), places, query)
+            for order in np.argsort(-cosines, kind="stable").tolist()
             if cosines[order] > 0
         ]
 
@@ -175,8 +171,33 @@ class Explainer:
             for one in precedents
         ]
 
-    def _row(self, support: Support) -> int:
-        return self._items.targets.ids.row(support.item_id)
+    def _entry(
+        self, row: int, similarity: float, places: Mapping[int, int], query: Query
+    ) -> Support:
+        """One entry of the history, by its row."""
+        targets, history, place = self._items.targets, query.history, places[row]
+        action, origin = history.actions[place], history.scenarios[place]
+        return Support(
+            item_id=targets.ids.ids[row],
+            title=targets.titles[row],
+            action=action,
+            verbs=verbs(self._settings, action, origin, query.scenario),
+            similarity=similarity,
+        )
+
+    def _way(
+        self, space: TargetSpace, row: int, path: Path, places: Mapping[int, int], query: Query
+    ) -> Way:
+        """A path with names."""
+        targets, name = self._items.targets, path.via
+        item = -1 if path.kind == TAG else targets.ids.row(path.via)
+        if item in (path.start, row):
+            name = ""
+        elif item >= 0:
+            name = targets.titles[item] or path.via
+        cosine = float(query.history.items[path.start] @ space.vectors[row])
+        start = self._entry(path.start, cosine, places, query)
+        return Way(start, path.kind, path.via, name)
 
 
 def _recommendation(
@@ -202,4 +223,16 @@ def _bare(candidates: Candidates, position: int) -> Evidence:
         for name, part in candidates.parts.items()
         if abs(part[position]) > _NOTHING
     }
-    return Evidence(sources, (), (), stated=False, rules=rules, pinned=PINNED_ALONE in rules)
+    return Evidence(sources, rules=rules, pinned=PINNED_ALONE in rules)
+
+
+def _ordered(sources: Mapping[str, float], givers: Mapping[Kind, str]) -> list[Ground]:
+    """The grounds by the contribution of their sources, most first; of equals as they stand.
+
+    Args:
+        sources: What each source contributed.
+        givers: The source of each kind of ground, or "".
+    """
+    told: dict[Kind, str] = {**givers, "trending": Trending.name, "fresh": Fresh.name}
+    found = [Ground(kind, name, sources.get(name, 0.0)) for kind, name in told.items() if name]
+    return sorted((one for one in found if one.part > 0), key=lambda one: -one.part)

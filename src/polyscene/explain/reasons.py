@@ -1,20 +1,40 @@
 """Reasons: why a target was recommended, from what really produced it.
 
-A reason is made of evidence that the sources returned with the candidate (the history items that
-support it, or the source itself), of a pin where that alone put the target there, and of tags that
-the target shares with the user or with that history; it never adds anything else.
+A reason is made of grounds that the sources gave with the candidate (history items that support it,
+what was done about contexts, a way that leads to it, friends, the stated interests, or the source
+itself), the one of the source that contributed most first, of a pin where that alone put the target
+there, and of tags that the target shares with the user or with that history; it never adds anything
+else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from polyscene.text.template import Template
 
-__all__ = ["Before", "Evidence", "Support", "sentence", "shared_tags"]
+__all__ = [
+    "TAG",
+    "Before",
+    "Evidence",
+    "Ground",
+    "Kind",
+    "Support",
+    "Way",
+    "sentence",
+    "shared_tags",
+]
 
+TAG = "tag"
+"""The kind of a way over a tag."""
+_PEOPLE = "people"
+"""The kind of a way over people who acted on both."""
 _SHOWN_TAGS = 3
+
+Kind = Literal["way", "friends", "history", "about", "stated", "trending", "fresh"]
+"""What a ground is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +62,42 @@ class Before:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """What connects one history item with the target."""
+
+    start: Support
+    """The history item."""
+    kind: str
+    """What stands between: "tag", "people" for users who acted on both, or a predicate."""
+    via: str
+    """The tag, or what both are related to by the predicate; "" for people."""
+    name: str
+    """What to call `via`: its title where it is an item; "" where it is one of the two items, or
+    somebody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """One thing that a recommendation rests on."""
+
+    kind: Kind
+    source: str
+    """The source that gave it."""
+    part: float
+    """What that source contributed to the score, above 0."""
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What a recommendation rests on."""
 
     sources: Mapping[str, float]
     """What each source contributed to the score."""
-    support: Sequence[Support]
+    support: Sequence[Support] = ()
     """The history items behind it, nearest first."""
-    tags: Sequence[str]
+    tags: Sequence[str] = ()
     """Tags of the target that the user states, or that the supporting items carry."""
-    stated: bool
+    stated: bool = False
     """Whether the user's stated interests contributed."""
     about: Sequence[Before] = ()
     """What was done about contexts before, what told most first."""
@@ -59,6 +105,13 @@ class Evidence:
     """What rules did: "pinned", "boosted by CONDITION", "quota CONDITION" and so on."""
     pinned: bool = False
     """Whether a pin alone put it there."""
+    way: Way | None = None
+    """What connects it with the history."""
+    friends: int | None = None
+    """How many of the user's friends acted on it; None where none did, where it cannot be counted,
+    or where a number would tell who they are."""
+    grounds: Sequence[Ground] = ()
+    """All that it rests on, by what their sources contributed, most first."""
 
 
 def shared_tags(target: Sequence[str], *others: Sequence[str]) -> list[str]:
@@ -68,44 +121,72 @@ def shared_tags(target: Sequence[str], *others: Sequence[str]) -> list[str]:
 
 
 def sentence(evidence: Evidence, wording: Template, language: str) -> str:
-    """The reason in one line: the ground, then the shared tags.
+    """The reason in one line: the first ground that can be said, then the shared tags.
 
     Args:
         evidence: What the recommendation rests on.
         wording: The template of the scenario's domain in the user's language.
         language: That language, for the verbs.
     """
-    return _capital(_ground(evidence, wording, language) + _tags(evidence, wording))
+    if evidence.pinned:
+        return _capital(wording.pinned + _tags(evidence, None, wording))
+    for ground in evidence.grounds:
+        said = _ground(ground, evidence, wording, language)
+        if said:
+            way = evidence.way if ground.kind == "way" else None
+            return _capital(said + _tags(evidence, way, wording))
+    return _capital(wording.other + _tags(evidence, None, wording))
 
 
 def _joint(wording: Template) -> str:
     return "；" if wording.separator == "。" else "; "
 
 
-def _ground(evidence: Evidence, wording: Template, language: str) -> str:
-    if evidence.pinned:
-        return wording.pinned
-    for support in evidence.support:
-        if support.title:
-            verb = support.verbs.get(language) or support.verbs.get("en", "")
-            return wording.because.format(verb=verb, title=support.title)
-    if told := [before for before in evidence.about if before.title]:
+def _ground(ground: Ground, evidence: Evidence, wording: Template, language: str) -> str:
+    """What is said of a ground; "" where it cannot be said."""
+    if ground.kind == "way":
+        return _way(evidence.way, wording, language)
+    if ground.kind == "friends":
+        if evidence.friends is None:
+            return wording.circle
+        return wording.friends.format(count=evidence.friends)
+    if ground.kind == "history":
+        titled = (support for support in evidence.support if support.title)
+        return next((_because(support, wording, language) for support in titled), "")
+    if ground.kind == "about":
         return _joint(wording).join(
             (wording.own if before.own else wording.others).format(title=before.title)
-            for before in told
+            for before in evidence.about
+            if before.title
         )
-    if evidence.stated:
-        return wording.stated
-    if evidence.sources.get("trending", 0) > 0:
-        return wording.trending
-    return wording.fresh if evidence.sources.get("fresh", 0) > 0 else wording.other
+    said: str = getattr(wording, ground.kind)
+    return said
 
 
-def _tags(evidence: Evidence, wording: Template) -> str:
-    if not evidence.tags:
+def _way(way: Way | None, wording: Template, language: str) -> str:
+    if way is None or not way.start.title:
         return ""
-    tags = wording.listing.join(evidence.tags[:_SHOWN_TAGS])
-    return _joint(wording) + wording.more.format(tags=tags)
+    because = _because(way.start, wording, language)
+    if way.kind == _PEOPLE and not way.via:
+        return wording.same_people.format(because=because)
+    if way.kind == TAG:
+        return wording.same_tag.format(because=because, tag=way.name)
+    template = wording.related if way.name else wording.linked
+    return template.format(because=because, predicate=way.kind, name=way.name)
+
+
+def _because(support: Support, wording: Template, language: str) -> str:
+    verb = support.verbs.get(language) or support.verbs.get("en", "")
+    return wording.because.format(verb=verb, title=support.title)
+
+
+def _tags(evidence: Evidence, way: Way | None, wording: Template) -> str:
+    """The shared tags but for one that the ground has named."""
+    named = way.via.casefold() if way is not None and way.kind == TAG else None
+    tags = [tag for tag in evidence.tags if tag.casefold() != named]
+    if not tags:
+        return ""
+    return _joint(wording) + wording.more.format(tags=wording.listing.join(tags[:_SHOWN_TAGS]))
 
 
 def _capital(text: str) -> str:

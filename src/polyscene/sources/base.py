@@ -25,6 +25,8 @@ class Source(Component):
     family: ClassVar[str] = "source"
     usual: ClassVar[float] = 0.3
     """The weight in a fused score where it is "auto" and there is nothing to choose it by."""
+    stated: ClassVar[bool] = False
+    """Whether the stated interests of the user have a part in its scores."""
 
     @abstractmethod
     def scores(self, queries: Sequence[Query]) -> Vectors:
@@ -58,6 +60,14 @@ class Source(Component):
         """What was done about contexts that speaks for each target, what gave most first.
 
         None when the source does not look at contexts.
+        """
+        return None
+
+    def friends(self, query: Query, rows: IntArray) -> IntArray | None:
+        """How many of the user's friends acted on each target, of those its score rests on.
+
+        Shape (m,); -1 where it rests on friends who cannot be counted, 0 where on none. None when
+        the source knows no friends, or may not tell of them.
         """
         return None
 

@@ -197,7 +197,15 @@ class Graph(Source):
             return [None] * len(rows)
         x = likes([query], np.arange(walk.away.shape[0]), self._set)
         steps = sp.csc_matrix(sp.diags_array(x.data) @ walk.away[x.indices])
-        return [self._path(int(row), x.indices, steps, walk.back) for row in rows]
+        most, found = _most(steps), []
+        for row in rows.tolist():
+            if own := np.flatnonzero(x.indices == row).tolist():  # no way starts at its end
+                others = steps.copy()
+                others.data[np.isin(others.indices, own)] = 0
+                found.append(self._path(row, x.indices, others, _most(others), walk.back))
+            else:
+                found.append(self._path(row, x.indices, steps, most, walk.back))
+        return found
 
     def save(self, path: FilePath) -> None:
         """Write the learned state into the existing directory `path`."""
@@ -234,18 +242,19 @@ class Graph(Source):
         return filled(self.config, _UNSET)
 
     def _path(
-        self, row: int, items: IntArray, steps: sp.csc_matrix, back: sp.csr_matrix
+        self, row: int, items: IntArray, steps: sp.csc_matrix, most: Vectors, back: sp.csr_matrix
     ) -> Path | None:
         """The best way to one target, given the weighted steps of the history to the nodes."""
         if row >= back.shape[0]:
             return None
         own = slice(back.indptr[row], back.indptr[row + 1])
-        chances = steps[:, back.indices[own]].toarray() * back.data[own]
-        chances[items == row] = 0
+        chances = most[back.indices[own]] * back.data[own]
         if not chances.size or chances.max() <= 0:
             return None
-        start, node = np.unravel_index(int(np.argmax(chances)), chances.shape)
-        return Path(int(items[start]), *self._names[int(back.indices[own][node])])
+        node = int(back.indices[own][np.argmax(chances)])
+        entries = slice(steps.indptr[node], steps.indptr[node + 1])
+        start = steps.indices[entries][np.argmax(steps.data[entries])]
+        return Path(int(items[start]), *self._names[node])
 
 
 class _GraphTrial(Trial):
@@ -322,7 +331,7 @@ def _tags(training: Training) -> tuple[sp.csr_matrix, list[tuple[str, str]]]:
 
 
 def _relations(training: Training) -> tuple[sp.csr_matrix, list[tuple[str, str]]]:
-    """Items by pairs of predicate and name, and what those are."""
+    """Items by pairs of predicate and name, and what those are; people are not named."""
     links, names = training.links, training.links.names.ids
     item = np.append(training.data.items.rows(names), -1)  # for row -1, should there be one
     subject, target = item[links.subject], item[links.object]
@@ -331,7 +340,14 @@ def _relations(training: Training) -> tuple[sp.csr_matrix, list[tuple[str, str]]
     subject, target, predicate = subject[used], target[used], links.predicate[used]
     far = np.where(subject >= 0, links.object[used], links.subject[used])
     keys, nodes = np.unique(predicate.astype(np.int64) * len(item) + far, return_inverse=True)
-    labels = [(links.predicates[key // len(item)], names[key % len(item)]) for key in keys.tolist()]
+    person = (training.data.users.rows(names) >= 0) & (item[:-1] < 0)
+    labels = [
+        (
+            links.predicates[key // len(item)],
+            "" if person[key % len(item)] else names[key % len(item)],
+        )
+        for key in keys.tolist()
+    ]
     items, nodes = np.concatenate([subject, target]), np.concatenate([nodes, nodes])
     return _joined(items[items >= 0], nodes[items >= 0], training), labels
 
@@ -361,6 +377,15 @@ def _walk(edges: _Edges, config: GraphConfig) -> _Walk:
         back.append(sp.csr_matrix(part @ sp.diags_array(enters)))
     stacked = (sp.csr_matrix(sp.hstack(parts), dtype=np.float32) for parts in (away, back))
     return _Walk(*stacked)
+
+
+def _most(steps: sp.csc_matrix) -> Vectors:
+    """The largest of the steps to each node, 0 where there is none."""
+    most = np.zeros(steps.shape[1], np.float32)
+    reached = np.flatnonzero(np.diff(steps.indptr))
+    if len(reached):
+        most[reached] = np.maximum.reduceat(steps.data, steps.indptr[reached])
+    return most
 
 
 def _judged(chances: Vectors, popularity: Vectors, config: GraphConfig) -> Vectors:

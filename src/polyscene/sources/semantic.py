@@ -48,6 +48,7 @@ class SemanticMean(Source):
     """Cosine between the user's mean vector and each target: the seed method."""
 
     name: ClassVar[str] = "semantic-mean"
+    stated: ClassVar[bool] = True
     config_type = SemanticMeanConfig
     config: SemanticMeanConfig
 
@@ -90,6 +91,7 @@ class EntriesConfig(Config):
 class _EntrySource(Source):
     """Compares each target with each entry of the history; subclasses pool the cosines."""
 
+    stated: ClassVar[bool] = True
     config_type = EntriesConfig
     config: EntriesConfig
 

@@ -6,6 +6,8 @@ them. A new friend, and a new deed, change the next answer.
 Items: what friends did, those of like taste first:
 
     score(u, i) = Σ_{f friend of u} (sim(u, f) + ε) · x_fi
+
+What was done in private scenarios is left out: it is nothing to recommend to others.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import scipy.sparse as sp
 from pydantic import Field
 
 from polyscene.component import Config, Query, Training, Validation, Vectors
-from polyscene.data.dataset import IdMap
+from polyscene.data.dataset import IdMap, IntArray
 from polyscene.metrics.ranking import ndcg
 from polyscene.sources.base import Source, nothing
 from polyscene.sources.circle import Circle, Stacked, connected, joined
@@ -95,7 +97,7 @@ class Social(Source):
         """Learn who knows whom and who did what; see `polyscene.component.Trainable`."""
         config = filled(self.config, _UNSET)
         around = connected(training.links, training.data)
-        self._crowd = Crowd.of(training) if around.nnz else None
+        self._crowd = Crowd.of(_public(training)) if around.nnz else None
         self._circles = {}
         for name in of_people(training):
             circle, stacked = Circle.of(training, name, config.rank)
@@ -137,6 +139,21 @@ class Social(Source):
         rows = np.repeat(told, np.diff(items.indptr))
         scores[rows, items.indices] = items.data
         return scores
+
+    def friends(self, query: Query, rows: IntArray) -> IntArray | None:
+        """How many friends acted on each item; people are near to friends, which is no number.
+
+        None in a scenario that does not read all others: it may not tell what happened there.
+        """
+        crowd = self._crowd
+        if crowd is None or query.spec.reads != "all":
+            return None
+        around = _friends([query], crowd.ids)
+        if query.spec.target == "person":
+            return np.full(len(rows), -1 if around.nnz else 0)
+        counts, known = np.zeros(len(rows), np.int64), rows < crowd.deeds.shape[1]
+        counts[known] = crowd.deeds[around.indices][:, rows[known]].getnnz(axis=0)
+        return counts
 
     def save(self, path: Path) -> None:
         """Write the learned state into the existing directory `path`."""
@@ -205,6 +222,14 @@ class _Trial:
                 circle = replace(circle, kernel=stacked.kernel(reg, weight))
             self._last = (reg, weight), circle.met(self._friends, self._users)
         return self._last[1]
+
+
+def _public(training: Training) -> Training:
+    """The same without the events of private scenarios."""
+    data, scenarios = training.data, training.settings.scenarios
+    hidden = [name in scenarios and scenarios[name].private for name in data.scenarios]
+    kept = ~np.array([*hidden, False], np.bool_)[data.scenario]  # code -1 is the last
+    return replace(training, data=data.take(kept))
 
 
 def _friends(queries: Sequence[Query], ids: IdMap) -> sp.csr_matrix:

@@ -181,6 +181,16 @@ class SourceContract:
                 assert all(0 <= one.context < TARGETS for one in given)
                 assert all((one.context, row) in done for one in given if one.own)
 
+    def test_friends_are_counted_up_to_those_there_are(self) -> None:
+        """One number for each target: -1 for no number, else at most the friends of the user."""
+        source = self.ready()
+        for query in contract_queries():
+            rows = source(query).rows
+            counts = source.friends(query, rows)
+            if counts is not None:
+                assert counts.shape == rows.shape
+                assert ((counts >= -1) & (counts <= len(query.friends))).all()
+
     def test_options_are_chosen(self) -> None:
         """A tunable source becomes one of its kind that can be fitted, whatever was held out."""
         source, training = self.make(), _training()

@@ -38,6 +38,18 @@ class Template(Config):
     """What a reason says of the same done by the user about something; field {title}."""
     others: str
     """What it says of the same done by others; field {title}."""
+    same_tag: str
+    """What a reason says of a tag shared with the history; fields {because} and {tag}."""
+    same_people: str
+    """What a reason says of people who acted on both; field {because}."""
+    related: str
+    """What a reason says of what both are related to; fields {because}, {predicate}, {name}."""
+    linked: str
+    """What a reason says when one is related to the other; fields {because}, {predicate}."""
+    friends: str
+    """What a reason says of friends who acted on the target; field {count}, at least 2."""
+    circle: str
+    """What a reason says of a target that is near to the user's friends."""
     stated: str
     """What a reason says when stated interests led to the target."""
     trending: str
