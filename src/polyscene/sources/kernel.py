@@ -3,8 +3,10 @@
 Scores are x·B for the history row x of a user (`closed_form`), so that a new event changes the
 next answer and no user is stored. Options that are unset are chosen by NDCG@10 on held-out events:
 λ, the weight of the text, whether weak and negative actions count as interactions (`graded`) or
-against an item (signed), whether older ones count less by time or by what came since, and how far
-items without behaviour may come up beside those that have some.
+against an item (signed), whether older ones count less by time or by what came since, how much it
+counts that two items were come to soon after one another, and how far items without behaviour may
+come up beside those that have some. That nearness is one more block of rows of X: histories cut
+into pieces.
 
 Items with fewer than two events, and those that came after the fit, get their column of B from
 their text by a ridge map from the text of the other items:
@@ -29,10 +31,10 @@ from pydantic import Field
 
 from polyscene.component import Config, Query, Training, Validation, Vectors
 from polyscene.data.dataset import IntArray
-from polyscene.represent.interactions import fading, graded, interactions, weighted
+from polyscene.represent.interactions import fading, graded, interactions, places, weighted
 from polyscene.sources.base import Source, history_rows, nothing
-from polyscene.sources.closed_form import LowRank, behaviour_factors
-from polyscene.sources.kernel_search import WARM, chosen, learned
+from polyscene.sources.closed_form import LowRank
+from polyscene.sources.kernel_search import WARM, chosen, factored, learned
 from polyscene.sources.likes import grounds
 from polyscene.sources.saved import reading
 from polyscene.sources.trial import filled
@@ -45,6 +47,7 @@ _UNSET = {
     "graded": True,
     "floor": 0.2,
     "decay": True,
+    "near": 0.0,
     "recency": 0.0,
     "cold": 0.5,
 }
@@ -69,6 +72,9 @@ class KernelConfig(Config):
     decay: bool | None = None
     """Whether older events count less, by the half-life of the scenario; unset to choose it by
     validation."""
+    near: float | None = Field(default=None, ge=0)
+    """How much it counts, beside that the same user acted on two items, that they did within about
+    20 items of one another; unset to choose it by validation."""
     recency: float | None = Field(default=None, ge=0)
     """After how many further items an entry of the history counts half when a user is scored; 0 for
     no such fading; unset to choose it by validation."""
@@ -128,7 +134,8 @@ class Kernel(Source):
             return
         rows = weighted(sp.csr_matrix(matrix[:, warm]), config.least)
         vectors = training.vectors[warm]
-        kernel, columns = learned(behaviour_factors(rows, config.rank), vectors, config)
+        ranks = sp.csr_matrix(places(training.data)[:, warm])
+        kernel, columns = learned(factored(rows, ranks, config, config.rank), vectors, config)
         self._fitted = _Fitted(warm, kernel, np.float32(config.cold or 0.0) * columns)
 
     def scores(self, queries: Sequence[Query]) -> Vectors:
@@ -152,14 +159,14 @@ class Kernel(Source):
         if fitted is None or not self.config.support or not len(rows):
             return np.full((len(rows), self.config.support), -1, np.int64)
         x = self._history([query], fitted)
-        places = x.indices
+        done = x.indices
         at = np.minimum(np.searchsorted(fitted.warm, rows), len(fitted.warm) - 1)
         warm = fitted.warm[at] == rows
-        gave = query.space.vectors[rows] @ fitted.cold[places].T
-        gave[warm] = fitted.kernel.columns(at[warm]) @ fitted.kernel.rows[places].T
+        gave = query.space.vectors[rows] @ fitted.cold[done].T
+        gave[warm] = fitted.kernel.columns(at[warm]) @ fitted.kernel.rows[done].T
         gave *= x.data
-        gave[rows[:, None] == fitted.warm[places]] = 0
-        return grounds(gave, fitted.warm[places], self.config.support)
+        gave[rows[:, None] == fitted.warm[done]] = 0
+        return grounds(gave, fitted.warm[done], self.config.support)
 
     def save(self, path: Path) -> None:
         """Write the learned state into the existing directory `path`."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from polyscene.component import Validation, Vectors
-from polyscene.represent.interactions import fading, weighted
+from polyscene.represent.interactions import PIECE, fading, pieces, weighted
 from polyscene.sources.closed_form import Factors, LowRank, behaviour_factors, low_rank
 from polyscene.sources.likes import RECENCY
 from polyscene.sources.trial import Steps, Trial, choose
@@ -18,7 +18,7 @@ from polyscene.sources.trial import Steps, Trial, choose
 if TYPE_CHECKING:
     from polyscene.sources.kernel import KernelConfig
 
-__all__ = ["COLUMNS", "WARM", "chosen", "learned"]
+__all__ = ["COLUMNS", "WARM", "chosen", "factored", "learned"]
 
 COLUMNS = 10_000
 """Items on which the options are tried, the most popular ones, at most."""
@@ -30,12 +30,16 @@ _STEPS: Steps = (
     ("graded", (True, False)),
     ("floor", (0.2, 0.0)),
     ("decay", (True, False)),
+    ("near", (0.0, 1.0, 3.0)),
     ("reg", (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)),
     ("text", (0.0, 10.0, 30.0, 100.0, 300.0)),
+    ("near", (0.0, 1.0, 3.0)),
     ("reg", (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)),
     ("recency", RECENCY),
 )
 _COLD = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
+_DATED = 0.8
+"""The share of events with a time from which on their order is looked at."""
 _SPLITS = 2
 """Splits on which the options are tried, at most; each is a dozen fits."""
 
@@ -51,13 +55,29 @@ def chosen(
         validations: The splits. With nothing held out, `start` is returned.
     """
     trials = [trial for trial in map(_KernelTrial, validations[:_SPLITS]) if trial.possible]
-    best = choose("kernel", start, given, _STEPS, trials)
+    steps = [step for step in _STEPS if step[0] != "near" or any(one.ordered for one in trials)]
+    best = choose("kernel", start, given, steps, trials)
     if not trials or given.cold is not None:
         return best
     scores = np.mean([trial.with_cold(best, _COLD) for trial in trials], axis=0)
     # Of equals the largest: what is new should have its chance.
     at = len(_COLD) - 1 - int(np.argmax(scores[::-1]))
     return best.model_copy(update={"cold": _COLD[at]})
+
+
+def factored(rows: sp.csr_matrix, ranks: sp.csr_matrix, config: KernelConfig, rank: int) -> Factors:
+    """What is learned from: the histories, and below them their pieces.
+
+    Args:
+        rows: The interactions as they are weighted, shape (users, n).
+        ranks: How many items ago, with the same entries; see `represent.interactions.places`.
+        config: All options set.
+        rank: How many directions are kept.
+    """
+    if config.near:
+        near = np.float32(np.sqrt(config.near)) * pieces(rows, ranks)
+        rows = sp.csr_matrix(sp.vstack([rows, near]))
+    return behaviour_factors(rows, rank)
 
 
 def learned(factors: Factors, vectors: Vectors, config: KernelConfig) -> tuple[LowRank, Vectors]:
@@ -84,7 +104,14 @@ class _KernelTrial(Trial):
         popular = self._warm[np.argsort(-counts[self._warm], kind="stable")[:COLUMNS]]
         self._columns = np.sort(popular)
         self._vectors = validation.training.vectors
-        self._factors: dict[tuple[float | None, bool, int], tuple[sp.csr_matrix, Factors]] = {}
+        self._factors: dict[tuple[object, ...], tuple[sp.csr_matrix, Factors]] = {}
+
+    @property
+    def ordered(self) -> bool:
+        """Whether pieces say more than whole histories: events have times, and many are long."""
+        counts = np.diff(self.rows(decay=False).indptr)
+        long = counts[counts > PIECE].sum() > counts.sum() / 2
+        return bool(long and np.mean(np.isfinite(self.training.data.timestamp)) > _DATED)
 
     def score(self, config: KernelConfig) -> float:
         """NDCG@10 among the more popular items."""
@@ -113,10 +140,12 @@ class _KernelTrial(Trial):
         self, config: KernelConfig, columns: npt.NDArray[np.int64]
     ) -> tuple[sp.csr_matrix, Factors]:
         """The interactions over the popular or all warm items, often the same ones."""
-        key = config.least, bool(config.decay), len(columns)
+        decay, least = bool(config.decay), config.least
+        key = least, decay, config.near, len(columns)
         if key not in self._factors:
-            rows = weighted(sp.csr_matrix(self.rows(key[1])[:, columns]), key[0])
-            self._factors[key] = rows, behaviour_factors(rows, min(config.rank, _RANK))
+            rows = weighted(sp.csr_matrix(self.rows(decay)[:, columns]), least)
+            ranks = sp.csr_matrix(self.all_places[:, columns])
+            self._factors[key] = rows, factored(rows, ranks, config, min(config.rank, _RANK))
         return self._factors[key]
 
     def _asked(
