@@ -124,7 +124,7 @@ def test_options_that_are_given_are_kept_and_the_others_chosen() -> None:
     assert source.config.reg in (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
     everything = KernelConfig(
         rank=8, reg=5.0, text=1.0, graded=True, floor=0.1, decay=False, near=2.0, recency=0.0,
-        cold=0.3,
+        cold=0.3, cold_reg=0.5, doubt=2.0,
     )  # fmt: skip
     assert Kernel(everything).tuned(splits).config == everything
 

@@ -11,9 +11,10 @@ into pieces.
 Items with fewer than two events, and those that came after the fit, get their column of B from
 their text by a ridge map from the text of the other items:
 
-    B_new = κ · B·V (VᵀV + ρI)⁻¹ v_new
+    B_new = κ · B·C·V (VᵀCV + ρI)⁻¹ v_new        C_ii = n_i / (n_i + doubt)
 
-with B fitted without text rows, which measures better there (docs/benchmarks.md).
+with n_i the events of an item, and B fitted without text rows, which measures better there
+(docs/benchmarks.md). ρ and the doubt are chosen on items that are taken as new.
 
 References: EASE (Steck, WWW 2019); collective EASE (Jeunen et al., RecSys 2020); L3AE (CIKM 2025).
 """
@@ -50,6 +51,8 @@ _UNSET = {
     "near": 0.0,
     "recency": 0.0,
     "cold": 0.5,
+    "cold_reg": 1.0,
+    "doubt": 0.0,
 }
 """What is taken for options that are unset where there is nothing to choose them by."""
 
@@ -80,9 +83,12 @@ class KernelConfig(Config):
     no such fading; unset to choose it by validation."""
     cold: float | None = Field(default=None, ge=0, le=1)
     """κ, the size of the scores of items without behaviour; unset to choose it by validation."""
-    cold_reg: float = Field(default=1.0, gt=0)
+    cold_reg: float | None = Field(default=None, gt=0)
     """ρ of the map from text to the columns of items without events, as a multiple of the mean
-    eigenvalue of VᵀV."""
+    eigenvalue of VᵀCV; unset to choose it by validation."""
+    doubt: float | None = Field(default=None, ge=0)
+    """At how many events the column of an item counts half in that map; unset to choose it by
+    validation."""
     support: int = Field(default=3, ge=0)
     """How many history items are named as the ground of a recommendation."""
 
@@ -135,7 +141,10 @@ class Kernel(Source):
         rows = weighted(sp.csr_matrix(matrix[:, warm]), config.least)
         vectors = training.vectors[warm]
         ranks = sp.csr_matrix(places(training.data)[:, warm])
-        kernel, columns = learned(factored(rows, ranks, config, config.rank), vectors, config)
+        counts = rows.getnnz(axis=0)
+        kernel, columns = learned(
+            factored(rows, ranks, config, config.rank), vectors, counts, config
+        )
         self._fitted = _Fitted(warm, kernel, np.float32(config.cold or 0.0) * columns)
 
     def scores(self, queries: Sequence[Query]) -> Vectors:
