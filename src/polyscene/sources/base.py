@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -13,10 +14,12 @@ import scipy.sparse as sp
 from polyscene.component import Candidates, Component, Path, Precedent, Query, Vectors
 from polyscene.data.dataset import IntArray
 
-__all__ = ["SILENT", "Source", "best", "history_rows", "nothing"]
+__all__ = ["SILENT", "Source", "best", "history_rows", "leading", "nothing"]
 
 SILENT = np.float32(-np.inf)
 """The score of a target of which a source says nothing."""
+_GROUP = 8
+"""Columns whose highest score stands for them when the best are looked for."""
 
 
 class Source(Component):
@@ -76,13 +79,29 @@ class Source(Component):
 
         Empty when the source has nothing to go on.
         """
-        return self.candidates(query, self.scores([query])[0])
+        (found,) = self.candidates([query], self.scores([query]))
+        return found.take(np.argsort(-found.scores, kind="stable"))
 
-    def candidates(self, query: Query, scores: npt.NDArray[np.float32]) -> Candidates:
-        """The best allowed targets by their scores, shape (number of targets,)."""
-        rows = np.flatnonzero(query.allowed & (scores > SILENT))
-        rows, found = best(scores[rows], rows, query.n)
-        return Candidates(rows, found, {self.name: found})
+    def candidates(self, queries: Sequence[Query], scores: Vectors) -> list[Candidates]:
+        """The best allowed targets of each query, up to `query.n`, in the order of their rows.
+
+        Of equal scores the lower rows are taken. O(queries · targets).
+
+        Args:
+            queries: The questions; all want as many.
+            scores: What `scores` gives for them; changed in place.
+        """
+        if not queries:
+            return []
+        np.copyto(scores, SILENT, where=~np.stack([query.allowed for query in queries]))
+        places = leading(scores, queries[0].n)
+        found = scores.ravel()[places]
+        rows = places % scores.shape[1] if len(places) else places
+        cuts = np.searchsorted(places, np.arange(len(queries) + 1) * scores.shape[1]).tolist()
+        return [
+            Candidates(rows[start:end], found[start:end], {self.name: found[start:end]})
+            for start, end in pairwise(cuts)
+        ]
 
 
 def nothing(queries: Sequence[Query]) -> Vectors:
@@ -118,6 +137,37 @@ def history_rows(
     starts = np.searchsorted(owner, np.arange(len(queries) + 1))
     matrix = sp.csr_matrix((data, rows, starts), shape=(len(queries), width))
     return matrix, ranks.astype(np.float32)
+
+
+def leading(scores: Vectors, n: int) -> IntArray:
+    """Places in the flattened scores of the n highest of each row but for `SILENT`, ascending.
+
+    Of equal scores the first are taken. The n-th highest of the maxima of groups of columns is a
+    lower bound of the n-th highest score, so that few scores have to be put in order. O(scores).
+
+    Args:
+        scores: Shape (queries, targets).
+        n: How many of each row.
+    """
+    width = scores.shape[1]
+    groups, told = width // _GROUP, scores > SILENT
+    if n < groups:
+        heads = scores[:, :groups].copy()
+        for start in range(groups, groups * _GROUP, groups):
+            np.maximum(heads, scores[:, start : start + groups], out=heads)
+        told &= scores >= np.partition(heads, groups - n, axis=1)[:, groups - n, None]
+    places, counts = np.flatnonzero(told), np.count_nonzero(told, axis=1)
+    most = int(counts.max(initial=0))
+    if most <= n:
+        return places
+    table = np.full((len(scores), most), SILENT, np.float32)
+    filled = np.arange(most) < counts[:, None]
+    table[filled] = scores.ravel()[places]
+    edge = np.partition(table, most - n, axis=1)[:, most - n, None]
+    above, equal = table > edge, filled & (table == edge)
+    room = n - np.count_nonzero(above, axis=1)
+    above |= equal & (np.cumsum(equal, axis=1) <= room[:, None])
+    return np.asarray(places[above[filled]])
 
 
 def best(

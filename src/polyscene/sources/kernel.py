@@ -141,8 +141,11 @@ class Kernel(Source):
         if not len(told):
             return scores
         x, vectors = x[told], queries[0].space.vectors
-        found = np.asarray(x @ fitted.cold) @ vectors.T
+        found = np.empty((len(told), len(vectors)), np.float32)
         found[:, fitted.warm] = fitted.kernel.scores(x)
+        cold = np.delete(np.arange(len(vectors)), fitted.warm)
+        if len(cold):
+            found[:, cold] = np.asarray(x @ fitted.cold) @ vectors[cold].T
         scores[told] = found
         return scores
 
