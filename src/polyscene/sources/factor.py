@@ -37,7 +37,7 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 from polyscene.component import Query, Training, Validation, Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.represent.interactions import interactions
-from polyscene.sources.base import Source, nothing
+from polyscene.sources.base import Source, nothing, put
 from polyscene.sources.likes import (
     RECENCY,
     Floats,
@@ -125,7 +125,9 @@ class _Fitted:
                 inner, pulls = self._system(own, strengths, config)
                 pulled = pulls @ own
                 users[place] = pulled if inner is None else _solved(inner, pulled)
-        return np.asarray(users @ self.items.T + self.bias, np.float32)
+        scores = users @ self.items.T
+        scores += self.bias
+        return scores
 
     def gave(self, x: sp.csr_matrix, at: IntArray, config: FactorConfig) -> Floats:
         """What each entry of one history gave to the scores of some items, shape (m, h).
@@ -192,7 +194,8 @@ class Factor(Source):
         x = likes(queries, fitted.warm, self._set)
         told = np.flatnonzero(np.diff(x.indptr))
         if len(told):
-            scores[np.ix_(told, fitted.warm)] = fitted.scores(sp.csr_matrix(x[told]), self._set)
+            found = fitted.scores(sp.csr_matrix(x[told]), self._set)
+            put(scores, told, fitted.warm, found)
         return scores
 
     def support(self, query: Query, rows: IntArray) -> IntArray:

@@ -30,7 +30,7 @@ from pydantic import Field
 from polyscene.component import Config, Query, Training, Validation, Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.represent.interactions import fading, graded, interactions, weighted
-from polyscene.sources.base import Source, history_rows, nothing
+from polyscene.sources.base import Source, history_rows, nothing, put
 from polyscene.sources.closed_form import LowRank, behaviour_factors
 from polyscene.sources.kernel_search import WARM, chosen, learned
 from polyscene.sources.likes import grounds
@@ -141,12 +141,9 @@ class Kernel(Source):
         if not len(told):
             return scores
         x, vectors = x[told], queries[0].space.vectors
-        found = np.empty((len(told), len(vectors)), np.float32)
-        found[:, fitted.warm] = fitted.kernel.scores(x)
         cold = np.delete(np.arange(len(vectors)), fitted.warm)
-        if len(cold):
-            found[:, cold] = np.asarray(x @ fitted.cold) @ vectors[cold].T
-        scores[told] = found
+        put(scores, told, fitted.warm, fitted.kernel.scores(x))
+        put(scores, told, cold, np.asarray(x @ fitted.cold) @ vectors[cold].T)
         return scores
 
     def support(self, query: Query, rows: IntArray) -> IntArray:
@@ -158,8 +155,10 @@ class Kernel(Source):
         places = x.indices
         at = np.minimum(np.searchsorted(fitted.warm, rows), len(fitted.warm) - 1)
         warm = fitted.warm[at] == rows
-        gave = query.space.vectors[rows] @ fitted.cold[places].T
+        gave = np.empty((len(rows), len(places)), np.float32)
         gave[warm] = fitted.kernel.columns(at[warm]) @ fitted.kernel.rows[places].T
+        if not warm.all():
+            gave[~warm] = query.space.vectors[rows[~warm]] @ fitted.cold[places].T
         gave *= x.data
         gave[rows[:, None] == fitted.warm[places]] = 0
         return grounds(gave, fitted.warm[places], self.config.support)
