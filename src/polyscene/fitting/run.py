@@ -22,11 +22,11 @@ from polyscene.fitting.learn import build_sources, learn
 from polyscene.fitting.model import FORMAT, Model, ModelConfig, library_versions
 from polyscene.logs import NO_PROGRESS, Progress, get_logger
 from polyscene.ranking.objective import objective
+from polyscene.represent.deeds import DeedsOfAll
 from polyscene.represent.items import encode_groups, item_vectors
 from polyscene.represent.people import person_vectors
 from polyscene.represent.space import TargetSpace
 from polyscene.represent.targets import Targets
-from polyscene.represent.users import DeedsOfAll
 from polyscene.represent.whiten import Transform
 from polyscene.rerank.safety import Screen
 from polyscene.settings import Settings

@@ -33,7 +33,7 @@ from pydantic import Field
 from polyscene.component import Config, Query, Training, Validation, Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.represent.interactions import fading, graded, interactions, places, weighted
-from polyscene.sources.base import Source, history_rows, nothing
+from polyscene.sources.base import Source, history_rows, nothing, put
 from polyscene.sources.closed_form import LowRank
 from polyscene.sources.kernel_search import WARM, chosen, factored, learned
 from polyscene.sources.likes import grounds
@@ -157,9 +157,9 @@ class Kernel(Source):
         if not len(told):
             return scores
         x, vectors = x[told], queries[0].space.vectors
-        found = np.asarray(x @ fitted.cold) @ vectors.T
-        found[:, fitted.warm] = fitted.kernel.scores(x)
-        scores[told] = found
+        cold = np.delete(np.arange(len(vectors)), fitted.warm)
+        put(scores, told, fitted.warm, fitted.kernel.scores(x))
+        put(scores, told, cold, np.asarray(x @ fitted.cold) @ vectors[cold].T)
         return scores
 
     def support(self, query: Query, rows: IntArray) -> IntArray:
@@ -171,8 +171,10 @@ class Kernel(Source):
         done = x.indices
         at = np.minimum(np.searchsorted(fitted.warm, rows), len(fitted.warm) - 1)
         warm = fitted.warm[at] == rows
-        gave = query.space.vectors[rows] @ fitted.cold[done].T
+        gave = np.empty((len(rows), len(done)), np.float32)
         gave[warm] = fitted.kernel.columns(at[warm]) @ fitted.kernel.rows[done].T
+        if not warm.all():
+            gave[~warm] = query.space.vectors[rows[~warm]] @ fitted.cold[done].T
         gave *= x.data
         gave[rows[:, None] == fitted.warm[done]] = 0
         return grounds(gave, fitted.warm[done], self.config.support)
