@@ -128,9 +128,9 @@ def choose_weights(tables: Sequence[Scored], fixed: Mapping[str, float | str]) -
     """The weights with the best NDCG@10, one varied at a time from the best single source.
 
     Of the sources that are not worse than the best by a standard error it is the first declared. A
-    change is taken when it is better by a standard error of the difference: on few users most
-    differences are chance. What a user has in several splits is averaged first: the same user again
-    is no further evidence.
+    weight is changed where another is better by a standard error of the difference, to the nearest
+    that is as good as the best but for a standard error: on few users most differences are chance.
+    What a user has in several splits is averaged first: the same user again is no further evidence.
 
     Args:
         tables: One for each split, with the same sources.
@@ -148,19 +148,21 @@ def choose_weights(tables: Sequence[Scored], fixed: Mapping[str, float | str]) -
     free = [name for name in names if fixed[name] == "auto"]
     weights = {name: 0.0 if fixed[name] == "auto" else float(fixed[name]) for name in names}
     if free and not any(weights.values()):
-        top = max(free, key=lambda name: float(single[name].mean()))
-        leader = next(name for name in free if not _better(single[top] - single[name]))
+        strongest = max(free, key=lambda name: float(single[name].mean()))
+        leader = next(name for name in free if not _better(single[strongest] - single[name]))
         weights[leader] = 1.0
         free.remove(leader)
     best = values(weights)
     for _ in range(_ROUNDS):
         before = dict(weights)
         for name in free:
-            for value in _VALUES:
-                tried = weights | {name: value}
-                reached = values(tried)
-                if _better(reached - best):
-                    weights, best = tried, reached
+            tried = {value: values(weights | {name: value}) for value in _VALUES}
+            top = max(tried.values(), key=lambda own: float(own.mean()))
+            if not _better(top - best):
+                continue
+            near = [value for value, own in tried.items() if not _better(top - own)]
+            value = min(near, key=lambda value: abs(value - weights[name]))
+            weights, best = weights | {name: value}, tried[value]
         if weights == before:
             break
     return Fusion(
