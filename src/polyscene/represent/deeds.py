@@ -97,6 +97,24 @@ class Deeds:
             scenarios=scenarios,
         ), ends
 
+    def take(self, kept: slice | Mask) -> Deeds:
+        """Some of them, in their order.
+
+        Args:
+            kept: Which; a mask has shape (E,).
+        """
+        return Deeds(
+            self.rows[kept],
+            self.on_tag[kept],
+            self.context[kept],
+            self.action[kept],
+            self.scenario[kept],
+            self.timestamp[kept],
+            self.value[kept],
+            self.actions,
+            self.scenarios,
+        )
+
 
 class DeedsOfAll:
     """The deeds of every user of a dataset on items, by row.
@@ -125,18 +143,7 @@ class DeedsOfAll:
     def __getitem__(self, user: int) -> Deeds:
         """The deeds of the user at a row, the latest first; of nobody, with -1, none."""
         start, end = self._starts[user : user + 2].tolist() if user >= 0 else (0, 0)
-        every = self._all
-        return Deeds(
-            every.rows[start:end],
-            every.on_tag[start:end],
-            every.context[start:end],
-            every.action[start:end],
-            every.scenario[start:end],
-            every.timestamp[start:end],
-            every.value[start:end],
-            every.actions,
-            every.scenarios,
-        )
+        return self._all.take(slice(start, end))
 
     def active(self) -> IntArray:
         """Rows of the users who acted on an item, ascending."""
