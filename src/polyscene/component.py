@@ -130,6 +130,8 @@ class Training:
     """Tags of each item; empty where unknown."""
     links: Links = NO_LINKS
     """All relations."""
+    shown: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    """By scenario which items it recommends, shape (items,); where it is left out, all but tags."""
 
 
 @dataclass(frozen=True, slots=True)

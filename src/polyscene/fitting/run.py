@@ -130,6 +130,11 @@ def fit_to(
         people={name: space.vectors for name, space in people.items()},
         tags=targets.tags,
         links=links,
+        shown={
+            name: targets.shown_in(name, spec)
+            for name, spec in settings.scenarios.items()
+            if spec.of_items
+        },
     )
     learn(model, training, workspace.encoder, lambda ids: store.users(ids), progress)
     seconds = round(time.monotonic() - started, 3)

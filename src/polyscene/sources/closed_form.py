@@ -91,17 +91,20 @@ class LowRank:
         """Read what `save` wrote."""
         return cls(np.load(path / "rows.npy"), np.load(path / "scale.npy"))
 
-    def text_map(self, vectors: Vectors, reg: float) -> Vectors:
-        """T = B·V (VᵀV + ρI)⁻¹, shape (n, dim): T·v is the column of an item that has only text.
+    def text_map(self, vectors: Vectors, reg: float, trust: Vectors | None = None) -> Vectors:
+        """T = B·C·V (VᵀCV + ρI)⁻¹, shape (n, dim): T·v is the column of an item that has only text.
 
         Args:
             vectors: Text vectors V, shape (n, dim).
-            reg: ρ as a multiple of the mean eigenvalue of VᵀV.
+            reg: ρ as a multiple of the mean eigenvalue of VᵀCV.
+            trust: The diagonal of C, how much each item's own column is believed, shape (n,);
+                all the same when omitted.
         """
-        inner = (vectors.T @ vectors).astype(np.float64)
+        told = vectors if trust is None else vectors * trust[:, None]
+        inner = (vectors.T @ told).astype(np.float64)
         inner += (reg * max(np.trace(inner), 1e-6) / len(inner)) * np.eye(len(inner))
-        seen = self.rows @ (self.rows.T @ (vectors * self.scale[:, None]))
-        seen -= self.diagonal[:, None] * vectors
+        seen = self.rows @ (self.rows.T @ (told * self.scale[:, None]))
+        seen -= self.diagonal[:, None] * told
         return np.asarray(seen @ scipy.linalg.inv(inner).astype(np.float32))
 
 
