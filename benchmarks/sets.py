@@ -1,9 +1,9 @@
 """Time and memory of the main job on every real data set: `python benchmarks/sets.py`.
 
 For each set: ingest, fit from an empty cache (encoding included) in a process of its own, fit
-again with a full cache, and the latency of single answers with reasons. Every scenario uses the
-default semantic source, or with `--source kernel` the kernel. Prints a table and a line of JSON a
-set.
+again with a full cache, the latency of single answers with reasons, and the rate of lists for up to
+2,000 users at once. Every scenario has the sources of its preset, or with `--source kernel` the
+kernel alone. Prints a table and a line of JSON a set.
 """
 
 from __future__ import annotations
@@ -46,6 +46,12 @@ def ingest_words(name: str, out: Path) -> tuple[dict[str, str], list[str]]:
     return {"arts": "shop", "office": "shop"}, recipe("amazon_art_office.py", name, out)
 
 
+def bench(path: Path, subject: str, scenario: str, count: int) -> dict[str, float]:
+    options = ["--scenario", scenario, "--count", str(count), "--json"]
+    found = run(path, "bench", subject, *options)
+    return {one["name"]: round(one["value"], 2) for one in found}
+
+
 def measure(name: str, source: str | None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "w"
@@ -64,15 +70,8 @@ def measure(name: str, source: str | None) -> dict[str, Any]:
             {one["name"]: one["value"] for one in run(path, "bench", "fit", "--json")}
             for _ in range(2)
         ]
-        answers = {
-            scenario: {
-                one["name"]: round(one["value"], 2)
-                for one in run(
-                    path, "bench", "recommend", "--scenario", scenario, "--count", "300", "--json"
-                )
-            }
-            for scenario in scenarios
-        }
+        answers = {scenario: bench(path, "recommend", scenario, 300) for scenario in scenarios}
+        lists = {scenario: bench(path, "batch", scenario, 2000) for scenario in scenarios}
     return {
         "set": name,
         "source": source or "default",
@@ -82,6 +81,7 @@ def measure(name: str, source: str | None) -> dict[str, Any]:
         "fit_mb": round(fits[0]["peak memory of the process"]),
         "refit_s": round(fits[1]["time"], 1),
         "answers": answers,
+        "lists": lists,
     }
 
 
@@ -98,7 +98,9 @@ def main() -> None:
         print(f"{name:20} ingest {found['ingest_s']} s, fit {found['fit_s']} s and "
               f"{found['fit_mb']} MB, again {found['refit_s']} s")  # fmt: skip
         for scenario, answer in found["answers"].items():
-            print(f"{'':20} {scenario}: p50 {answer['p50']} ms, p99 {answer['p99']} ms")
+            many = found["lists"][scenario]
+            print(f"{'':20} {scenario}: p50 {answer['p50']} ms, p99 {answer['p99']} ms; "
+                  f"{many['rate']} users/s, with reasons {many['rate with reasons']}")  # fmt: skip
         print(json.dumps(found), flush=True)
 
 

@@ -126,6 +126,19 @@ def test_items_with_fewer_than_two_likes_are_left_out(method: str) -> None:
     assert len(source(asked([2, 3], items=4))) == 0
 
 
+@pytest.mark.parametrize("length", [1, 3, 7, 8, 12])
+def test_short_and_long_histories_solve_the_same_system(length: int) -> None:
+    """(YᵀY + λI + α·Σ w·y·yᵀ) x = Σ (1 + α·w)·y, whichever way is shorter with 16 factors."""
+    source = fitted(factors=16, alpha=2.0, decay=False, recency=0.0)
+    assert source._fitted is not None
+    y = source._fitted.items.astype(np.float64)
+    made = asked(list(range(length)), [1.0 - 0.05 * row for row in range(length)])
+    w = module.likes([made], source._fitted.warm, source.config).toarray()[0].astype(np.float64)
+    inner = y.T @ y + 3.0 * np.eye(16) + 2.0 * (y.T * w) @ y
+    x = np.linalg.solve(inner, ((w > 0) + 2.0 * w) @ y)
+    np.testing.assert_allclose(source.scores([made])[0][source._fitted.warm], y @ x, atol=1e-4)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_who_only_dislikes_gets_nothing(method: str) -> None:
     for graded in (True, False):

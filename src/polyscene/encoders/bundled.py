@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
-from importlib import import_module
 from importlib.metadata import version
 from typing import Any, cast
 
@@ -16,6 +11,7 @@ import numpy as np
 
 from polyscene.component import Vectors
 from polyscene.encoders.base import Encoder, EncoderConfig
+from polyscene.threads import single_threaded_blas, workers
 
 __all__ = ["BundledConfig", "BundledEncoder"]
 
@@ -35,10 +31,8 @@ class BundledEncoder(Encoder):
     """Universal Sentence Encoder, multilingual v3 (16 languages, 512 components), in numpy.
 
     It costs about 1 ms a short text on one core, in any batch size or order: the model packs
-    texts into batches of equal token count by itself. Several threads, each with a
-    single-threaded BLAS, are the fastest and by far the steadiest on a busy machine
-    (docs/benchmarks.md); that needs `threadpoolctl`, and without it one thread calls a
-    multi-threaded BLAS. Safe to share between threads.
+    texts into batches of equal token count by itself. Several threads share the work, see
+    `polyscene.threads`. Safe to share between threads.
 
     Reference: Yang et al., "Multilingual Universal Sentence Encoder for Semantic Retrieval",
     ACL 2020 demonstrations.
@@ -74,10 +68,10 @@ class BundledEncoder(Encoder):
         """Vectors of non-blank texts."""
         model = self._model()
         slices = [texts[start : start + SLICE] for start in range(0, len(texts), SLICE)]
-        with _single_threaded_blas() as limited:
-            if not limited or len(slices) == 1:
+        with single_threaded_blas():
+            if len(slices) == 1:
                 return cast("Vectors", model.encode(texts))
-            return np.concatenate(list(_workers().map(model.encode, slices)))
+            return np.concatenate(list(workers().map(model.encode, slices)))
 
     def _model(self) -> Any:
         if self._loaded is None:
@@ -89,49 +83,3 @@ class BundledEncoder(Encoder):
                     model.encode(["load"])  # it reads its files on the first call
                     self._loaded = model
         return self._loaded
-
-
-_lock = threading.Lock()
-_pool: tuple[int, ThreadPoolExecutor] | None = None
-_inside = 0
-_limit: AbstractContextManager[Any] = nullcontext()
-_controller: Any = None
-
-
-def _workers() -> ThreadPoolExecutor:
-    """The threads of this process; a forked child needs its own."""
-    global _pool
-    with _lock:
-        if _pool is None or _pool[0] != os.getpid():
-            count = min(8, os.cpu_count() or 1)
-            _pool = (os.getpid(), ThreadPoolExecutor(count, thread_name_prefix="bundled"))
-        return _pool[1]
-
-
-@contextmanager
-def _single_threaded_blas() -> Iterator[bool]:
-    """Hold BLAS to one thread; yields False when `threadpoolctl` is not installed.
-
-    The limit belongs to the process, so the first of several concurrent callers sets it and the
-    last lifts it: each on its own would restore what another had set.
-    """
-    global _inside, _limit, _controller
-    try:
-        threadpoolctl = import_module("threadpoolctl")
-    except ImportError:
-        yield False
-        return
-    with _lock:
-        if _controller is None:  # finding the libraries takes longer than a short text
-            _controller = threadpoolctl.ThreadpoolController().select(user_api="blas")
-        if _inside == 0:
-            _limit = _controller.limit(limits=1)
-            _limit.__enter__()
-        _inside += 1
-    try:
-        yield True
-    finally:
-        with _lock:
-            _inside -= 1
-            if _inside == 0:
-                _limit.__exit__(None, None, None)

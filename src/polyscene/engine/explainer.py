@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -110,10 +109,10 @@ class Explainer:
     ) -> Evidence:
         """What one candidate rests on; `places` are those of history rows in the history."""
         query, space = asking.query, asking.space
-        support = self._support(space, row, grounds.supports.found[position] or (), places, query)
+        rows = grounds.supports.found[position] or ()
+        support = self._support(space, row, rows, places, query)
         path, friends = grounds.paths.found[position], grounds.friends.found[position]
-        stating = self._stating(bare.sources, float(space.vectors[row] @ query.interests))
-        about = self._before(grounds.about.found[position] or ())
+        stating = self._stating(bare.sources, row, query)
         givers: dict[Kind, str] = {
             "way": grounds.paths.givers[position],
             "friends": grounds.friends.givers[position],
@@ -121,28 +120,26 @@ class Explainer:
             "about": grounds.about.givers[position],
             "stated": stating,
         }
-        return replace(
-            bare,
-            support=support,
-            tags=shared_tags(
-                space.targets.tags[row],
-                asking.user.tags,
-                *(
-                    self._items.targets.tags[self._items.targets.ids.row(s.item_id)]
-                    for s in support
-                ),
-            ),
+        of_support = [self._items.targets.tags[other] for other, _ in support]
+        return Evidence(
+            sources=bare.sources,
+            support=[entry for _, entry in support],
+            tags=shared_tags(space.targets.tags[row], asking.user.tags, *of_support),
             stated=bool(stating),
+            about=self._before(grounds.about.found[position] or ()),
+            rules=bare.rules,
+            pinned=bare.pinned,
             way=None if path is None else self._way(space, row, path, places, query),
             friends=None if friends == UNCOUNTED else friends,
-            about=about,
             grounds=_ordered(bare.sources, givers),
         )
 
-    def _stating(self, sources: Mapping[str, float], near: float) -> str:
+    def _stating(self, sources: Mapping[str, float], row: int, query: Query) -> str:
         """The source that the stated interests had most part in; "" where they had none."""
+        if not query.interests.any() or query.space.vectors[row] @ query.interests <= 0:
+            return ""
         reading = [n for n, part in sources.items() if part > 0 and self._model.sources[n].stated]
-        return max(reading, key=lambda name: sources[name], default="") if near > 0 else ""
+        return max(reading, key=lambda name: sources[name], default="")
 
     def _support(
         self,
@@ -151,13 +148,13 @@ class Explainer:
         rows: Sequence[int],
         places: Mapping[int, int],
         query: Query,
-    ) -> list[Support]:
-        """The history entries behind a target, nearest first, near ones only."""
+    ) -> list[tuple[int, Support]]:
+        """The history entries behind a target with their rows, nearest first, near ones only."""
         if not rows:
             return []
         cosines = query.history.items[list(rows)] @ space.vectors[row]
         return [
-            self._entry(rows[order], float(cosines[order]), places, query)
+            (rows[order], self._entry(rows[order], float(cosines[order]), places, query))
             for order in np.argsort(-cosines, kind="stable").tolist()
             if cosines[order] > 0
         ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,7 @@ from polyscene.rerank.rerank import Asked, Reranker
 from polyscene.settings import Scenario, Settings
 from polyscene.sources import FALLBACKS, Trending
 from polyscene.text.verbalise import Verbaliser
+from polyscene.threads import ahead
 
 __all__ = ["Recommender"]
 
@@ -84,13 +86,18 @@ class Recommender:
         for context in set(about):
             self._asker.context(context)  # an unknown one fails before the work
         size = together(len(self._model.space(scenario)))
-        for start in range(0, len(users), size):
-            some, own = users[start : start + size], about[start : start + size]
-            askings = self._asker.users(some, scenario, _pool(n), now, targets, above, own)
-            found = self._fused([asking.query for asking in askings])
-            for user, context, asking, fused in zip(some, own, askings, found, strict=True):
-                shown = self._ranked(asking, n, fused)
-                yield self._answer(user, context, asking, shown, n, reasons)
+
+        def blocks() -> Iterator[list[Asking]]:
+            for start in range(0, len(users), size):
+                some, own = users[start : start + size], about[start : start + size]
+                yield self._asker.users(some, scenario, _pool(n), now, targets, above, own)
+
+        one = len(users) <= size
+        parts = map(self._found, blocks()) if one else ahead(self._found, blocks())
+        found = chain.from_iterable(parts)
+        for user, context, (asking, fused) in zip(users, about, found, strict=True):
+            shown = self._ranked(asking, n, fused)
+            yield self._answer(user, context, asking, shown, n, reasons)
 
     def similar(self, target: str, scenario: str, n: int) -> Answer:
         """The targets of a scenario that are nearest to one target by their vectors.
@@ -199,6 +206,10 @@ class Recommender:
             f"nothing to show: each of the {count} targets was seen, is excluded for this user, "
             "stands above on the page, or was not among those asked for"
         )
+
+    def _found(self, askings: Sequence[Asking]) -> Iterable[tuple[Asking, Candidates]]:
+        """Each question with what is found for it."""
+        return zip(askings, self._fused([asking.query for asking in askings]), strict=True)
 
     def _fused(self, queries: Sequence[Query]) -> list[Candidates]:
         """What the sources of weight find for each question, joined."""

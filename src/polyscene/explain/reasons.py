@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from polyscene.text.template import Template
@@ -116,8 +117,17 @@ class Evidence:
 
 def shared_tags(target: Sequence[str], *others: Sequence[str]) -> list[str]:
     """The tags of a target that also stand in one of the other lists, in the target's order."""
-    known = {tag.casefold() for tags in others for tag in tags}
-    return [tag for tag in target if tag.casefold() in known]
+    if not target:
+        return []
+    known = set[str]().union(*(_folded(tuple(tags)) for tags in others))
+    folded = _folded(tuple(target))
+    return [tag for tag, plain in zip(target, folded, strict=True) if plain in known]
+
+
+@lru_cache(maxsize=10_000)
+def _folded(tags: tuple[str, ...]) -> tuple[str, ...]:
+    """Tags as they are compared; those of popular targets are asked for again and again."""
+    return tuple(tag.casefold() for tag in tags)
 
 
 def sentence(evidence: Evidence, wording: Template, language: str) -> str:

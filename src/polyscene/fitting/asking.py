@@ -26,7 +26,7 @@ from polyscene.settings import Scenario, Settings
 
 __all__ = ["Asker", "Asking", "together"]
 
-_CELLS = 2_000_000
+_CELLS = 1_500_000
 """Scores of a source that are in memory at once."""
 
 

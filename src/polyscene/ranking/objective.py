@@ -174,9 +174,12 @@ def ordered(candidates: Candidates, values: Values) -> Candidates:
         lowest = float(values[sound].min()) if sound.any() else 0.0
         values = np.where(sound, values, lowest)
     order = np.argsort(-values)
-    tied = values[order[1:]] == values[order[:-1]]
-    if tied.any():  # only what is equal has to be put in order again
-        places = np.flatnonzero(np.append(tied, False) | np.append(False, tied))
+    falling = values[order]
+    equal = np.flatnonzero(falling[1:] == falling[:-1])
+    if len(equal):  # only what is equal has to be put in order again
+        tied = np.zeros(len(order), np.bool_)
+        tied[equal] = tied[equal + 1] = True
+        places = np.flatnonzero(tied)
         some = order[places]
         keys = candidates.rows[some], -candidates.scores[some], ~sound[some], -values[some]
         order[places] = some[np.lexsort(keys)]

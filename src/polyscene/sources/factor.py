@@ -21,9 +21,7 @@ reaches with λ large enough: Rendle et al. (RecSys 2022); BPR (Rendle et al., U
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -32,7 +30,6 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 from pydantic import Field
-from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from polyscene.component import Query, Training, Validation, Vectors
 from polyscene.data.dataset import IntArray
@@ -50,6 +47,7 @@ from polyscene.sources.likes import (
 )
 from polyscene.sources.saved import reading
 from polyscene.sources.trial import Steps, Trial, choose, filled
+from polyscene.threads import single_threaded_blas
 
 __all__ = ["Factor", "FactorConfig"]
 
@@ -119,9 +117,13 @@ class _Fitted:
     def scores(self, x: sp.csr_matrix, config: FactorConfig) -> Vectors:
         """The scores of all n items for histories x without empty rows, shape (users, n)."""
         users = np.zeros((x.shape[0], self.items.shape[1]), np.float32)
-        with _one_thread():
+        with single_threaded_blas():
+            inverse = self._inverse(config)
             for place, (start, end) in enumerate(pairwise(x.indptr.tolist())):
                 own, strengths = self.items[x.indices[start:end]], x.data[start:end]
+                if inverse is not None and 2 * len(own) < self.items.shape[1]:
+                    users[place] = _folded_in(inverse, own, strengths, config)
+                    continue
                 inner, pulls = self._system(own, strengths, config)
                 pulled = pulls @ own
                 users[place] = pulled if inner is None else _solved(inner, pulled)
@@ -138,10 +140,18 @@ class _Fitted:
             config: All options set.
         """
         own, targets = self.items[x.indices], self.items[at]
-        with _one_thread():
+        with single_threaded_blas():
             inner, pulls = self._system(own, x.data, config)
         seen = targets if inner is None else _solved(inner, targets.T).T
         return np.asarray((seen @ own.T) * pulls, np.float32)
+
+    def _inverse(self, config: FactorConfig) -> Vectors | None:
+        """(YᵀY + λI)⁻¹; None with `bpr`."""
+        if config.method == "bpr":
+            return None
+        identity = np.eye(len(self.gram), dtype=np.float32)
+        system = np.asarray(self.gram + np.float32(config.reg or 0.0) * identity, np.float32)
+        return _solved(system, identity)
 
     def _system(
         self, own: Vectors, strengths: Floats, config: FactorConfig
@@ -269,26 +279,31 @@ class _FactorTrial(Trial):
         return self.ndcg(scores, columns)
 
 
+def _folded_in(inverse: Vectors, own: Vectors, strengths: Floats, config: FactorConfig) -> Vectors:
+    """The factors x of a short history, from a system of its length (Woodbury).
+
+        x = M·b - M·Yₕᵀ·S (I + S·Yₕ·M·Yₕᵀ·S)⁻¹ S·Yₕ·M·b      S = diag(√(α·w)), b = Yₕᵀ(1 + α·w)
+
+    Args:
+        inverse: M, the system of somebody without a history inverted.
+        own: Yₕ, the factors of the history, shape (h, factors).
+        strengths: w, shape (h,).
+        config: All options set.
+    """
+    sure = np.asarray(np.float32(config.alpha or 0.0) * strengths, np.float32)
+    scaled = own * np.sqrt(sure)[:, None]
+    reach, plain = scaled @ inverse, inverse @ ((1 + sure) @ own)
+    inner = np.asarray(reach @ scaled.T, np.float32)
+    inner.flat[:: len(own) + 1] += 1
+    return np.asarray(plain - _solved(inner, scaled @ plain) @ reach)
+
+
 def _solved(matrix: Vectors, sides: Vectors) -> Vectors:
     """The solution of a symmetric positive definite system."""
     _, found, failed = scipy.linalg.lapack.sposv(matrix, sides, lower=1)
     if failed:
         raise np.linalg.LinAlgError(f"the system of a user has no solution ({failed})")
     return np.asarray(found, np.float32)
-
-
-def _one_thread() -> AbstractContextManager[Any]:
-    """BLAS without threads, which small products only wait for.
-
-    Where other processes are busy they would take a hundred times as long as a user's products.
-    """
-    limit: AbstractContextManager[Any] = _pools().limit(limits=1, user_api="blas")
-    return limit
-
-
-@cache
-def _pools() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 def _learn(rows: sp.csr_matrix, config: FactorConfig) -> _Fitted:
@@ -312,7 +327,7 @@ def _learn(rows: sp.csr_matrix, config: FactorConfig) -> _Fitted:
         "iterations": config.iterations,
         "random_state": 0,
     }
-    with threadpool_limits(1, "blas"):  # implicit has threads of its own, and warns of others
+    with single_threaded_blas():  # implicit has threads of its own, and warns of others
         if config.method == "als":
             threads = 0 if rows.nnz >= _MANY else 1
             model: Any = AlternatingLeastSquares(**options, num_threads=threads)
