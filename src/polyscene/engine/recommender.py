@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -27,6 +27,7 @@ from polyscene.ranking.fuse import fuse, joined
 from polyscene.ranking.objective import Objective, objective, ordered
 from polyscene.rerank.rerank import Asked, Reranker
 from polyscene.settings import Scenario, Settings
+from polyscene.settings.vocabulary import as_name
 from polyscene.sources import FALLBACKS, Trending
 from polyscene.text.verbalise import Verbaliser
 
@@ -68,6 +69,7 @@ class Recommender:
         reasons: bool = True,
         above: npt.NDArray[np.uint64] | None = None,
         contexts: Sequence[str | None] | None = None,
+        explain: bool = False,
     ) -> Iterator[Answer]:
         """The n best targets of a scenario for each user; many users are scored together.
 
@@ -80,6 +82,7 @@ class Recommender:
             reasons: Whether to say why.
             above: Text keys of what stands above on the same page, and is not shown again.
             contexts: For each user the id of the item that is asked about, None for none.
+            explain: Whether to predict the tasks of what is shown, even if no reward names them.
 
         Raises:
             NotFoundError: When no item has the id of a context.
@@ -98,6 +101,8 @@ class Recommender:
             found = self._found(askings)
             for (user, context), asking, candidates in zip(some, askings, found, strict=True):
                 shown = self._ranked(asking, n, candidates)
+                if explain and not shown.tasks:
+                    shown.tasks = self._predicted(asking, shown.rows)
                 yield self._answer(user, context, asking, shown, n, reasons)
 
     def similar(self, target: str, scenario: str, n: int) -> Answer:
@@ -134,7 +139,12 @@ class Recommender:
         )
 
     def order(
-        self, user: User, scenario: str, now: float, found: Mapping[str, Candidates]
+        self,
+        user: User,
+        scenario: str,
+        now: float,
+        found: Mapping[str, Candidates],
+        tasks: Callable[[IntArray], Mapping[str, FloatArray]],
     ) -> Candidates:
         """Targets that were given by their value, as an answer orders its candidates.
 
@@ -147,10 +157,11 @@ class Recommender:
             scenario: Name of the scenario.
             now: Time of the question, seconds since 1970-01-01 UTC.
             found: What the sources of weight, and those in reserve, say of these targets.
+            tasks: The predicted tasks of some of these targets, by name, from their rows.
         """
         used = {name: found[name] for name, weight in self.weights(scenario).items() if weight > 0}
         trend = partial(_said_of, found[Trending.name])
-        candidates = self._valued(user, scenario, now, used, trend)
+        candidates = self._valued(user, scenario, now, used, trend, tasks)
         candidates = self._filled(candidates, scenario, found.__getitem__)
         scores = candidates.scores
         if scores.min(initial=0) == 0:
@@ -236,9 +247,9 @@ class Recommender:
             history=query.history,
             items=self._model.items.targets,
         )
-        trend = partial(self._trend, query)
+        trend, tasks = partial(self._trend, query), partial(self._predicted, asking)
         while True:
-            pool = self._valued(asking.user, query.scenario, query.now, found, trend)
+            pool = self._valued(asking.user, query.scenario, query.now, found, trend, tasks)
             shown = reranker(_with_pins(pool, pins), asked)
             if reranker.lacks(shown, wanted, asked):
                 pool = self._filled(pool, query.scenario, partial(self._asked, query))
@@ -267,6 +278,7 @@ class Recommender:
         now: float,
         found: Mapping[str, Candidates],
         trend: Callable[[IntArray], FloatArray],
+        tasks: Callable[[IntArray], Mapping[str, FloatArray]],
     ) -> Candidates:
         """The candidates of the declared sources by the scenario's objective, best first."""
         candidates = fuse(found, self.weights(scenario))
@@ -274,8 +286,26 @@ class Recommender:
         given = {}
         if value.uses("popularity"):
             given["popularity"] = np.maximum(trend(candidates.rows), 0)
+        if any(value.uses(as_name(name)) for name in self._declared(scenario)):
+            candidates = replace(candidates, tasks=dict(tasks(candidates.rows)))
+            given |= {as_name(name): column for name, column in candidates.tasks.items()}
         targets = self._model.space(scenario).targets
         return ordered(candidates, value(candidates, targets, user, now, given))
+
+    def _declared(self, scenario: str) -> Collection[str]:
+        """The tasks of a scenario that the model predicts."""
+        tasks = self._model.tasks
+        return () if tasks is None else tasks.declared.get(scenario, ())
+
+    def _predicted(self, asking: Asking, rows: IntArray) -> dict[str, FloatArray]:
+        """The predicted tasks of some targets by name; none where the scenario has none."""
+        query, tasks = asking.query, self._model.tasks
+        if tasks is None or query.scenario not in tasks.declared:
+            return {}
+        weights = self.weights(query.scenario)
+        said = {name: self._model.sources[name].scores([query])[0] for name in weights}
+        targets, items = asking.space.targets, self._model.items.targets
+        return tasks(query, asking.user, rows, said, weights, targets, items).tasks
 
     def _filled(
         self, candidates: Candidates, scenario: str, ask: Callable[[str], Candidates]
@@ -302,7 +332,8 @@ class Recommender:
 
     def _objective(self, scenario: str, spec: Scenario) -> Objective:
         if scenario not in self._objectives:
-            self._objectives[scenario] = objective(scenario, spec)
+            predicted = {as_name(name) for name in self._declared(scenario)}
+            self._objectives[scenario] = objective(scenario, spec, predicted)
         return self._objectives[scenario]
 
 

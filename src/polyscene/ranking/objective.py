@@ -8,11 +8,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from polyscene.component import Candidates, build
+from polyscene.component import (
+    FUSED_PLACE,
+    FUSED_SCORE,
+    VALUE,
+    VALUE_PLACE,
+    Candidates,
+    build,
+)
 from polyscene.data.schema import User
 from polyscene.errors import SettingsError
 from polyscene.expressions import Expression
@@ -52,8 +60,7 @@ class Objective:
             targets: The targets of the space.
             user: Who asks.
             now: Time of the question, seconds since 1970-01-01 UTC.
-            given: Columns of shape (m,) by name: the popularity, and the predicted probability of
-                each task.
+            given: Columns of shape (m,) by name: the popularity, and each task as predicted.
         """
 
 
@@ -132,7 +139,7 @@ def objective(scenario: str, spec: Scenario, predicted: Collection[str] = ()) ->
             known = ", ".join(sorted(predicted)) or "none"
             raise SettingsError(
                 f"{where}: the task {name!r} is not predicted by this model (predicted: {known}); "
-                f"leave it out of the expression: {expression}"
+                f"add it to tasks and fit, or leave it out of the expression: {expression}"
             )
     return Declared(expression, tuple(spec.sources))
 
@@ -174,4 +181,14 @@ def ordered(candidates: Candidates, values: Values) -> Candidates:
     values = np.where(sound, values, lowest)
     order = np.lexsort((-candidates.scores, -values, ~sound))
     scores = np.clip(values, -_LARGEST, _LARGEST).astype(np.float32)
-    return Candidates(candidates.rows, scores, candidates.parts).take(order)
+    fused, places = candidates.scores.astype(np.float64), np.arange(1.0, len(values) + 1)
+    by_fused, by_value = np.empty_like(places), np.empty_like(places)
+    by_fused[np.argsort(-fused, kind="stable")], by_value[order] = places, places
+    steps = {
+        FUSED_SCORE: fused,
+        FUSED_PLACE: by_fused,
+        VALUE: scores.astype(np.float64),
+        VALUE_PLACE: by_value,
+    }
+    valued = replace(candidates, scores=scores, steps=steps)
+    return valued.take(order)
