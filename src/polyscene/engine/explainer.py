@@ -12,6 +12,7 @@ from polyscene.data.schema import User
 from polyscene.engine.answer import Recommendation
 from polyscene.engine.grounds import UNCOUNTED, Grounds, grounds_of
 from polyscene.engine.profile import verbs
+from polyscene.engine.waterfall import Waterfall, waterfall
 from polyscene.explain.reasons import (
     TAG,
     Before,
@@ -78,7 +79,8 @@ class Explainer:
         for position in range(len(candidates)):
             evidence = self._evidence(asking, candidates, position, grounds, places)
             reason = sentence(evidence, wording, language)
-            items.append(_recommendation(space, candidates, position, evidence, reason))
+            steps = waterfall(candidates, position, query.spec)
+            items.append(_recommendation(space, candidates, position, evidence, reason, steps))
         return items
 
     def similar(
@@ -201,7 +203,12 @@ class Explainer:
 
 
 def _recommendation(
-    space: TargetSpace, candidates: Candidates, position: int, evidence: Evidence, reason: str
+    space: TargetSpace,
+    candidates: Candidates,
+    position: int,
+    evidence: Evidence,
+    reason: str,
+    steps: Waterfall | None = None,
 ) -> Recommendation:
     row = int(candidates.rows[position])
     return Recommendation(
@@ -212,6 +219,7 @@ def _recommendation(
         sources=dict(evidence.sources),
         reason=reason,
         evidence=evidence,
+        waterfall=steps,
     )
 
 
