@@ -9,17 +9,20 @@ import numpy as np
 import pytest
 
 from polyscene.component import build, component_names
-from polyscene.errors import MissingExtraError, ModelError
+from polyscene.errors import MissingExtraError, ModelError, SettingsError
 from polyscene.metrics.probability import calibration_error
-from polyscene.ranking import Auto, Fused, Gbdt, TaskModel
+from polyscene.ranking import Auto, Fused, Gates, Gbdt, TaskModel
 from polyscene.ranking.auto import losses
 from polyscene.ranking.examples import FUSED, Examples, Features
+from polyscene.ranking.gates import GatesConfig
 from polyscene.settings import Task
 from polyscene.testing.ranking_contract import TaskModelContract, contract_examples
 
 needs_lightgbm = pytest.mark.skipif(
     importlib.util.find_spec("lightgbm") is None, reason="needs lightgbm"
 )
+
+needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs torch")
 
 
 class TestFused(TaskModelContract):
@@ -43,6 +46,19 @@ class TestLambdaMart(TaskModelContract):
 class TestSeparateGbdt(TaskModelContract):
     def make(self) -> TaskModel:
         return build(TaskModel, "gbdt", {"separate": True})
+
+
+@needs_torch
+class TestGates(TaskModelContract):
+    def make(self) -> TaskModel:
+        return build(TaskModel, "gates", {"epochs": 15})
+
+
+@needs_torch
+class TestChainedGates(TaskModelContract):
+    def make(self) -> TaskModel:
+        chain = {"chain": ["click", "buy"], "balance": "equal", "epochs": 15}
+        return build(TaskModel, "gates", chain)
 
 
 class TestAuto(TaskModelContract):
@@ -159,3 +175,34 @@ def test_damaged_trees_are_reported(tmp_path: Path) -> None:
     (tmp_path / "trees-0.txt").write_text("no trees", "utf-8")
     with pytest.raises(ModelError, match="damaged trees"):
         Gbdt().load(tmp_path)
+
+
+@needs_torch
+def test_along_a_chain_the_later_task_is_the_rarer() -> None:
+    """What every network says of `buy` is at most what it says of `click`."""
+    gates, examples = Gates(GatesConfig(chain=["click", "buy"], epochs=2)), contract_examples(500)
+    gates.fit(examples)
+    inputs, codes = gates._inputs(examples.features), examples.features.scenario
+    for _, net in gates._nets:
+        click, buy, _ = gates._said(net, inputs, codes, np.ones(500, np.bool_))
+        assert (buy <= click + 1e-9).all()
+
+
+@needs_torch
+def test_a_chain_of_unknown_tasks_is_refused() -> None:
+    with pytest.raises(SettingsError, match="'spend' is no task that has a probability"):
+        Gates(GatesConfig(chain=["spend"])).fit(contract_examples(500))
+
+
+@needs_torch
+def test_a_loss_is_weighed_by_what_is_uncertain() -> None:
+    """Log loss ln 2 at logit 0; with s = 1 it is ln 2 / e + 1/2. Unknown labels count nothing."""
+    import torch
+
+    from polyscene.ranking.gates_net import balanced_loss
+
+    said, labels = torch.zeros(2, 2), torch.tensor([[1.0, np.nan], [0.0, np.nan]])
+    plain = balanced_loss(said, labels, [False, False], None)
+    assert float(plain) == pytest.approx(np.log(2))
+    weighed = balanced_loss(said, labels, [False, False], torch.ones(2))
+    assert float(weighed) == pytest.approx(np.log(2) / np.e + 0.5)

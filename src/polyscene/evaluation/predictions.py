@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from polyscene.data.dataset import Dataset, IdMap, IntArray
 from polyscene.evaluation.ordering import Floats
@@ -18,7 +19,7 @@ from polyscene.fitting.outcomes import knows_shown, outcomes
 from polyscene.metrics import probability
 from polyscene.settings import Settings, Task
 
-__all__ = ["Predicted", "predictions"]
+__all__ = ["Pairs", "Predicted", "predicted_pairs", "predictions"]
 
 _BINS = 10
 """Bins of the calibration error, with equally many pairs."""
@@ -58,6 +59,22 @@ class Predicted:
     """The same by the fused score, without any model."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """What was predicted of the n pairs of a scenario, and what happened."""
+
+    shown: bool
+    """Whether they are those that were shown."""
+    labels: npt.NDArray[np.float32]
+    """0 or 1, or a value; NaN where a value is not known. Shape (tasks, n)."""
+    chances: Floats
+    """What was predicted, shape (tasks, n)."""
+    fused: Floats
+    """The fused score, shape (n,)."""
+    groups: IntArray
+    """A number for the question of each, shape (n,)."""
+
+
 def predictions(
     model: Model,
     asker: Asker,
@@ -80,9 +97,29 @@ def predictions(
         now: Time of the questions, seconds since 1970-01-01 UTC.
         weights: The weight of each source.
     """
+    pairs = predicted_pairs(model, asker, settings, scenario, train, held, now, weights)
+    if pairs is None or model.tasks is None:
+        return []
+    learned, declared = model.tasks.learned, settings.scenario(scenario).to_predict
+    return [
+        _judged(task, learned(scenario, task.name), pairs, row) for row, task in enumerate(declared)
+    ]
+
+
+def predicted_pairs(
+    model: Model,
+    asker: Asker,
+    settings: Settings,
+    scenario: str,
+    train: Dataset,
+    held: Dataset,
+    now: float,
+    weights: dict[str, float],
+) -> Pairs | None:
+    """The pairs that tasks are judged by; arguments as for `predictions`. None without any."""
     predictor = model.tasks
     if predictor is None or not predictor.tasks(scenario):
-        return []
+        return None
     spec, space = settings.scenario(scenario), model.space(scenario)
     ids: IdMap = held.users if spec.target == "person" else held.items
     shown = knows_shown(train, settings, scenario)
@@ -106,25 +143,13 @@ def predictions(
         fused.append(told.fused)
         groups.append(np.full(len(outcome.rows), number))
     if not labels:
-        return []
+        return None
     truth, said = np.concatenate(labels, axis=1), np.concatenate(chances, axis=1)
-    score, group = np.concatenate(fused), np.concatenate(groups)
-    return [
-        _judged(task, predictor.learned(scenario, task.name), shown, truth[row], said[row], score,
-                group)
-        for row, task in enumerate(spec.to_predict)
-    ]  # fmt: skip
+    return Pairs(shown, truth, said, np.concatenate(fused), np.concatenate(groups))
 
 
-def _judged(
-    task: Task,
-    model: str | None,
-    shown: bool,
-    labels: Floats,
-    said: Floats,
-    fused: Floats,
-    groups: IntArray,
-) -> Predicted:
+def _judged(task: Task, model: str | None, pairs_of: Pairs, row: int) -> Predicted:
+    shown, labels, said = pairs_of.shown, pairs_of.labels[row], pairs_of.chances[row]
     known = ~np.isnan(labels) & np.isfinite(said)
     truth, chance = labels[known].astype(np.float64), said[known]
     nan = float("nan")
@@ -151,8 +176,8 @@ def _judged(
         calibration_error=probability.calibration_error(chance, happened, _BINS, "mass"),
         calibration_ratio=probability.calibration_ratio(chance, happened),
         auc=probability.auc(chance, happened),
-        gauc=probability.grouped_auc(chance, happened, groups[known]),
-        fused_gauc=probability.grouped_auc(fused[known], happened, groups[known]),
+        gauc=probability.grouped_auc(chance, happened, pairs_of.groups[known]),
+        fused_gauc=probability.grouped_auc(pairs_of.fused[known], happened, pairs_of.groups[known]),
     )
 
 

@@ -48,21 +48,18 @@ class Overlap:
             rows: Rows of the targets, shape (m,).
         """
         found = [
-            _cosine(theirs[rows], sp.csr_matrix(history.strengths) @ mine[history.rows])
+            _cosine(theirs[rows], mine[history.rows].T @ history.strengths)
             for mine, theirs in zip(self._items, self._targets, strict=True)
         ]
         known = sorted({self._words[t] for tag in tags if (t := _tag(tag)) in self._words})
-        ones = np.ones(len(known), np.float32)
-        cells = (ones, (np.zeros(len(known), np.int64), known))
-        stated = sp.csr_matrix(cells, shape=(1, len(self._words)))
+        stated = np.zeros(len(self._words), np.float32)
+        stated[known] = 1
         return [*found, _cosine(self._targets[0][rows], stated)]
 
 
-def _cosine(rows: sp.csr_matrix, profile: sp.csr_matrix) -> Column:
-    length = float(np.sqrt(profile.multiply(profile).sum()))
-    if not length:
-        return np.zeros(rows.shape[0], np.float32)
-    return np.asarray((rows @ profile.T).todense(), np.float32).ravel() / np.float32(length)
+def _cosine(rows: sp.csr_matrix, profile: Column) -> Column:
+    length = np.linalg.norm(profile)
+    return np.asarray(rows @ profile / (length or 1.0), np.float32)
 
 
 def _tag(tag: str) -> str:
