@@ -9,8 +9,9 @@
 
 Every model is fitted to the same examples and judged on a fifth of each user's pairs, held out at
 random. ece is the calibration error in ten bins of equally many pairs, floor what labels drawn from
-the predictions themselves would give, saved what is saved of the log loss of the rate. Needs `pip install "polyscene[ranking]"`. Encoded texts are
-kept below --out, so that a second run is quicker.
+the predictions themselves would give, saved the share of the log loss of the rate that is saved.
+Needs `pip install "polyscene[ranking]"`. Encoded texts are kept below --out, so that a second run
+is quicker.
 """
 
 from __future__ import annotations
