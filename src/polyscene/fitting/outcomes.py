@@ -18,7 +18,7 @@ import numpy.typing as npt
 from polyscene.component import Vectors
 from polyscene.data.dataset import Dataset, IdMap, IntArray
 from polyscene.data.questions import Questions
-from polyscene.fitting.asking import Asker, Asking
+from polyscene.fitting.asking import Asker, Asking, together
 from polyscene.fitting.holdout import in_scenario
 from polyscene.fitting.weights import DEPTH
 from polyscene.ranking.activity import happened
@@ -28,8 +28,6 @@ from polyscene.sources import Source
 
 __all__ = ["Outcome", "knows_shown", "outcomes"]
 
-_TOGETHER = 128
-"""Questions asked at once."""
 _ENTRANCE = 0.95
 """Share of the pairs of user and target that an action is part of, if it tells what was shown."""
 _DRAWN = 40
@@ -116,15 +114,12 @@ def outcomes(
     if len(questions) > most:
         questions = questions.take(np.sort(rng.choice(len(questions), most, replace=False)))
     place = questions.rows(held.user, held.context)
-    for start in range(0, len(questions), _TOGETHER):
-        some = questions.take(np.arange(start, min(start + _TOGETHER, len(questions))))
-        askings = [
-            asker.user(
-                held.users.ids[user], scenario, DEPTH, now,
-                context=None if about < 0 else held.items.ids[about],
-            )
-            for user, about in zip(some.users.tolist(), some.contexts.tolist(), strict=True)
-        ]  # fmt: skip
+    size = together(len(ids[0]))
+    for start in range(0, len(questions), size):
+        some = questions.take(np.arange(start, min(start + size, len(questions))))
+        names = [held.users.ids[user] for user in some.users.tolist()]
+        about = [None if row < 0 else held.items.ids[row] for row in some.contexts.tolist()]
+        askings = asker.users(names, scenario, DEPTH, now, contexts=about)
         queries = [asking.query for asking in askings]
         scores = {name: source.scores(queries) for name, source in sources.items()}
         for number, asking in enumerate(askings):

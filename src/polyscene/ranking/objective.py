@@ -19,8 +19,10 @@ from polyscene.component import (
     VALUE,
     VALUE_PLACE,
     Candidates,
+    Vectors,
     build,
 )
+from polyscene.data.dataset import IntArray
 from polyscene.data.schema import User
 from polyscene.errors import SettingsError
 from polyscene.expressions import Expression
@@ -166,8 +168,8 @@ def similarities(candidates: Candidates, sources: Collection[str]) -> dict[str, 
     return found | {"similarity": np.minimum(fused / scale, 1.0)}
 
 
-def ordered(candidates: Candidates, values: Values) -> Candidates:
-    """The candidates by their values, which become their scores; ties by the fused score.
+def ordered(candidates: Candidates, values: Values, steps: bool = False) -> Candidates:
+    """The candidates by their values, which become their scores; ties by fused score and row.
 
     A value that is missing or infinite breaks nothing: such candidates stand behind all others, by
     the fused score, and have the lowest of the other values, or 0. Values are cut at ±1e30.
@@ -175,20 +177,33 @@ def ordered(candidates: Candidates, values: Values) -> Candidates:
     Args:
         candidates: The fused candidates.
         values: Shape (m,).
+        steps: Whether to note the scores and places before and after.
     """
     sound = np.isfinite(values)
-    lowest = float(values[sound].min()) if sound.any() else 0.0
-    values = np.where(sound, values, lowest)
-    order = np.lexsort((-candidates.scores, -values, ~sound))
+    if not sound.all():
+        lowest = float(values[sound].min()) if sound.any() else 0.0
+        values = np.where(sound, values, lowest)
+    order = np.argsort(-values)
+    tied = values[order[1:]] == values[order[:-1]]
+    if tied.any():  # only what is equal has to be put in order again
+        places = np.flatnonzero(np.append(tied, False) | np.append(False, tied))
+        some = order[places]
+        keys = candidates.rows[some], -candidates.scores[some], ~sound[some], -values[some]
+        order[places] = some[np.lexsort(keys)]
     scores = np.clip(values, -_LARGEST, _LARGEST).astype(np.float32)
-    fused, places = candidates.scores.astype(np.float64), np.arange(1.0, len(values) + 1)
-    by_fused, by_value = np.empty_like(places), np.empty_like(places)
-    by_fused[np.argsort(-fused, kind="stable")], by_value[order] = places, places
-    steps = {
-        FUSED_SCORE: fused,
+    valued = replace(candidates, scores=scores)
+    if steps:
+        valued.steps = _steps(candidates.scores, scores, order)
+    return valued.take(order)
+
+
+def _steps(fused: Vectors, values: Vectors, order: IntArray) -> dict[str, Values]:
+    """The scores and places of all candidates by the fused score and by the value."""
+    by_fused, by_value = np.empty(len(order)), np.empty(len(order))
+    by_fused[np.argsort(-fused, kind="stable")] = by_value[order] = np.arange(1.0, len(order) + 1)
+    return {
+        FUSED_SCORE: fused.astype(np.float64),
         FUSED_PLACE: by_fused,
-        VALUE: scores.astype(np.float64),
+        VALUE: values.astype(np.float64),
         VALUE_PLACE: by_value,
     }
-    valued = replace(candidates, scores=scores, steps=steps)
-    return valued.take(order)
