@@ -87,11 +87,21 @@ def made(fused: list[float], labels: list[float], weights: list[float] | None = 
 
 
 def test_fused_is_the_share_at_each_score() -> None:
-    """10 of 40 at score 0, 30 of 40 at score 1: 0.25 and 0.75; between them linear."""
+    """100 of 400 at score 0, 300 of 400 at score 1: 0.25 and 0.75; between them linear."""
     fused = Fused()
-    fused.fit(made([0] * 40 + [1] * 40, [1] * 10 + [0] * 30 + [1] * 30 + [0] * 10))
+    fused.fit(made([0] * 400 + [1] * 400, [1] * 100 + [0] * 300 + [1] * 300 + [0] * 100))
     features = made([0, 0.5, 1], [0, 0, 0]).features
     assert fused.predict(features)[0] == pytest.approx([0.25, 0.5, 0.75])
+
+
+def test_few_examples_give_a_logistic_curve() -> None:
+    """50 of 200 and 150 of 200: near 0.25 and 0.75; a falling share is no curve, but the rate."""
+    fused, low, high = Fused(), [1] * 50 + [0] * 150, [1] * 150 + [0] * 50
+    features = made([0, 1], [0, 0]).features
+    fused.fit(made([0] * 200 + [1] * 200, low + high))
+    assert fused.predict(features)[0] == pytest.approx([0.25, 0.75], abs=0.005)
+    fused.fit(made([0] * 200 + [1] * 200, high + low))
+    assert fused.predict(features)[0] == pytest.approx([0.5, 0.5])
 
 
 def test_drawn_negatives_stand_for_all() -> None:

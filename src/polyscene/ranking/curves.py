@@ -1,5 +1,9 @@
 """From scores to probabilities and values: one non-decreasing curve a scenario and task.
 
+It is isotonic where the rarer of successes and failures comes at least three hundred times, and
+else a logistic curve, whose two numbers need less (Niculescu-Mizil and Caruana 2005, Predicting Good
+Probabilities with Supervised Learning, ICML).
+
 Where negatives were drawn, a row stands for as many pairs as its weight says, so that the curve
 gives the probability among all pairs and not among those drawn: the weighting that corrects for
 sampling by the label (King and Zeng 2001, Logistic Regression in Rare Events Data, Political
@@ -14,6 +18,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import isotonic_regression
+from scipy.special import expit
 
 from polyscene.data.dataset import IntArray
 from polyscene.metrics.isotonic import Calibration, isotonic
@@ -21,6 +26,12 @@ from polyscene.ranking.examples import Examples, Features
 
 __all__ = ["LEAST", "Curves", "crossed"]
 
+_SURE = 300
+"""Successes, and failures, from which on a curve is isotonic."""
+_RIDGE = 1.0
+"""Regularisation of the slope of a logistic curve, L2, for scores of spread 1."""
+_STEPS = 50
+"""Newton steps, at most."""
 LEAST = 10
 """Successes, and failures, from which on a task of a scenario is predicted."""
 
@@ -59,8 +70,12 @@ class Curves:
             if not _enough(labels, of_value):
                 continue
             cell = examples.features.scenarios[scenario], examples.tasks[task].name
-            curve = _values if of_value else isotonic
-            found[cell] = curve(given, labels, weights)
+            if of_value:
+                found[cell] = _values(given, labels, weights)
+            elif min(labels.sum(), len(labels) - labels.sum()) < _SURE:
+                found[cell] = _logistic(given, labels, weights)
+            else:
+                found[cell] = isotonic(given, labels, weights)
         return cls(found)
 
     def __call__(self, scores: Floats, features: Features, tasks: tuple[str, ...]) -> Floats:
@@ -129,3 +144,28 @@ def _values(scores: Floats, labels: Floats, weights: Floats) -> Calibration:
     count = np.bincount(place, weights=weights)
     mean = np.bincount(place, weights=weights * labels) / count
     return Calibration(known, np.asarray(isotonic_regression(mean, weights=count).x))
+
+
+def _logistic(scores: Floats, labels: Floats, weights: Floats) -> Calibration:
+    """The curve σ(a + b·s), b not below 0, of the least weighted log loss with a ridge on b."""
+    known, place = np.unique(scores, return_inverse=True)
+    spread = float(scores.std()) or 1.0
+    points = (known - scores.mean()) / spread
+    count = np.bincount(place, weights=weights)
+    hits = np.bincount(place, weights=weights * labels)
+    rate = hits.sum() / count.sum()
+    found = np.array([np.log(rate / (1 - rate)), 0.0])
+    table = np.stack([np.ones(len(points)), points])
+    ridge = np.diag([0.0, _RIDGE])
+    for _ in range(_STEPS):
+        chances = expit(found @ table)
+        slope = table @ (hits - count * chances) - ridge @ found
+        bend = (table * (count * chances * (1 - chances))) @ table.T + ridge
+        step = np.linalg.lstsq(bend, slope, rcond=None)[0]
+        found += step
+        if np.abs(step).max() < 1e-9:
+            break
+    if found[1] < 0 or not np.isfinite(found).all():
+        found = np.array([np.log(rate / (1 - rate)), 0.0])
+    tiny = 1 / (count.sum() + 2)
+    return Calibration(known, np.clip(expit(found @ table), tiny, 1 - tiny))
