@@ -369,7 +369,7 @@ class Candidates:
     marks: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """What rules did to targets, by row."""
     tasks: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
-    """The predicted tasks by name, where the objective asked for them; NaN where it did not."""
+    """The predicted tasks by name, where they were asked for and learned; NaN where not."""
     steps: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     """What stages before gave: `FUSED_SCORE`, `FUSED_PLACE`, `VALUE` and `VALUE_PLACE`, places from
     1; NaN for what only fills a list up."""

@@ -72,6 +72,18 @@ def test_what_was_learned_is_saved(engine: Engine) -> None:
     assert all(0 < item.score < 1 for item in again.items)
 
 
+def test_tasks_are_told_where_they_are_asked_for(engine: Engine) -> None:
+    """`explain` predicts what no reward names; without, nothing is predicted."""
+    told, silent = (
+        engine.recommend("u0", "shop", 3, now=NOW, explain=explain).items[0].waterfall
+        for explain in (True, False)
+    )
+    assert told is not None
+    assert silent is not None
+    assert 0 < told.tasks["purchase"] < 1
+    assert silent.tasks == {}
+
+
 def test_a_dearer_thing_wins_by_expected_revenue(engine: Engine) -> None:
     """purchase · price: what costs 100 comes before what costs 1, unless it is never bought."""
     with tiny_world.reopen(

@@ -94,7 +94,7 @@ class Recommender:
             for user, context, asking, fused in zip(some, own, askings, found, strict=True):
                 shown = self._ranked(asking, n, fused, steps=reasons)
                 if explain and not shown.tasks:
-                    shown.tasks = self._predicted(asking, shown.rows)
+                    shown.tasks = self._learned(scenario, self._predicted(asking, shown.rows))
                 yield self._answer(user, context, asking, shown, n, reasons)
 
     def similar(self, target: str, scenario: str, n: int) -> Answer:
@@ -281,8 +281,9 @@ class Recommender:
         if value.uses("popularity"):
             given["popularity"] = np.maximum(trend(candidates.rows), 0)
         if any(value.uses(as_name(name)) for name in self._declared(scenario)):
-            candidates = replace(candidates, tasks=dict(tasks(candidates.rows)))
-            given |= {as_name(name): column for name, column in candidates.tasks.items()}
+            columns = tasks(candidates.rows)
+            candidates = replace(candidates, tasks=self._learned(scenario, columns))
+            given |= {as_name(name): column for name, column in columns.items()}
         targets = self._model.space(scenario).targets
         return ordered(candidates, value(candidates, targets, user, now, given), steps)
 
@@ -290,6 +291,12 @@ class Recommender:
         """The tasks of a scenario that the model predicts."""
         tasks = self._model.tasks
         return () if tasks is None else tasks.declared.get(scenario, ())
+
+    def _learned(self, scenario: str, columns: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+        """The tasks that are probabilities or values, not the similarity in their place."""
+        tasks = self._model.tasks
+        found = columns if tasks is not None else {}
+        return {name: own for name, own in found.items() if tasks and tasks.learned(scenario, name)}
 
     def _predicted(self, asking: Asking, rows: IntArray) -> dict[str, FloatArray]:
         """The predicted tasks of some targets by name; none where the scenario has none."""

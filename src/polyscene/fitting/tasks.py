@@ -22,18 +22,20 @@ from polyscene.ranking.predictor import Predictor
 from polyscene.settings import Settings, Task
 from polyscene.settings.vocabulary import as_name
 
-__all__ = ["TaskExamples", "needs_tasks", "predicted_scenarios", "task_model"]
+__all__ = ["TaskExamples", "predicted_scenarios", "task_model", "tasks_named"]
 
 _QUESTIONS = 500
 """Questions of a scenario in one split whose outcomes are learned from, at most."""
 _log = get_logger(__name__)
 
 
-def needs_tasks(settings: Settings, scenario: str) -> bool:
-    """Whether the reward of a scenario names one of its tasks."""
+def tasks_named(settings: Settings, scenario: str) -> list[str]:
+    """The tasks of a scenario that its reward names."""
     spec = settings.scenario(scenario)
     formula = spec.formula
-    return formula is not None and any(formula.uses("", as_name(name)) for name in spec.tasks)
+    if formula is None:
+        return []
+    return [name for name in spec.tasks if formula.uses("", as_name(name))]
 
 
 def predicted_scenarios(settings: Settings) -> list[str]:
@@ -47,7 +49,7 @@ def predicted_scenarios(settings: Settings) -> list[str]:
         for name, spec in settings.scenarios.items()
         if spec.tasks
         and (
-            needs_tasks(settings, name)
+            tasks_named(settings, name)
             or ("auto" in spec.sources.values() and len(spec.sources) > 1)
         )
     ]
@@ -81,7 +83,7 @@ class TaskExamples:
         self.scenarios = [
             name
             for name in predicted_scenarios(settings)
-            if needs_tasks(settings, name) or _any_happened(training.data, settings, name)
+            if tasks_named(settings, name) or _any_happened(training.data, settings, name)
         ]
         specs = {name: settings.scenario(name) for name in self.scenarios}
         self._shown = {name: knows_shown(training.data, settings, name) for name in specs}
@@ -146,8 +148,9 @@ class TaskExamples:
         for name in self.scenarios:
             for task in self._declared[name]:
                 _log.info("%s, %s: %s", name, task, predictor.learned(name, task) or "not learned")
-            unlearned = [t for t in self._declared[name] if predictor.learned(name, t) is None]
-            if unlearned and needs_tasks(self._settings, name):
+            named = tasks_named(self._settings, name)
+            unlearned = [task for task in named if predictor.learned(name, task) is None]
+            if unlearned:
                 _log.warning(
                     "%s: too few held-out successes or failures to predict %s; the reward takes "
                     "the similarity in their place", name, ", ".join(unlearned),

@@ -1,8 +1,8 @@
 """From scores to probabilities and values: one non-decreasing curve a scenario and task.
 
 It is isotonic where the rarer of successes and failures comes at least three hundred times, and
-else a logistic curve, whose two numbers need less (Niculescu-Mizil and Caruana 2005, Predicting Good
-Probabilities with Supervised Learning, ICML).
+else a logistic curve, whose two numbers need less (Niculescu-Mizil and Caruana 2005, Predicting
+Good Probabilities with Supervised Learning, ICML).
 
 Where negatives were drawn, a row stands for as many pairs as its weight says, so that the curve
 gives the probability among all pairs and not among those drawn: the weighting that corrects for
