@@ -1,6 +1,6 @@
 """What predicted tasks are worth: `python benchmarks/ranking.py [PART ...]`.
 
-    demo         the sample world, simulated anew from each of twelve seeds and pooled
+    demo         the sample world, simulated anew from each of several seeds and pooled
     movielens    movielens-small with two tasks, rated and liked (a rating of 4 or more)
     art-office   amazon-art-office, two scenarios, a third of the users
     sparse       the same with 90 % of the purchases in office left out: with arts and alone
@@ -66,7 +66,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "auto": ("auto", {}),
 }
 COLUMNS = ("pairs", "rate", "ece", "floor", "saved", "auc", "gauc")
-SEEDS = 12
+WORLDS: list[int] = []
+"""Seeds of the simulated worlds."""
 QUICK = {"kernel": "auto", "semantic-mean": "auto", "trending": "auto"}
 LONG = {"half_life_days": 1e6, "trend_half_life_days": 1e6}
 
@@ -123,11 +124,11 @@ def judged(own: Workspace, model: Model, part: Split, scenario: str) -> Pairs | 
 
 
 def by_variant(
-    own: Workspace, model: Model, part: Split, names: tuple[str, ...] = tuple(VARIANTS)
+    own: Workspace, model: Model, part: Split, names: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, str, Pairs]]:
     """Variant, scenario and pairs; each variant learns from the same examples."""
     assert model.tasks is not None
-    for name in names:
+    for name in [name for name in names or VARIANTS if name in VARIANTS]:
         kind, options = VARIANTS[name]
         model.tasks.model = build(TaskModel, kind, options)
         start = time.perf_counter()
@@ -175,9 +176,7 @@ def show(part: str, scenario: str, task: str, variant: str, found: Mapping[str, 
 
 def tables(part: str, settings: Settings, found: Mapping[tuple[str, str], list[Pairs]]) -> None:
     """Pools what was found of each scenario and variant, and shows it."""
-    print(
-        "| part | scenario | task | model | pairs | rate | ece | floor | loss | base | auc | gauc |"
-    )
+    print(f"| part | scenario | task | model | {' | '.join(COLUMNS)} |")
     for (scenario, variant), parts in sorted(found.items()):
         starts = np.cumsum([0, *(int(one.groups.max()) + 1 for one in parts[:-1])])
         pooled = Pairs(
@@ -197,7 +196,7 @@ def tables(part: str, settings: Settings, found: Mapping[tuple[str, str], list[P
 def demo(out: Path) -> None:
     found: dict[tuple[str, str], list[Pairs]] = {}
     settings = parse_settings({"scenarios": {name: {"preset": name} for name in SCENARIOS}})
-    for seed in range(SEEDS):
+    for seed in WORLDS:
         with tempfile.TemporaryDirectory() as folder, sampled(Path(folder), out, seed) as own:
             plan = Plan("random", tuple(settings.scenarios))
             part = split(own.store.dataset(), own.store.links(), settings, plan, sample_now())
@@ -359,7 +358,7 @@ def impressions(out: Path) -> None:
         in_order(
             own, model, part, constant, {"similarity": "polyscene", "popularity": "popularity"}
         )
-        for name in ("fused", "gbdt, joint", "auto"):
+        for name in [name for name in VARIANTS if "separate" not in name]:
             kind, options = VARIANTS[name]
             model.tasks.model = build(TaskModel, kind, options)
             model.tasks.model.fit(Kept.last)
@@ -396,12 +395,17 @@ PARTS: dict[str, Callable[[Path], None]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--seeds", type=int, default=12, help="worlds of demo; default 12")
+    parser.add_argument("--model", action="append", choices=VARIANTS, help="may be repeated")
     parser.add_argument("--out", type=Path, default=Path("build/ranking"))
     options = parser.parse_args()
     if not semantic.DATA.exists():
         print(f"no data sets in {semantic.DATA}: demo and revenue need none", file=sys.stderr)
     options.out.mkdir(parents=True, exist_ok=True)
     learning.TaskExamples = Kept  # type: ignore[misc]
+    for name in set(VARIANTS) - set(options.model or VARIANTS):
+        del VARIANTS[name]
+    WORLDS[:] = range(options.seeds)
     for name in options.parts or PARTS:
         PARTS[name](options.out)
 
