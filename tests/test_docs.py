@@ -92,7 +92,7 @@ def components(base: type[Component] = Component) -> Iterator[type[Component]]:
     """Every named component of the package, its testing aids left out."""
     if base is Component:
         for module in pkgutil.walk_packages(polyscene.__path__, "polyscene."):
-            if not re.search(r"__main__|\.testing|\.migrations\.", module.name):
+            if not re.search(r"__main__|\.testing|\.migrations\.|gates_net", module.name):
                 importlib.import_module(module.name)
     for cls in base.__subclasses__():
         own = cls.__module__.startswith("polyscene.")

@@ -22,7 +22,11 @@ from polyscene.errors import SettingsError, did_you_mean
 from polyscene.settings import Config, Scenario, Settings, parse
 
 __all__ = [
+    "FUSED_PLACE",
+    "FUSED_SCORE",
     "NO_POSTS",
+    "VALUE",
+    "VALUE_PLACE",
     "Candidates",
     "Coded",
     "Component",
@@ -144,6 +148,8 @@ class Validation:
     """The users who have something held out that they liked, and what it was about; q of them."""
     relevant: Mapping[str, sp.csr_matrix]
     """By scenario what is to be found by each question, shape (q, targets of the scenario)."""
+    held: Dataset | None = None
+    """All held-out events of the users who were drawn, whether or not they liked anything."""
 
     @property
     def users(self) -> IntArray:
@@ -340,6 +346,16 @@ class Precedent:
     """Whether the user did it; else others."""
 
 
+FUSED_SCORE = "fused"
+"""A step: the fused score of the sources."""
+FUSED_PLACE = "fused_place"
+"""A step: the place by it."""
+VALUE = "value"
+"""A step: the value by the reward."""
+VALUE_PLACE = "value_place"
+"""A step: the place by it, before rules and diversity."""
+
+
 @dataclass(slots=True)
 class Candidates:
     """Targets with scores. All arrays have length m; sources return them best first."""
@@ -352,6 +368,11 @@ class Candidates:
     """What each source contributed to the score."""
     marks: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """What rules did to targets, by row."""
+    tasks: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    """The predicted tasks by name, where they were asked for and learned; NaN where not."""
+    steps: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    """What stages before gave: `FUSED_SCORE`, `FUSED_PLACE`, `VALUE` and `VALUE_PLACE`, places from
+    1; NaN for what only fills a list up."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -363,4 +384,6 @@ class Candidates:
             scores=self.scores[order],
             parts={name: part[order] for name, part in self.parts.items()},
             marks=self.marks,
+            tasks={name: column[order] for name, column in self.tasks.items()},
+            steps={name: column[order] for name, column in self.steps.items()},
         )

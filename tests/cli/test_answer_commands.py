@@ -64,7 +64,7 @@ class TestRecommend:
         assert [item["rank"] for item in answer["items"]] == [1, 2, 3]
         first = answer["items"][0]
         assert first.keys() == {
-            "rank", "item_id", "title", "score", "sources", "reason", "evidence",
+            "rank", "item_id", "title", "score", "sources", "reason", "evidence", "waterfall",
         }  # fmt: skip
         assert first["evidence"].keys() == {
             "sources", "support", "tags", "stated", "about", "rules", "pinned",

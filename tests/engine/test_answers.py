@@ -213,16 +213,32 @@ class TestReward:
         assert scores == sorted(scores, reverse=True)
         assert len(scores) > 5
 
-    @pytest.mark.parametrize("name", ["purchase", "favourite"])
-    def test_a_task_that_nothing_predicts_is_named(self, make: Maker, name: str) -> None:
-        """Whether it is one of `tasks` or an action with a meaning; before the work of a fit."""
-        scenario = {"preset": "shop", "reward": f"similarity + 2*{name}"}
+    def test_an_action_that_is_no_task_is_named(self, make: Maker) -> None:
+        """Before the work of a fit: it has a meaning, but nothing predicts it."""
+        scenario = {"preset": "shop", "reward": "similarity + 2*favourite"}
         with pytest.raises(SettingsError) as caught:
             make({"shop": scenario})
         assert str(caught.value) == (
-            f"scenarios.shop.reward: the task {name!r} is not predicted by this model "
-            f"(predicted: none); leave it out of the expression: similarity + 2*{name}"
+            "scenarios.shop.reward: the task 'favourite' is not predicted by this model "
+            "(predicted: click, purchase); add it to tasks and fit, or leave it out of the "
+            "expression: similarity + 2*favourite"
         )
+
+    def test_a_task_that_was_declared_after_the_fit_is_named(self, make: Maker) -> None:
+        engine = make()
+        wrong = SCENARIOS | {"shop": {"preset": "shop", "reward": "purchase"}}
+        with (
+            reopen(engine.workspace.path, wrong) as own,
+            pytest.raises(SettingsError, match="the task 'purchase' is not predicted"),
+        ):
+            own.recommend("ann", "shop", 3, now=NOW)
+
+    def test_a_task_of_which_nothing_is_known_is_the_similarity(self, make: Maker) -> None:
+        """Nine purchases teach no probability: the list is as without a reward."""
+        plain = make({"shop": {"preset": "shop"}})
+        expected = ids(plain.recommend("ann", "shop", 5, now=NOW))
+        engine = make({"shop": {"preset": "shop", "reward": "purchase"}})
+        assert ids(engine.recommend("ann", "shop", 5, now=NOW)) == expected
 
 
 class TestLive:

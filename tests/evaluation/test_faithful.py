@@ -10,7 +10,6 @@ import pytest
 from polyscene.demo.run import SCENARIOS, load_sample, sample_now
 from polyscene.engine import Engine
 from polyscene.evaluation.faithful import Removals, removals
-from polyscene.workspace import Workspace
 
 USERS = [f"u-{number:03}" for number in range(1, 13)]
 

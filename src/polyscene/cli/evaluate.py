@@ -128,6 +128,13 @@ def _print(report: Report, found: ScenarioReport) -> None:
     weights = ", ".join(f"{name} {weight:g}" for name, weight in fusion.weights.items())
     chosen = f"chosen on {fusion.users:,} users in the fit" if fusion.users else "declared or usual"
     console.print(f"weights: {weights}; {chosen}\n", markup=False, soft_wrap=False)
+    if found.tasks:
+        console.print(_tasks(found), soft_wrap=False)
+        kind = "what was shown" if found.tasks[0].shown else "all targets, for a hundred users"
+        console.print(
+            f"tasks on {kind}; rate: share or mean; base: loss of the rate; ece: error of\n"
+            "calibration in ten bins; ratio: predicted over true; fused: gauc of the fused score\n"
+        )
 
 
 def _table(found: ScenarioReport, k: int) -> Table:
@@ -163,9 +170,37 @@ def _order(found: ScenarioReport, k: int) -> Table:
     return table
 
 
-def _empty(*columns: str) -> Table:
+def _tasks(found: ScenarioReport) -> Table:
+    """A row for each predicted task, in 80 columns."""
+    table = _empty(
+        "model",
+        "pairs",
+        "rate",
+        "loss",
+        "base",
+        "ece",
+        "ratio",
+        "auc",
+        "gauc",
+        "fused",
+        first="task",
+    )
+    for task in found.tasks:
+        table.add_row(
+            Text(task.task),
+            task.model or "-",
+            str(task.pairs),
+            *(_decimal(value, 3) for value in (task.rate, task.loss, task.base_loss)),
+            _decimal(task.calibration_error, 4),
+            _decimal(task.calibration_ratio, 2),
+            *(_decimal(value, 3) for value in (task.auc, task.gauc, task.fused_gauc)),
+        )
+    return table
+
+
+def _empty(*columns: str, first: str = "system") -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("system", overflow="fold")
+    table.add_column(first, overflow="fold")
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     return table

@@ -18,10 +18,13 @@ from polyscene.cli.output import (
     print_json,
     progress_bars,
 )
-from polyscene.engine import Answer, Engine
+from polyscene.engine import Answer, Engine, Recommendation
 from polyscene.engine.batch import counted, read_ids, read_questions, write_results
 
 __all__ = ["recommend"]
+
+_PLAIN = "sim * constant"
+"""The reward that changes nothing."""
 
 
 @app.command()
@@ -69,7 +72,9 @@ def recommend(
             )
             _many(answers, len(asked), out, json)
             return
-        answer = engine.recommend(user, scenario, n, targets=targets, context=about)
+        answer = engine.recommend(
+            user, scenario, n, targets=targets, context=about, explain=explain
+        )
     if out is not None:
         rows = write_results([answer], out)
         console.print(f"wrote {rows:,} rows to {out}", markup=False)
@@ -77,6 +82,26 @@ def recommend(
         print_json(answer.to_dict())
     else:
         _print(answer, explain)
+
+
+def _steps(item: Recommendation) -> list[str]:
+    """The waterfall in lines, without those that have nothing to say."""
+    steps, parts = item.waterfall, [f"{name} {part:+.3f}" for name, part in item.sources.items()]
+    assert steps is not None
+    said = f"sources: {', '.join(parts)}"
+    if steps.fused is not None:
+        said += f" = {steps.fused:.3f}, place {steps.fused_place}"
+    lines = [said]
+    if steps.tasks:
+        tasks = ", ".join(f"{name} {value:.4g}" for name, value in steps.tasks.items())
+        lines.append(f"tasks: {tasks}")
+    if steps.value is not None and steps.reward != _PLAIN:
+        lines.append(f"reward: {steps.reward} = {steps.value:.4g}, place {steps.value_place}")
+    if steps.rules:
+        lines.append(f"rules: {', '.join(steps.rules)}")
+    if steps.rules or steps.value_place != steps.place:
+        lines.append(f"rank: {steps.place}, score {steps.score:.4g}")
+    return lines
 
 
 def _many(answers: Iterator[Answer], count: int, out: Path | None, json: bool) -> None:
@@ -106,8 +131,8 @@ def _print(answer: Answer, explain: bool) -> None:
         return
     for item in answer.items:
         console.print(Text(f"{item.rank}. {item.title} ({item.item_id})", style="bold"))
-        parts = ", ".join(f"{name} {part:+.3f}" for name, part in item.sources.items())
-        console.print(f"   sources: {parts}", markup=False)
+        for line in _steps(item):
+            console.print(f"   {line}", markup=False)
         for support in item.evidence.support:
             verb = support.verbs.get("en", support.action)
             console.print(
@@ -115,8 +140,6 @@ def _print(answer: Answer, explain: bool) -> None:
                 f"similarity {support.similarity:.2f}",
                 markup=False,
             )
-        if item.evidence.rules:
-            console.print(f"   rules: {', '.join(item.evidence.rules)}", markup=False)
         for before in item.evidence.about:
             who = "the user" if before.own else "others"
             console.print(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from polyscene.engine.waterfall import Waterfall
 from polyscene.explain.reasons import Evidence
 
 __all__ = ["Answer", "Recommendation"]
@@ -28,6 +29,8 @@ class Recommendation:
     """Why, in one line in the user's language."""
     evidence: Evidence
     """What the reason is made of."""
+    waterfall: Waterfall | None = None
+    """What every stage made of it; None without reasons, and for similar targets."""
 
 
 @dataclass(frozen=True, slots=True)

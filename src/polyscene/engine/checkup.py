@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,11 +19,12 @@ from polyscene.fitting.model import library_versions, model_versions
 from polyscene.fitting.shown import shown
 from polyscene.ranking.objective import objective
 from polyscene.represent.space import TargetSpace
-from polyscene.settings.vocabulary import ITEM_FIELDS, USER_FIELDS
+from polyscene.settings.vocabulary import ITEM_FIELDS, USER_FIELDS, as_name
 
 __all__ = ["Finding", "examine"]
 
 _EXTRAS = {
+    "ranking": "lightgbm",
     "train": "sentence_transformers",
     "llm": "xllamacpp",
     "postgres": "psycopg",
@@ -133,9 +135,12 @@ def _scenarios(engine: Engine) -> Iterator[Finding]:
 
 
 def _objectives(engine: Engine) -> Iterator[Finding]:
+    predicted: Mapping[str, Mapping[str, str]] = {}
+    with suppress(PolysceneError):  # that there is no model has been said
+        predicted = {} if engine.model.tasks is None else engine.model.tasks.declared
     for name, spec in engine.workspace.settings.scenarios.items():
         try:
-            objective(name, spec)
+            objective(name, spec, {as_name(task) for task in predicted.get(name, ())})
         except PolysceneError as error:
             yield Finding("fail", f"scenario {name}", str(error))
 

@@ -129,6 +129,7 @@ class Engine(Closing):
         targets: Sequence[str] | None = None,
         context: str | None = None,
         now: float | None = None,
+        explain: bool = False,
     ) -> Answer:
         """The n best targets of a scenario for a user.
 
@@ -142,6 +143,7 @@ class Engine(Closing):
             targets: If given, only these are ranked.
             context: Id of the item that is asked about, such as the one that tags are for.
             now: Time of the question, seconds since 1970-01-01 UTC; the clock when omitted.
+            explain: Whether to predict the tasks of what is shown, even if no reward names them.
 
         Raises:
             SettingsError: When the scenario is unknown.
@@ -153,7 +155,7 @@ class Engine(Closing):
         _ = self.model  # reads it on first use
         moment = time.time() if now is None else now
         answers = self._recommender.answers(
-            [user], scenario, n, moment, targets, contexts=[context]
+            [user], scenario, n, moment, targets, contexts=[context], explain=explain
         )
         return next(answers)
 

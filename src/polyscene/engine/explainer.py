@@ -11,6 +11,7 @@ from polyscene.data.schema import User
 from polyscene.engine.answer import Recommendation
 from polyscene.engine.grounds import UNCOUNTED, Grounds, grounds_of
 from polyscene.engine.profile import verbs
+from polyscene.engine.waterfall import Waterfall, waterfall
 from polyscene.explain.reasons import (
     TAG,
     Before,
@@ -76,7 +77,8 @@ class Explainer:
             for position, (row, bare) in enumerate(zip(candidates.rows.tolist(), told, strict=True))
         ]
         why = [sentence(one, wording, language) for one in evidence]
-        return _recommendations(space, candidates, evidence, why)
+        steps = [waterfall(candidates, place, query.spec) for place in range(len(candidates))]
+        return _recommendations(space, candidates, evidence, why, steps)
 
     def similar(
         self, space: TargetSpace, row: int, candidates: Candidates, spec: Scenario
@@ -201,13 +203,15 @@ def _recommendations(
     candidates: Candidates,
     evidence: Sequence[Evidence],
     reasons: Sequence[str],
+    steps: Sequence[Waterfall] = (),
 ) -> list[Recommendation]:
     ids, titles = space.targets.ids.ids, space.targets.titles
     rows, scores = candidates.rows.tolist(), candidates.scores.tolist()
+    made: Sequence[Waterfall | None] = steps or [None] * len(rows)
     return [
-        Recommendation(rank, ids[row], titles[row], score, dict(told.sources), reason, told)
-        for rank, (row, score, told, reason) in enumerate(
-            zip(rows, scores, evidence, reasons, strict=True), start=1
+        Recommendation(rank, ids[row], titles[row], score, dict(told.sources), reason, told, step)
+        for rank, (row, score, told, reason, step) in enumerate(
+            zip(rows, scores, evidence, reasons, made, strict=True), start=1
         )
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -27,6 +27,7 @@ from polyscene.ranking.fuse import fuse, joined
 from polyscene.ranking.objective import Objective, objective, ordered
 from polyscene.rerank.rerank import Asked, Reranker
 from polyscene.settings import Scenario, Settings
+from polyscene.settings.vocabulary import as_name
 from polyscene.sources import FALLBACKS, Trending
 from polyscene.text.verbalise import Verbaliser
 from polyscene.threads import ahead
@@ -66,6 +67,7 @@ class Recommender:
         reasons: bool = True,
         above: npt.NDArray[np.uint64] | None = None,
         contexts: Sequence[str | None] | None = None,
+        explain: bool = False,
     ) -> Iterator[Answer]:
         """The n best targets of a scenario for each user; many users are scored together.
 
@@ -78,6 +80,7 @@ class Recommender:
             reasons: Whether to say why.
             above: Text keys of what stands above on the same page, and is not shown again.
             contexts: For each user the id of the item that is asked about, None for none.
+            explain: Whether to predict the tasks of what is shown, even if no reward names them.
 
         Raises:
             NotFoundError: When no item has the id of a context.
@@ -96,7 +99,9 @@ class Recommender:
         parts = map(self._found, blocks()) if one else ahead(self._found, blocks())
         found = chain.from_iterable(parts)
         for user, context, (asking, fused) in zip(users, about, found, strict=True):
-            shown = self._ranked(asking, n, fused)
+            shown = self._ranked(asking, n, fused, steps=reasons)
+            if explain and not shown.tasks:
+                shown.tasks = self._learned(scenario, self._predicted(asking, shown.rows))
             yield self._answer(user, context, asking, shown, n, reasons)
 
     def similar(self, target: str, scenario: str, n: int) -> Answer:
@@ -133,7 +138,12 @@ class Recommender:
         )
 
     def order(
-        self, user: User, scenario: str, now: float, found: Mapping[str, Candidates]
+        self,
+        user: User,
+        scenario: str,
+        now: float,
+        found: Mapping[str, Candidates],
+        tasks: Callable[[IntArray], Mapping[str, FloatArray]],
     ) -> Candidates:
         """Targets that were given by their value, as an answer orders its candidates.
 
@@ -146,12 +156,13 @@ class Recommender:
             scenario: Name of the scenario.
             now: Time of the question, seconds since 1970-01-01 UTC.
             found: What the sources of weight, and those in reserve, say of these targets.
+            tasks: The predicted tasks of some of these targets, by name, from their rows.
         """
         weights = self.weights(scenario)
         used = {name: [found[name]] for name, weight in weights.items() if weight > 0}
         fused = fuse(used, weights)[0] if used else _nothing()
         trend = partial(_said_of, found[Trending.name])
-        candidates = self._valued(user, scenario, now, fused, trend)
+        candidates = self._valued(user, scenario, now, fused, trend, tasks)
         candidates = self._filled(candidates, scenario, found.__getitem__)
         scores = candidates.scores
         if scores.min(initial=0) == 0:
@@ -226,7 +237,7 @@ class Recommender:
             }
         return fuse(found, weights)
 
-    def _ranked(self, asking: Asking, n: int, fused: Candidates) -> Candidates:
+    def _ranked(self, asking: Asking, n: int, fused: Candidates, steps: bool) -> Candidates:
         """The list of n, looked for ever wider until nothing is lacking or none are left."""
         query, reranker = asking.query, self._reranker(asking.query.scenario)
         left = int(np.count_nonzero(query.allowed))
@@ -241,9 +252,9 @@ class Recommender:
             history=query.history,
             items=self._model.items.targets,
         )
-        trend = partial(self._trend, query)
+        trend, tasks = partial(self._trend, query), partial(self._predicted, asking)
         while True:
-            pool = self._valued(asking.user, query.scenario, query.now, fused, trend)
+            pool = self._valued(asking.user, query.scenario, query.now, fused, trend, tasks, steps)
             shown = reranker(_with_pins(pool, pins), asked)
             if reranker.lacks(shown, wanted, asked):
                 pool = self._filled(pool, query.scenario, partial(self._asked, query))
@@ -272,14 +283,41 @@ class Recommender:
         now: float,
         candidates: Candidates,
         trend: Callable[[IntArray], FloatArray],
+        tasks: Callable[[IntArray], Mapping[str, FloatArray]],
+        steps: bool = False,
     ) -> Candidates:
         """The candidates by the scenario's objective, best first."""
         value = self._objective(scenario, self._settings.scenario(scenario))
         given = {}
         if value.uses("popularity"):
             given["popularity"] = np.maximum(trend(candidates.rows), 0)
+        if any(value.uses(as_name(name)) for name in self._declared(scenario)):
+            columns = tasks(candidates.rows)
+            candidates = replace(candidates, tasks=self._learned(scenario, columns))
+            given |= {as_name(name): column for name, column in columns.items()}
         targets = self._model.space(scenario).targets
-        return ordered(candidates, value(candidates, targets, user, now, given))
+        return ordered(candidates, value(candidates, targets, user, now, given), steps)
+
+    def _declared(self, scenario: str) -> Collection[str]:
+        """The tasks of a scenario that the model predicts."""
+        tasks = self._model.tasks
+        return () if tasks is None else tasks.declared.get(scenario, ())
+
+    def _learned(self, scenario: str, columns: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+        """The tasks that are probabilities or values, not the similarity in their place."""
+        tasks = self._model.tasks
+        found = columns if tasks is not None else {}
+        return {name: own for name, own in found.items() if tasks and tasks.learned(scenario, name)}
+
+    def _predicted(self, asking: Asking, rows: IntArray) -> dict[str, FloatArray]:
+        """The predicted tasks of some targets by name; none where the scenario has none."""
+        query, tasks = asking.query, self._model.tasks
+        if tasks is None or query.scenario not in tasks.declared:
+            return {}
+        weights = self.weights(query.scenario)
+        said = {name: self._model.sources[name].scores([query])[0] for name in weights}
+        targets, items = asking.space.targets, self._model.items.targets
+        return tasks(query, asking.user, rows, said, weights, targets, items).tasks
 
     def _filled(
         self, candidates: Candidates, scenario: str, ask: Callable[[str], Candidates]
@@ -306,7 +344,8 @@ class Recommender:
 
     def _objective(self, scenario: str, spec: Scenario) -> Objective:
         if scenario not in self._objectives:
-            self._objectives[scenario] = objective(scenario, spec)
+            predicted = {as_name(name) for name in self._declared(scenario)}
+            self._objectives[scenario] = objective(scenario, spec, predicted)
         return self._objectives[scenario]
 
 

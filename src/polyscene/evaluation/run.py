@@ -29,6 +29,7 @@ from polyscene.evaluation.ordering import (
     impressions,
     ordering,
 )
+from polyscene.evaluation.predictions import Predicted
 from polyscene.evaluation.protocols import Plan, Split, split
 from polyscene.evaluation.systems import BASELINES, ENGINE, Bench
 from polyscene.fitting.holdout import succeeded
@@ -71,6 +72,8 @@ class ScenarioReport:
     """Recall of the engine and of popularity in parts of the users and targets."""
     impressions: Impressions | None = None
     """What was shown, with protocol impressions."""
+    tasks: list[Predicted] = field(default_factory=list)
+    """What the predicted tasks are worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +231,7 @@ def _scenario(
             if name != ENGINE
         },
         slices=slices(compared, context, k[0]),
+        tasks=bench.predictions(scenario),
     )
     return report, seconds[ENGINE]
 
@@ -271,6 +275,7 @@ def _shown(
         against={name: paired(main[ENGINE], own) for name, own in main.items() if name != ENGINE},
         slices=[],
         impressions=impressions(shown, said.left_out, parts),
+        tasks=bench.predictions(scenario),
     )
     return report, seconds
 

@@ -50,6 +50,7 @@ class Section:
     lost: Plot | None
     slices: Table | None
     slices_note: str
+    tasks: Table | None
 
 
 def section(report: Report, found: ScenarioReport, mark: str) -> Section:
@@ -80,6 +81,7 @@ def section(report: Report, found: ScenarioReport, mark: str) -> Section:
         lost=lost_plot(report, found, mark),
         slices=parts,
         slices_note=told,
+        tasks=_tasks(found),
     )
 
 
@@ -154,6 +156,26 @@ def _put_in_order(report: Report, found: ScenarioReport) -> list[Table]:
             second,
         ),
     ]
+
+
+def _tasks(found: ScenarioReport) -> Table | None:
+    """What predicted tasks are worth; None without any."""
+    if not found.tasks:
+        return None
+    rows = []
+    for task in found.tasks:
+        cells = [Cell(task.model or "–"), Cell(f"{task.pairs:,}")]
+        numbers = (
+            task.rate, task.loss, task.base_loss, task.calibration_error, task.calibration_ratio,
+            task.auc, task.gauc, task.fused_gauc,
+        )  # fmt: skip
+        rows.append(Row(task.task, "part", [*cells, *(Cell(decimal(value)) for value in numbers)]))
+    columns = (
+        "task", "model", "pairs", "rate", "loss", "loss of the rate", "calibration error",
+        "predicted over true", "AUC", "GAUC", "GAUC of the fused score",
+    )  # fmt: skip
+    what = "what was shown" if found.tasks[0].shown else "every target, for up to a hundred users"
+    return Table(f"Predicted tasks, on {what}", columns, rows)
 
 
 def _shown_parts(shown: Impressions) -> Table | None:

@@ -7,8 +7,9 @@ one user. It is positive where one of its events is a success.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from polyscene.data.schema import User
 from polyscene.data.split import requests_of
 from polyscene.engine.recommender import Recommender
 from polyscene.evaluation.protocols import Split
-from polyscene.fitting.asking import Asker
+from polyscene.fitting.asking import Asker, Asking
 from polyscene.fitting.holdout import in_scenario, succeeded
 from polyscene.fitting.weights import DEPTH
 from polyscene.logs import Task
@@ -29,6 +30,7 @@ from polyscene.sources.base import SILENT, best
 
 __all__ = ["Said", "Shown", "ask", "ordered", "shown_in"]
 
+Floats = npt.NDArray[np.float64]
 _TOGETHER = 128
 """Users asked about at once."""
 
@@ -70,6 +72,8 @@ class Said:
     """The score of each impression by source, `SILENT` where it has nothing to say; shape (n,)."""
     left_out: int
     """Impressions of what may not be shown: seen in training, withheld, not available."""
+    tasks: Mapping[str, npt.NDArray[np.float64]]
+    """Each predicted task of each impression by name, shape (n,)."""
 
 
 def shown_in(part: Split, settings: Settings, scenario: str, targets: IdMap) -> Shown:
@@ -105,6 +109,7 @@ def ask(
     scenario: str,
     now: float,
     task: Task,
+    predict: Callable[[Asking, IntArray, Mapping[str, Vectors]], Mapping[str, Floats]],
 ) -> Said:
     """Ask every source once about each user. O(users · cost of a question of each source).
 
@@ -116,10 +121,12 @@ def ask(
         scenario: Name of the scenario.
         now: Time of the questions, seconds since 1970-01-01 UTC.
         task: Where each user is reported.
+        predict: The tasks of some targets by name, from what the sources say of every target.
     """
     parts = {name: np.full(len(shown), SILENT, np.float32) for name in sources}
     allowed = np.zeros(len(shown), np.bool_)
     users: dict[int, User] = {}
+    tasks: dict[str, Floats] = {}
     for start in range(0, len(shown.users), _TOGETHER):
         some = shown.users[start : start + _TOGETHER].tolist()
         askings = asker.users([names[row] for row in some], scenario, DEPTH, now)
@@ -128,12 +135,19 @@ def ask(
         own = slice(*np.searchsorted(shown.owner, [start, start + len(some)]).tolist())
         cells = shown.owner[own] - start, shown.rows[own]
         allowed[own] = np.stack([query.allowed for query in queries])[cells]
+        scores: dict[str, Vectors] = {}
         for name, source in sources.items():
-            scores: Vectors = source.scores(queries)
-            parts[name][own] = scores[cells]
+            scores[name] = source.scores(queries)
+            parts[name][own] = scores[name][cells]
+        for place, asking in enumerate(askings):
+            theirs = np.flatnonzero(shown.owner == start + place)
+            said = {name: found[place] for name, found in scores.items()}
+            for name, column in predict(asking, shown.rows[theirs], said).items():
+                tasks.setdefault(name, np.full(len(shown), np.nan))[theirs] = column
         task.advance(len(some))
     kept = {name: part[allowed] for name, part in parts.items()}
-    return Said(shown.take(allowed), users, kept, int((~allowed).sum()))
+    predicted = {name: column[allowed] for name, column in tasks.items()}
+    return Said(shown.take(allowed), users, kept, int((~allowed).sum()), predicted)
 
 
 def ordered(
@@ -156,10 +170,16 @@ def ordered(
             name: _candidates(name, rows, part[start:end]) for name, part in said.parts.items()
         }
         user = said.users[int(shown.users[shown.owner[start]])]
-        candidates = recommender.order(user, scenario, now, found)
+        candidates = recommender.order(user, scenario, now, found, partial(_of, said, rows, start))
         places = start + np.searchsorted(rows, candidates.rows)
         scores[places], ranks[places] = candidates.scores, np.arange(end - start)
     return scores, ranks
+
+
+def _of(said: Said, rows: IntArray, start: int, wanted: IntArray) -> dict[str, Floats]:
+    """The predicted tasks of some targets of the list that starts there."""
+    places = start + np.searchsorted(rows, wanted)
+    return {name: column[places] for name, column in said.tasks.items()}
 
 
 def _candidates(name: str, rows: IntArray, scores: npt.NDArray[np.float32]) -> Candidates:

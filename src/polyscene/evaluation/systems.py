@@ -7,14 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from polyscene.component import Training
+from polyscene.component import Training, Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.data.questions import Questions
 from polyscene.engine.recommender import Recommender
 from polyscene.evaluation.ordering import Floats
+from polyscene.evaluation.predictions import Predicted, predictions
 from polyscene.evaluation.protocols import Split
 from polyscene.evaluation.shown import Said, Shown, ask, ordered, shown_in
-from polyscene.fitting.asking import Asker
+from polyscene.fitting.asking import Asker, Asking
 from polyscene.fitting.model import Model
 from polyscene.fitting.past import DatasetPast
 from polyscene.fitting.run import on_rows
@@ -126,7 +127,29 @@ class Bench:
         names = (*settings.scenario(scenario).sources, *FALLBACKS, *BASELINES)
         sources = {name: self._model.sources[name] for name in dict.fromkeys(names)}
         asker = Asker(settings, self._model, self._workspace.encoder, self._past)
-        return ask(shown, sources, asker, split.train.users.ids, scenario, split.now, task)
+        ids, predict = split.train.users.ids, self._predict
+        return ask(shown, sources, asker, ids, scenario, split.now, task, predict)
+
+    def predictions(self, scenario: str) -> list[Predicted]:
+        """What the predicted tasks of a scenario are worth."""
+        settings, split = self._workspace.settings, self._split
+        asker = Asker(settings, self._model, self._workspace.encoder, self._past)
+        weights = self._recommender(settings).weights(scenario)
+        return predictions(
+            self._model, asker, settings, scenario, split.train, split.held, split.now, weights
+        )
+
+    def _predict(
+        self, asking: Asking, rows: IntArray, said: Mapping[str, Vectors]
+    ) -> Mapping[str, Floats]:
+        """The tasks as the engine predicts them with its own weights; none where it has none."""
+        tasks, scenario = self._model.tasks, asking.query.scenario
+        if tasks is None or scenario not in tasks.declared:
+            return {}
+        weights = self._recommender(self._workspace.settings).weights(scenario)
+        own = {name: said[name] for name in weights}
+        targets, items = asking.space.targets, self._model.items.targets
+        return tasks(asking.query, asking.user, rows, own, weights, targets, items).tasks
 
     def ordered(
         self, said: Said, scenario: str, weights: Mapping[str, float]

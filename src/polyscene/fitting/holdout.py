@@ -382,6 +382,7 @@ def _validation(training: Training, world: _World, cut: _Cut) -> Validation:
         training=replace(training, data=rest, links=links, now=now),
         questions=questions.take(kept),
         relevant={name: sp.csr_matrix(matrix[kept]) for name, matrix in right.items()},
+        held=on_trial,
     )
 
 

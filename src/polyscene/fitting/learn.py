@@ -1,4 +1,4 @@
-"""Learning: options by what is held out, then every source on all events, then their weights."""
+"""Learning: options by what is held out, every source on all events, their weights, the tasks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from polyscene.fitting.asking import Asker, together
 from polyscene.fitting.holdout import validations
 from polyscene.fitting.model import Fusion, Model
 from polyscene.fitting.past import DatasetPast
+from polyscene.fitting.tasks import TaskExamples
 from polyscene.fitting.weights import (
     DEPTH,
     Scored,
@@ -74,18 +75,24 @@ def learn(
     splits = validations(training)
     tried = [[n for n in open_scenarios if split.relevant[n].nnz] for split in splits]
     tables: dict[str, list[Scored]] = {name: [] for name in open_scenarios}
-    sources = [{s for n in names for s in settings.scenario(n).sources} for names in tried]
+    tasks = TaskExamples(training)
+    told = [tasks.asks(split) for split in splits]
+    sources = [
+        {s for n in {*names, *others} for s in settings.scenario(n).sources}
+        for names, others in zip(tried, told, strict=True)
+    ]
     steps = 2 * len(model.sources) + sum(map(len, sources))
     with progress.task("learn", steps, "steps") as task:
         for name, source in model.sources.items():
             if isinstance(source, Tunable) and splits:
                 model.sources[name] = source.tuned(splits)
             task.advance()
-        for split, names, asked in zip(splits, tried, sources, strict=True):
+        for split, names, others, asked in zip(splits, tried, told, sources, strict=True):
             trial = replace(model, sources=_fitted(model.sources, asked, split.training, task))
             asker = _asker(trial, split, encoder, users)
             for name in names:
                 tables[name].append(_table(trial, asker, split, name))
+            tasks.add(trial, asker, split, others)
         model.sources = _fitted(model.sources, model.sources.keys(), training, task)
     for name, spec in settings.scenarios.items():
         if tables.get(name):
@@ -94,6 +101,7 @@ def learn(
             fusion = Fusion(weights=declared_weights(spec, model.sources))
         _log.info("%s: %s", name, fusion)
         model.fusions[name] = fusion
+    model.tasks = tasks.predictor(training, model.fusions)
 
 
 def _fitted(

@@ -6,6 +6,7 @@
     models/<version>/items/        targets, vectors and index; people/<scenario>/ the same
     models/<version>/withheld/     which targets the safety screen keeps back, a file a scenario
     models/<version>/sources/      learned state, a directory a source
+    models/<version>/ranking/      what predicts the tasks, where there are any
 
 A version is written beside, flushed, renamed, and only then does the pointer move: a crash at any
 moment leaves the old model serving.
@@ -29,6 +30,7 @@ from pydantic import BaseModel, ConfigDict
 
 from polyscene.component import Persistable, build
 from polyscene.errors import ModelError, NotFittedError, WorkspaceError
+from polyscene.ranking.predictor import Predictor
 from polyscene.represent.space import TargetSpace
 from polyscene.represent.whiten import Transform
 from polyscene.settings import Settings
@@ -102,6 +104,8 @@ class Model:
     withheld: dict[str, npt.NDArray[np.bool_]]
     """By scenario, which targets the safety screen keeps back."""
     sources: dict[str, Source]
+    tasks: Predictor | None = None
+    """What predicts the tasks; None where no scenario has any."""
 
     @property
     def fusions(self) -> dict[str, Fusion]:
@@ -172,6 +176,7 @@ class Model:
             people={name: TargetSpace.load(path / "people" / name) for name in config.people},
             withheld=_load_withheld(path / "withheld", config),
             sources=sources,
+            tasks=Predictor.load(path / "ranking") if (path / "ranking").is_dir() else None,
         )
 
     def _write(self, path: Path) -> None:
@@ -185,6 +190,8 @@ class Model:
         for name, source in self.sources.items():
             if isinstance(source, Persistable):
                 source.save(_made(path / "sources" / name))
+        if self.tasks is not None:
+            self.tasks.save(_made(path / "ranking"))
         text = self.config.model_dump_json(indent=2)
         (path / "config.json").write_text(text, encoding="utf-8")
 

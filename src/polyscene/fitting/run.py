@@ -20,6 +20,7 @@ from polyscene.data.schema import Item, User
 from polyscene.errors import DataError
 from polyscene.fitting.learn import build_sources, learn
 from polyscene.fitting.model import FORMAT, Model, ModelConfig, library_versions
+from polyscene.fitting.tasks import task_model
 from polyscene.logs import NO_PROGRESS, Progress, get_logger
 from polyscene.ranking.objective import objective
 from polyscene.represent.deeds import DeedsOfAll
@@ -30,6 +31,7 @@ from polyscene.represent.targets import Targets
 from polyscene.represent.whiten import Transform
 from polyscene.rerank.safety import Screen
 from polyscene.settings import Settings
+from polyscene.settings.vocabulary import as_name
 from polyscene.text.verbalise import Verbaliser
 from polyscene.workspace import Workspace
 
@@ -58,8 +60,9 @@ def fit(workspace: Workspace, progress: Progress = NO_PROGRESS, now: float | Non
         SettingsError: When a scenario names an unknown source or has a wrong reward.
     """
     build_sources(workspace.settings)  # a wrong name fails before the work, and so does a reward
+    task_model(workspace.settings)
     for name, spec in workspace.settings.scenarios.items():
-        objective(name, spec)
+        objective(name, spec, {as_name(task) for task in spec.tasks})
     store = workspace.store
     model = fit_to(workspace, store.dataset(), store.links(), progress, now)
     model.save(workspace.models)

@@ -32,8 +32,10 @@ class Calibration:
         return np.asarray(found, dtype=np.float64)
 
 
-def isotonic(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Calibration:
-    """The curve p that is least in Σ (p(score) - label)² of all that never fall.
+def isotonic(
+    scores: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.ArrayLike | None = None
+) -> Calibration:
+    """The curve p that is least in Σ w (p(score) - label)² of all that never fall.
 
     It is constant on blocks, where it is the share of positives. The lowest block may have none
     and the highest nothing else: a probability of 0 or 1, of which log loss would forgive no
@@ -45,6 +47,7 @@ def isotonic(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Calibration:
     Args:
         scores: Finite, shape (n,) with n at least 1.
         labels: 0 or 1, shape (n,).
+        weights: How many examples each stands for, above 0, shape (n,); all 1 when omitted.
 
     Raises:
         ValueError: When there is no example, the lengths differ, or a score is not finite.
@@ -56,8 +59,9 @@ def isotonic(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Calibration:
             "shape (n,) with n at least 1, and scores are finite"
         )
     known, place = np.unique(values, return_inverse=True)
-    count = np.bincount(place)
-    share = np.bincount(place, weights=positive) / count
+    weight = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
+    count = np.bincount(place, weights=weight)
+    share = np.bincount(place, weights=weight * positive) / count
     fitted = np.asarray(isotonic_regression(share, weights=count).x)
     levels = np.unique(fitted)
     second, last_but_one = (levels[1], levels[-2]) if len(levels) > 1 else (1.0, 0.0)

@@ -15,6 +15,8 @@ from polyscene.data.dataset import IntArray
 
 __all__ = ["fuse", "joined", "min_max"]
 
+Column = npt.NDArray[np.float64]
+
 
 def fuse(
     found: Mapping[str, Sequence[Candidates]], weights: Mapping[str, float]
@@ -108,7 +110,20 @@ def joined(first: Candidates, then: Candidates) -> Candidates:
         scores=np.concatenate([first.scores, then.scores]),
         parts=parts,
         marks={**first.marks, **then.marks},
+        tasks=_joined_columns(first.tasks, then.tasks, first, then),
+        steps=_joined_columns(first.steps, then.steps, first, then),
     )
+
+
+def _joined_columns(
+    own: Mapping[str, Column], others: Mapping[str, Column], first: Candidates, then: Candidates
+) -> dict[str, Column]:
+    """The columns of two lists, NaN where one of them has none."""
+    nothing = np.full(len(first), np.nan), np.full(len(then), np.nan)
+    return {
+        name: np.concatenate([own.get(name, nothing[0]), others.get(name, nothing[1])])
+        for name in {**own, **others}
+    }
 
 
 def min_max(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -8,11 +8,21 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from polyscene.component import Candidates, build
+from polyscene.component import (
+    FUSED_PLACE,
+    FUSED_SCORE,
+    VALUE,
+    VALUE_PLACE,
+    Candidates,
+    Vectors,
+    build,
+)
+from polyscene.data.dataset import IntArray
 from polyscene.data.schema import User
 from polyscene.errors import SettingsError
 from polyscene.expressions import Expression
@@ -52,8 +62,7 @@ class Objective:
             targets: The targets of the space.
             user: Who asks.
             now: Time of the question, seconds since 1970-01-01 UTC.
-            given: Columns of shape (m,) by name: the popularity, and the predicted probability of
-                each task.
+            given: Columns of shape (m,) by name: the popularity, and each task as predicted.
         """
 
 
@@ -132,7 +141,7 @@ def objective(scenario: str, spec: Scenario, predicted: Collection[str] = ()) ->
             known = ", ".join(sorted(predicted)) or "none"
             raise SettingsError(
                 f"{where}: the task {name!r} is not predicted by this model (predicted: {known}); "
-                f"leave it out of the expression: {expression}"
+                f"add it to tasks and fit, or leave it out of the expression: {expression}"
             )
     return Declared(expression, tuple(spec.sources))
 
@@ -159,7 +168,7 @@ def similarities(candidates: Candidates, sources: Collection[str]) -> dict[str, 
     return found | {"similarity": np.minimum(fused / scale, 1.0)}
 
 
-def ordered(candidates: Candidates, values: Values) -> Candidates:
+def ordered(candidates: Candidates, values: Values, steps: bool = False) -> Candidates:
     """The candidates by their values, which become their scores; ties by fused score and row.
 
     A value that is missing or infinite breaks nothing: such candidates stand behind all others, by
@@ -168,6 +177,7 @@ def ordered(candidates: Candidates, values: Values) -> Candidates:
     Args:
         candidates: The fused candidates.
         values: Shape (m,).
+        steps: Whether to note the scores and places before and after.
     """
     sound = np.isfinite(values)
     if not sound.all():
@@ -184,4 +194,19 @@ def ordered(candidates: Candidates, values: Values) -> Candidates:
         keys = candidates.rows[some], -candidates.scores[some], ~sound[some], -values[some]
         order[places] = some[np.lexsort(keys)]
     scores = np.clip(values, -_LARGEST, _LARGEST).astype(np.float32)
-    return Candidates(candidates.rows, scores, candidates.parts).take(order)
+    valued = replace(candidates, scores=scores)
+    if steps:
+        valued.steps = _steps(candidates.scores, scores, order)
+    return valued.take(order)
+
+
+def _steps(fused: Vectors, values: Vectors, order: IntArray) -> dict[str, Values]:
+    """The scores and places of all candidates by the fused score and by the value."""
+    by_fused, by_value = np.empty(len(order)), np.empty(len(order))
+    by_fused[np.argsort(-fused, kind="stable")] = by_value[order] = np.arange(1.0, len(order) + 1)
+    return {
+        FUSED_SCORE: fused.astype(np.float64),
+        FUSED_PLACE: by_fused,
+        VALUE: values.astype(np.float64),
+        VALUE_PLACE: by_value,
+    }

@@ -11,6 +11,7 @@ from polyscene.settings.scenario import (
     TargetKind,
     UserVectors,
 )
+from polyscene.settings.tasks import Task
 from polyscene.settings.validate import Config, parse
 from polyscene.settings.workspace import (
     SETTINGS_FILE,
@@ -38,6 +39,7 @@ __all__ = [
     "Scenario",
     "Settings",
     "TargetKind",
+    "Task",
     "TextSettings",
     "UserVectors",
     "ValidationSettings",

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from polyscene.expressions import Expression
 from polyscene.settings.diversity import TEXT, Diversity, Exposure
 from polyscene.settings.rules import Rule, check_pins
+from polyscene.settings.tasks import Task, task_table
 from polyscene.settings.validate import Config, expression_error
 from polyscene.settings.vocabulary import formula
 
@@ -104,8 +105,12 @@ class Scenario(Config):
     or "all" that are not private. Events without a scenario are read everywhere."""
     private: bool = False
     """Whether "all" in other scenarios leaves this one's events out."""
-    tasks: list[str] = []
-    """The responses to predict: actions, or values such as a rating."""
+    tasks: Annotated[dict[str, str], BeforeValidator(task_table)] = {}
+    """The responses to predict, by name: an action, "rate>=4" for one with at least a value, or
+    "value of rate". A list of actions names each after itself."""
+    negatives: Literal["auto", "shown", "sampled"] = "auto"
+    """What a task is told from: other targets that were shown, or targets drawn from all that may
+    be; "auto" takes those shown where the log knows them."""
     actions: dict[str, Action] = {}
     """What each action says; a plain number is short for {weight = number}."""
     other_actions: float = 0.5
@@ -153,6 +158,13 @@ class Scenario(Config):
     duplicates: Duplicates = Duplicates()
     """Which targets count as the same."""
 
+    @field_validator("tasks")
+    @classmethod
+    def _tasks(cls, tasks: dict[str, str]) -> dict[str, str]:
+        for name, text in tasks.items():
+            Task.of(name, text)
+        return tasks
+
     @field_validator("positive")
     @classmethod
     def _conditions(cls, positive: list[str]) -> list[str]:
@@ -174,6 +186,11 @@ class Scenario(Config):
                 responses = {*info.data["tasks"], *info.data["actions"]}
                 formula(reward, info.data["sources"], responses)
         return reward
+
+    @property
+    def to_predict(self) -> list[Task]:
+        """The declared tasks."""
+        return [Task.of(name, text) for name, text in self.tasks.items()]
 
     @property
     def formula(self) -> Expression | None:

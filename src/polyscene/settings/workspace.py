@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from polyscene.errors import SettingsError, WorkspaceError, did_you_mean
 from polyscene.settings.presets import preset_table
@@ -85,6 +85,10 @@ class Page(Config):
     """The scenarios from the top of the page, each once."""
 
 
+def _ranking(value: Any) -> Any:
+    return {"type": value} if isinstance(value, str) else value
+
+
 class Settings(Config):
     """Everything that `polyscene.toml` may contain."""
 
@@ -106,6 +110,8 @@ class Settings(Config):
     """What a fit holds out to choose options and weights by."""
     sources: dict[str, dict[str, Any]] = {}
     """Options of a source, by its name, for all scenarios."""
+    ranking: Annotated[dict[str, Any], BeforeValidator(_ranking)] = {"type": "auto"}
+    """What predicts the tasks: a `type` and its options; a name alone is short for its type."""
     scenarios: dict[str, Scenario] = {}
     """The declared scenarios by name."""
     pages: dict[str, Page] = {}

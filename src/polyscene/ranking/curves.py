@@ -1,0 +1,171 @@
+"""From scores to probabilities and values: one non-decreasing curve a scenario and task.
+
+It is isotonic where the rarer of successes and failures comes at least three hundred times, and
+else a logistic curve, whose two numbers need less (Niculescu-Mizil and Caruana 2005, Predicting
+Good Probabilities with Supervised Learning, ICML).
+
+Where negatives were drawn, a row stands for as many pairs as its weight says, so that the curve
+gives the probability among all pairs and not among those drawn: the weighting that corrects for
+sampling by the label (King and Zeng 2001, Logistic Regression in Rare Events Data, Political
+Analysis 9). Reference of the curves: see `polyscene.metrics.isotonic`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import isotonic_regression
+from scipy.special import expit
+
+from polyscene.data.dataset import IntArray
+from polyscene.metrics.isotonic import Calibration, isotonic
+from polyscene.ranking.examples import Examples, Features
+
+__all__ = ["LEAST", "Curves", "crossed"]
+
+_SURE = 300
+"""Successes, and failures, from which on a curve is isotonic."""
+_RIDGE = 1.0
+"""Regularisation of the slope of a logistic curve, L2, for scores of spread 1."""
+_STEPS = 50
+"""Newton steps, at most."""
+LEAST = 10
+"""Successes, and failures, from which on a task of a scenario is predicted."""
+
+Floats = npt.NDArray[np.float64]
+
+
+class Curves:
+    """The curves of all scenarios and tasks.
+
+    Args:
+        found: The curve of each scenario and task, by their names.
+    """
+
+    def __init__(self, found: dict[tuple[str, str], Calibration] | None = None) -> None:
+        self._found = found or {}
+
+    @property
+    def cells(self) -> frozenset[tuple[str, str]]:
+        """The scenarios and tasks, by name, that are predicted."""
+        return frozenset(self._found)
+
+    @classmethod
+    def fit(cls, scores: Floats, examples: Examples) -> Self:
+        """Curves where there is enough to fit them to. O(t · n log n).
+
+        Args:
+            scores: A score of each task and row, shape (t, n); rows where it is NaN are left out.
+            examples: What happened.
+        """
+        found = {}
+        for scenario, task, rows in examples.cells():
+            rows &= np.isfinite(scores[task])
+            labels = examples.labels[task][rows].astype(np.float64)
+            given, weights = scores[task][rows], examples.weights[rows]
+            of_value = examples.tasks[task].of_value
+            if not _enough(labels, of_value):
+                continue
+            cell = examples.features.scenarios[scenario], examples.tasks[task].name
+            if of_value:
+                found[cell] = _values(given, labels, weights)
+            elif min(labels.sum(), len(labels) - labels.sum()) < _SURE:
+                found[cell] = _logistic(given, labels, weights)
+            else:
+                found[cell] = isotonic(given, labels, weights)
+        return cls(found)
+
+    def __call__(self, scores: Floats, features: Features, tasks: tuple[str, ...]) -> Floats:
+        """Probabilities and values, NaN where a task is not predicted; shape (t, n).
+
+        Args:
+            scores: Shape (t, n).
+            features: Of the same rows.
+            tasks: Names of the t tasks.
+        """
+        chances = np.full(scores.shape, np.nan)
+        for (scenario, task), curve in self._found.items():
+            if scenario in features.scenarios and task in tasks:
+                rows = features.scenario == features.scenarios.index(scenario)
+                place = tasks.index(task)
+                chances[place, rows] = curve(scores[place, rows])
+        return chances
+
+    def save(self, path: Path) -> None:
+        """Write the curves into the existing directory `path`."""
+        cells = sorted(self._found)
+        names = np.array([name for cell in cells for name in cell], dtype=np.str_)
+        sizes = np.array([len(self._found[cell].scores) for cell in cells], np.int64)
+        points = [np.zeros((2, 0))] + [
+            np.stack([self._found[cell].scores, self._found[cell].chances]) for cell in cells
+        ]
+        np.save(path / "curve-cells.npy", names.reshape(-1, 2))
+        np.save(path / "curve-sizes.npy", sizes)
+        np.save(path / "curve-points.npy", np.concatenate(points, axis=1))
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote."""
+        cells = [(str(a), str(b)) for a, b in np.load(path / "curve-cells.npy")]
+        ends = np.cumsum(np.load(path / "curve-sizes.npy"))
+        parts = np.split(np.load(path / "curve-points.npy"), ends[:-1], axis=1) if cells else []
+        return cls({cell: Calibration(*part) for cell, part in zip(cells, parts, strict=True)})
+
+
+def crossed(scores: Floats, examples: Examples, folds: IntArray) -> Floats:
+    """Probabilities and values of each fold by curves of the others, shape (t, n).
+
+    Args:
+        scores: A score of each task and row, which knew nothing of the row's user; shape (t, n).
+        examples: What happened.
+        folds: The fold of each row, the same for all rows of a user, shape (n,).
+    """
+    found = np.full(scores.shape, np.nan)
+    for fold in np.unique(folds):
+        own = folds == fold
+        curves = Curves.fit(scores[:, ~own], examples.take(~own))
+        found[:, own] = curves(scores[:, own], examples.features.take(own), examples.names)
+    return found
+
+
+def _enough(labels: Floats, of_value: bool) -> bool:
+    if of_value:
+        return len(labels) >= 2 * LEAST
+    right = int((labels == 1).sum())
+    return right >= LEAST and len(labels) - right >= LEAST
+
+
+def _values(scores: Floats, labels: Floats, weights: Floats) -> Calibration:
+    """The non-decreasing curve that is nearest to values."""
+    known, place = np.unique(scores, return_inverse=True)
+    count = np.bincount(place, weights=weights)
+    mean = np.bincount(place, weights=weights * labels) / count
+    return Calibration(known, np.asarray(isotonic_regression(mean, weights=count).x))
+
+
+def _logistic(scores: Floats, labels: Floats, weights: Floats) -> Calibration:
+    """The curve σ(a + b·s), b not below 0, of the least weighted log loss with a ridge on b."""
+    known, place = np.unique(scores, return_inverse=True)
+    spread = float(scores.std()) or 1.0
+    points = (known - scores.mean()) / spread
+    count = np.bincount(place, weights=weights)
+    hits = np.bincount(place, weights=weights * labels)
+    rate = hits.sum() / count.sum()
+    found = np.array([np.log(rate / (1 - rate)), 0.0])
+    table = np.stack([np.ones(len(points)), points])
+    ridge = np.diag([0.0, _RIDGE])
+    for _ in range(_STEPS):
+        chances = expit(found @ table)
+        slope = table @ (hits - count * chances) - ridge @ found
+        bend = (table * (count * chances * (1 - chances))) @ table.T + ridge
+        step = np.linalg.lstsq(bend, slope, rcond=None)[0]
+        found += step
+        if np.abs(step).max() < 1e-9:
+            break
+    if found[1] < 0 or not np.isfinite(found).all():
+        found = np.array([np.log(rate / (1 - rate)), 0.0])
+    tiny = 1 / (count.sum() + 2)
+    return Calibration(known, np.clip(expit(found @ table), tiny, 1 - tiny))
