@@ -8,8 +8,10 @@ from polyscene.cli import (
     fit,
     ingest,
     init,
+    keys,
     page,
     recommend,
+    serve,
     show,
     similar,
 )
@@ -22,8 +24,10 @@ __all__ = [
     "fit",
     "ingest",
     "init",
+    "keys",
     "page",
     "recommend",
+    "serve",
     "show",
     "similar",
 ]

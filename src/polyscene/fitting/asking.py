@@ -62,7 +62,7 @@ class Asker:
         scenario: str,
         n: int,
         now: float,
-        targets: Sequence[str] | None = None,
+        targets: Sequence[str] | Mask | None = None,
         above: npt.NDArray[np.uint64] | None = None,
         context: str | None = None,
     ) -> Asking:
@@ -73,7 +73,7 @@ class Asker:
             scenario: Name of the scenario.
             n: How many candidates sources should return.
             now: Time of the question, seconds since 1970-01-01 UTC.
-            targets: If given, only these may be recommended.
+            targets: If given, only these may be recommended: ids, or a mask over the space.
             above: Text keys of what is shown already; what has one of them is left out.
             context: Id of the item that is asked about, if any.
 
@@ -195,7 +195,9 @@ def _read(met: Meeting, readable: Collection[str]) -> bool:
     return met.scenario is None or met.scenario in readable
 
 
-def _mask(space: TargetSpace, targets: Sequence[str]) -> Mask:
+def _mask(space: TargetSpace, targets: Sequence[str] | Mask) -> Mask:
+    if isinstance(targets, np.ndarray):
+        return targets
     mask = np.zeros(len(space), np.bool_)
     rows = space.targets.ids.rows(targets)
     mask[rows[rows >= 0]] = True

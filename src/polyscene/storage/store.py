@@ -15,6 +15,7 @@ from polyscene.data.dataset import Dataset, IdMap, IntArray, Links, Mask
 from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.storage import rows, tables
 from polyscene.storage.connect import WRITE, connect, translated
+from polyscene.storage.watch import Watch
 from polyscene.storage.writer import StoreWriter, chunks
 
 __all__ = ["Counts", "Store"]
@@ -94,9 +95,18 @@ class Store(Closing):
             yield StoreWriter(connection)
 
     @contextmanager
-    def _read(self) -> Iterator[sa.Connection]:
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection that sees the store as it is at its first query.
+
+        Raises:
+            WorkspaceError: When the store cannot be read.
+        """
         with translated(self._name), self._engine.connect() as connection:
             yield connection
+
+    def watch(self) -> Watch:
+        """What tells which records others change from now on; close it after use."""
+        return Watch(self._engine)
 
     def items(self, ids: Sequence[str] | None = None, *, after_revision: int = 0) -> Iterator[Item]:
         """Stream items in the order in which they first arrived.
@@ -124,15 +134,27 @@ class Store(Closing):
 
     def item(self, item_id: str) -> Item | None:
         """The item of that id."""
-        with self._read() as connection:
+        with self.read() as connection:
             row = connection.execute(_ITEM, {"id": item_id}).one_or_none()
         return None if row is None else rows.item_of(row)
 
     def user(self, user_id: str) -> User | None:
         """The user of that id."""
-        with self._read() as connection:
+        with self.read() as connection:
             row = connection.execute(_USER, {"id": user_id}).one_or_none()
         return None if row is None else rows.user_of(row)
+
+    def item_ids(self) -> list[str]:
+        """The ids of all items, in the order in which they first arrived."""
+        with self.read() as connection:
+            ids = sa.select(tables.items.c.item_id).order_by(tables.items.c.seq)
+            return list(connection.scalars(ids))
+
+    def user_ids(self) -> list[str]:
+        """The ids of all users, in the order in which they first arrived."""
+        with self.read() as connection:
+            ids = sa.select(tables.users.c.user_id).order_by(tables.users.c.seq)
+            return list(connection.scalars(ids))
 
     def _records(
         self,
@@ -146,7 +168,7 @@ class Store(Closing):
         query = sa.select(*columns).order_by(table.c.seq)
         if after_revision:
             query = query.where(table.c.revision > after_revision)
-        with self._read() as connection:
+        with self.read() as connection:
             if ids is None:
                 stream = connection.execution_options(yield_per=STREAM_ROWS)
                 yield from map(build, stream.execute(query))
@@ -180,7 +202,7 @@ class Store(Closing):
         ):
             if wanted is not None:
                 query = query.where(column == wanted)
-        with self._read() as connection:
+        with self.read() as connection:
             stream = connection.execution_options(yield_per=STREAM_ROWS)
             yield from map(rows.relation_of, stream.execute(query))
 
@@ -201,7 +223,7 @@ class Store(Closing):
             query = about.union(triples.where(table.c.object == name)).order_by(
                 "subject", "predicate", "object"
             )
-        with self._read() as connection:
+        with self.read() as connection:
             stream = connection.execution_options(yield_per=EVENT_ROWS).execute(query)
             return Links.of((subject, predicate, target) for subject, predicate, target in stream)
 
@@ -216,7 +238,7 @@ class Store(Closing):
             user_id: Who acted; an unknown user has no events.
             limit: At most so many; None for all.
         """
-        with self._read() as connection:
+        with self.read() as connection:
             if limit is None:
                 found = connection.execute(_HISTORY, {"user_id": user_id})
             else:
@@ -234,13 +256,53 @@ class Store(Closing):
         query = sa.select(events.c.user_id).where(
             events.c.person_id == user_id, events.c.action.in_(list(actions))
         )
-        with self._read() as connection:
+        with self.read() as connection:
             return set(connection.scalars(query))
 
     def taggers(self) -> set[str]:
         """The users whose free tags stand in the texts of records, as importers noted them."""
-        with self._read() as connection:
+        with self.read() as connection:
             return set(connection.scalars(sa.select(tables.taggers.c.user_id)))
+
+    def service_keys(self) -> list[rows.Key]:
+        """The keys of the service, those out of use too, oldest first."""
+        with self.read() as connection:
+            query = sa.select(tables.keys).order_by(tables.keys.c.created_at)
+            return [rows.Key(*row) for row in connection.execute(query)]
+
+    def impressions(self, user_id: str | None = None) -> Iterator[rows.Impression]:
+        """Stream what was shown, oldest first.
+
+        Args:
+            user_id: Only what this user was shown; None for all.
+        """
+        columns = [column for column in tables.impressions.c if column.name != "seq"]
+        query = sa.select(*columns).order_by(tables.impressions.c.seq)
+        if user_id is not None:
+            query = query.where(tables.impressions.c.user_id == user_id)
+        with self.read() as connection:
+            stream = connection.execution_options(yield_per=STREAM_ROWS).execute(query)
+            yield from (rows.Impression(*row) for row in stream)
+
+    def outcomes(self) -> Iterator[tuple[str, int, str | None, str | None]]:
+        """Stream every shown target with what came of it: request, position, target, action.
+
+        The position counts from 1. The action is that of an event on the target that names the
+        request; None where there is none, a row each where there are several.
+        """
+        events = tables.events.c
+        target = sa.func.coalesce(events.item_id, events.person_id)
+        with self.read() as connection:
+            for shown in self.impressions():
+                query = sa.select(target, events.action).where(
+                    events.request_id == shown.request_id
+                )
+                done: dict[str, list[str]] = {}
+                for name, action in connection.execute(query.order_by(events.seq)):
+                    done.setdefault(name, []).append(action)
+                for position, name in enumerate(shown.targets, 1):
+                    for action in done.get(name or "", [None]):
+                        yield shown.request_id, position, name, action
 
     def dataset(self, *, requests: bool = False) -> Dataset:
         """All events as arrays, in order of arrival, with the id maps of all users and items.
@@ -250,7 +312,7 @@ class Store(Closing):
         Args:
             requests: Whether to read which request led to each event.
         """
-        with self._read() as connection:
+        with self.read() as connection:
             connection = connection.execution_options(yield_per=EVENT_ROWS)
             users = IdMap(
                 connection.scalars(sa.select(tables.users.c.user_id).order_by(tables.users.c.seq))
@@ -267,7 +329,7 @@ class Store(Closing):
 
     def counts(self) -> Counts:
         """How many records and events there are."""
-        with self._read() as connection:
+        with self.read() as connection:
             found = (
                 connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
                 for table in (tables.items, tables.users, tables.events, tables.relations)
@@ -278,19 +340,25 @@ class Store(Closing):
         """How many events there are by the scenario they name. O(events)."""
         column = tables.events.c.scenario
         query = sa.select(column, sa.func.count()).where(column.is_not(None)).group_by(column)
-        with self._read() as connection:
+        with self.read() as connection:
             return {name: count for name, count in connection.execute(query)}
 
     def revision(self) -> int:
         """How many transactions have written something; every record carries its own."""
-        with self._read() as connection:
+        with self.read() as connection:
             return connection.scalar(sa.select(tables.state.c.revision)) or 0
 
     def fingerprint(self) -> str:
         """A short text that changes whenever a record or event does: store and revision."""
-        with self._read() as connection:
-            store_id, revision = connection.execute(sa.select(tables.state)).one()
+        with self.read() as connection:
+            state = tables.state.c
+            store_id, revision = connection.execute(sa.select(state.store_id, state.revision)).one()
             return f"{store_id}-{revision}"
+
+    def epoch(self) -> int:
+        """How many transactions have added relations or deleted something."""
+        with self.read() as connection:
+            return connection.scalar(sa.select(tables.state.c.epoch)) or 0
 
 
 def _read_events(connection: sa.Connection, users: IdMap, items: IdMap, is_tag: Mask) -> Dataset:

@@ -1,0 +1,62 @@
+"""The app: routes, gate and errors around one service."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from polyscene import __version__
+from polyscene.server import events, health, lists, records
+from polyscene.server.gate import Gate
+from polyscene.server.problems import handle_problems
+from polyscene.server.service import Service
+from polyscene.workspace import Workspace
+
+__all__ = ["WORKSPACE_VARIABLE", "create_app", "from_environment"]
+
+WORKSPACE_VARIABLE = "POLYSCENE_SERVE"
+"""The environment variable that tells a worker its workspace."""
+_DESCRIPTION = """\
+Recommendations from a workspace. Errors have one body:
+`{"error": {"type": ..., "message": ...}}`. See docs/service.md.
+"""
+
+
+def create_app(workspace: Workspace, every_s: float = 0.5, log_every_s: float = 1.0) -> FastAPI:
+    """An ASGI app that serves a workspace; its lifespan starts and stops the service.
+
+    Args:
+        workspace: The workspace; closed when the app stops.
+        every_s: Seconds between two looks for new records, models and keys.
+        log_every_s: Seconds between two writes of impressions.
+    """
+    service = Service(workspace, every_s, log_every_s)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await service.start()
+        try:
+            yield
+        finally:
+            await service.stop()
+            await asyncio.to_thread(workspace.close)
+
+    app = FastAPI(
+        title="Polyscene", version=__version__, description=_DESCRIPTION, lifespan=lifespan
+    )
+    app.state.service = service
+    for part in (lists, events, records, health):
+        app.include_router(part.router)
+    handle_problems(app)
+    app.add_middleware(Gate, guard=service.guard, telemetry=service.telemetry)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """The app of the workspace that the environment names, for uvicorn's workers."""
+    return create_app(Workspace.open(Path(os.environ[WORKSPACE_VARIABLE])))
