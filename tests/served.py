@@ -82,8 +82,9 @@ def served(
     path: Path, encoder: Encoder | None = None, every_s: float = 0.05, **options: Any
 ) -> Served:
     """A service over the tiny world in a directory."""
+    command = options.pop("fit_command", ())
     engine = tiny_world.reopen(path, options.pop("scenarios", None), encoder, **options)
-    return Served(create_app(engine.workspace, every_s, log_every_s=0.05))
+    return Served(create_app(engine.workspace, every_s, 0.05, command))
 
 
 def eventually(holds: Callable[[], Any], seconds: float = 5.0) -> Any:

@@ -27,12 +27,12 @@ def serve(tmp_path: Path) -> Iterator[Server]:
             count += 1
             path = tmp_path / str(count)
             options.setdefault("pages", PAGES)
-            encoder = options.pop("encoder", None)
+            encoder, command = options.pop("encoder", None), options.pop("fit_command", ())
             tiny_world.make(path, **options).close()
             if after is not None:
                 after(path)
             settings = {name: value for name, value in options.items() if name not in RECORDS}
-            return stack.enter_context(served(path, encoder, **settings))
+            return stack.enter_context(served(path, encoder, fit_command=command, **settings))
 
         yield serving
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from polyscene.errors import WorkspaceError
-from polyscene.fitting.past import Known, Past
+from polyscene.fitting.past import Known, Past, nobody
 from polyscene.logs import get_logger
 from polyscene.storage import Watch
 
@@ -102,14 +102,11 @@ class LivePast:
         except (TimeoutError, WorkspaceError) as error:
             _log.warning("what is known of a user could not be read: %s", error or "too slow")
             self.late.append("the store is slow or down: the answer may lack the latest events")
-            return self._last.get(user_id or "") or self._past_of_nobody()
+            return self._last.get(user_id or "") or nobody(user_id)
         with self._lock:
             if not self._outdated:
                 self._keep(user_id, known)
         return known
-
-    def _past_of_nobody(self) -> Known:
-        return self._past.of(None)
 
     def _keep(self, user_id: str | None, known: Known) -> None:
         self._entries[user_id] = Entry(known)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
 
 from polyscene import __version__
-from polyscene.server import events, health, lists, records
+from polyscene.server import events, health, lists, models, records
 from polyscene.server.gate import Gate
 from polyscene.server.problems import handle_problems
 from polyscene.server.service import Service
@@ -27,15 +27,21 @@ Recommendations from a workspace. Errors have one body:
 """
 
 
-def create_app(workspace: Workspace, every_s: float = 0.5, log_every_s: float = 1.0) -> FastAPI:
+def create_app(
+    workspace: Workspace,
+    every_s: float = 0.5,
+    log_every_s: float = 1.0,
+    fit_command: Sequence[str] = (),
+) -> FastAPI:
     """An ASGI app that serves a workspace; its lifespan starts and stops the service.
 
     Args:
         workspace: The workspace; closed when the app stops.
         every_s: Seconds between two looks for new records, models and keys.
         log_every_s: Seconds between two writes of impressions.
+        fit_command: What fits the workspace in a process of its own; `polyscene fit` when empty.
     """
-    service = Service(workspace, every_s, log_every_s)
+    service = Service(workspace, every_s, log_every_s, fit_command)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -50,7 +56,7 @@ def create_app(workspace: Workspace, every_s: float = 0.5, log_every_s: float = 
         title="Polyscene", version=__version__, description=_DESCRIPTION, lifespan=lifespan
     )
     app.state.service = service
-    for part in (lists, events, records, health):
+    for part in (lists, events, records, models, health):
         app.include_router(part.router)
     handle_problems(app)
     app.add_middleware(Gate, guard=service.guard, telemetry=service.telemetry)

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from polyscene.errors import (
+    BusyError,
     DataError,
     EncoderError,
     ModelError,
@@ -41,6 +42,7 @@ _STATUS: dict[type[PolysceneError], int] = {
     ModelError: 503,
     EncoderError: 503,
     WorkspaceError: 503,
+    BusyError: 409,
 }
 _NAMES = {
     400: "RequestError",

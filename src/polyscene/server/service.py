@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
@@ -30,6 +30,7 @@ from polyscene.represent.targets import Targets
 from polyscene.server.answering import Answering
 from polyscene.server.auth import Guard
 from polyscene.server.fallback import NO_MODEL, Fallback
+from polyscene.server.fits import Fits
 from polyscene.server.question import Question
 from polyscene.server.soft import PatientEncoder
 from polyscene.server.telemetry import Telemetry
@@ -53,10 +54,15 @@ class Service:
         workspace: The workspace; the caller closes it.
         every_s: Seconds between two looks for new records and models.
         log_every_s: Seconds between two writes of impressions.
+        fit_command: What fits the workspace in a process of its own; `polyscene fit` when empty.
     """
 
     def __init__(
-        self, workspace: Workspace, every_s: float = 0.5, log_every_s: float = 1.0
+        self,
+        workspace: Workspace,
+        every_s: float = 0.5,
+        log_every_s: float = 1.0,
+        fit_command: Sequence[str] = (),
     ) -> None:
         self.workspace = workspace
         self.telemetry = Telemetry()
@@ -75,6 +81,7 @@ class Service:
         self.commits.observe = self._committed
         self.impressions = ImpressionLog(store, log_every_s)
         self.impressions.observe = lambda count: self.telemetry.impressions.inc(count)
+        self.fits = Fits(workspace.path, fit_command)
         self._thread = ThreadPoolExecutor(1, "answering")
         self._aside = ThreadPoolExecutor(1, "keeper")
         self._keeper: asyncio.Task[None] | None = None
@@ -94,6 +101,7 @@ class Service:
             self._keeper.cancel()
             with suppress(asyncio.CancelledError):
                 await self._keeper
+        await self.fits.stop()
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
@@ -210,7 +218,9 @@ class Service:
         """The model to serve in place of the one that does; None for no change."""
         models = self.workspace.models
         current = current_version(models)
-        if current is None or current == self.version or current == self._refused:
+        if current == self.version:
+            self.trouble = self._refused = ""
+        if current is None or current in (self.version, self._refused):
             return None
         candidates = [current]
         if self.answering.model is None:  # an older one is better than none
