@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import tiny_world
+from polyscene.engine import Engine
 from served import Served, served
 
 Server = Callable[..., Served]
@@ -35,6 +36,17 @@ def serve(tmp_path: Path) -> Iterator[Server]:
             return stack.enter_context(served(path, encoder, fit_command=command, **settings))
 
         yield serving
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[tiny_world.Maker]:
+    """Makes one engine over a tiny world of its own; see `tiny_world.make`."""
+    with ExitStack() as stack:
+
+        def made(**options: Any) -> Engine:
+            return stack.enter_context(tiny_world.make(tmp_path / "made", **options))
+
+        yield made
 
 
 @pytest.fixture(scope="module")

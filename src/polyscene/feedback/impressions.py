@@ -6,6 +6,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from polyscene.errors import PolysceneError
@@ -55,9 +56,13 @@ class ImpressionLog:
         self._waiting.append(impression)
 
     def forget(self, user_id: str) -> None:
-        """Write what waits, so that an erasure finds it in the store."""
-        if any(one.user_id == user_id or user_id in one.targets for one in list(self._waiting)):
-            self.flush()
+        """Drop what waits of a person, and take them out of what others were shown."""
+        with self._writing:
+            for _ in range(len(self._waiting)):
+                one = self._waiting.popleft()
+                if one.user_id != user_id:
+                    targets = tuple(None if name == user_id else name for name in one.targets)
+                    self._waiting.append(replace(one, targets=targets))
 
     def flush(self) -> None:
         """Write what waits now."""

@@ -9,8 +9,9 @@ from pydantic import BaseModel, Field, TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from polyscene.data.schema import Id, Item, Relation, User
+from polyscene.data.schema import Event, Id, Item, Relation, User
 from polyscene.errors import NotFoundError
+from polyscene.fitting.forget import held
 from polyscene.server.lists import ERRORS, json_bytes, service_of
 from polyscene.server.wire import dumped
 from polyscene.storage import StoreWriter
@@ -34,6 +35,30 @@ class StoredModel(BaseModel):
 
     stored: int = 0
     removed: int = 0
+
+
+class ReceiptModel(BaseModel):
+    """What an erasure removed."""
+
+    user_id: str
+    erased_at: float
+    erased: dict[str, int]
+    vectors: int
+    models: list[str]
+    """Versions on disk that may still hold what was learned from them, until replaced by fits."""
+
+
+class HeldModel(BaseModel):
+    """All that is held on a person."""
+
+    user_id: str
+    user: User | None
+    events: list[Event]
+    events_on_them: list[Event]
+    relations: list[Relation]
+    impressions: list[dict[str, Any]]
+    tags_stand_in_texts: bool
+    models: list[str]
 
 
 def _stored(count: int) -> Response:
@@ -170,6 +195,21 @@ async def read_user(request: Request, user_id: str) -> Response:
     if user is None:
         raise NotFoundError(f"unknown user {user_id!r}")
     return json_bytes(dumped(user.model_dump()))
+
+
+@router.delete("/users/{user_id:path}", response_model=ReceiptModel)
+async def forget_user(request: Request, user_id: str) -> Response:
+    """Erase a person everywhere: the store, what is in memory, what is cached, the next model."""
+    service = service_of(request)
+    receipt = await service.forget(user_id)
+    return json_bytes(dumped(receipt.to_dict()))
+
+
+@router.get("/exports/{user_id:path}", response_model=HeldModel)
+async def export_user(request: Request, user_id: str) -> Response:
+    """All that is held on a person."""
+    service = service_of(request)
+    return json_bytes(dumped(await service.aside(lambda: held(service.workspace, user_id))))
 
 
 @router.put("/relations", response_model=StoredModel)

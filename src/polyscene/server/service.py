@@ -22,6 +22,7 @@ from polyscene.errors import NotFittedError, PolysceneError
 from polyscene.feedback.commits import Commits
 from polyscene.feedback.impressions import ImpressionLog
 from polyscene.feedback.state import LivePast
+from polyscene.fitting.forget import Receipt, forget
 from polyscene.fitting.model import Model, current_version, model_versions
 from polyscene.fitting.past import StorePast
 from polyscene.fitting.refresh import changed_settings, refresh
@@ -161,6 +162,21 @@ class Service:
         except PolysceneError as error:
             return str(error)
         return ""
+
+    async def forget(self, user_id: str) -> Receipt:
+        """Erase a person everywhere; the model that serves here drops them before this returns.
+
+        Raises:
+            NotFoundError: When nothing is held.
+        """
+
+        def erase() -> Receipt:
+            self.impressions.forget(user_id)
+            return forget(self.workspace, user_id)
+
+        receipt = await self.aside(erase)
+        await self.keep_up()
+        return receipt
 
     def _made(self, question: Question) -> Body:
         answer = self.answering.recommend(question)

@@ -259,6 +259,23 @@ class Store(Closing):
         with self.read() as connection:
             return set(connection.scalars(query))
 
+    def events_on(self, user_id: str) -> list[Event]:
+        """The events of others on a person, in order of arrival."""
+        columns = tables.events.c
+        query = sa.select(*rows.EVENT_COLUMNS).where(columns.person_id == user_id)
+        with self.read() as connection:
+            return [rows.event_of(row) for row in connection.execute(query.order_by(columns.seq))]
+
+    def settle(self) -> None:
+        """Empty SQLite's log into the file, so that nothing deleted stays in it.
+
+        Where somebody reads meanwhile, what they need stays until the next time.
+        """
+        if self._engine.dialect.name == "sqlite":
+            with translated(self._name), self._engine.connect() as connection:
+                driver: Any = connection.connection.driver_connection
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def taggers(self) -> set[str]:
         """The users whose free tags stand in the texts of records, as importers noted them."""
         with self.read() as connection:
