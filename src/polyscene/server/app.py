@@ -11,7 +11,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from polyscene import __version__
-from polyscene.server import events, health, lists, models, records
+from polyscene.server import events, gorse, health, lists, models, records
 from polyscene.server.gate import Gate
 from polyscene.server.problems import handle_problems
 from polyscene.server.service import Service
@@ -56,7 +56,7 @@ def create_app(
         title="Polyscene", version=__version__, description=_DESCRIPTION, lifespan=lifespan
     )
     app.state.service = service
-    for part in (lists, events, records, models, health):
+    for part in (lists, events, records, models, gorse, health):
         app.include_router(part.router)
     handle_problems(app)
     app.add_middleware(Gate, guard=service.guard, telemetry=service.telemetry)

@@ -26,7 +26,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 _OPEN = ("/health/", "/openapi.json", "/docs", "/redoc")
 _ADMIN = ("/v1/models", "/v1/exports")
-_ASKING = ("/v1/recommend",)
+_ASKING = ("/v1/recommend", "/api/session/recommend")
 _LOCAL = {b"127.0.0.1", b"localhost", b"[::1]"}
 _UNKNOWN = hashlib.sha256(b"no key of this id").hexdigest()
 

@@ -115,7 +115,7 @@ def _set_attributes(record: Item | User, attributes: dict[str, Any]) -> None:
         record.model_extra.update(attributes)
 
 
-def event_of(row: sa.Row[Any]) -> Event:
+def event_of(row: sa.Row[Any] | tuple[Any, ...]) -> Event:
     """The event in a row of `EVENT_COLUMNS`."""
     return Event.model_construct(**dict(zip(_EVENT_FIELDS, row, strict=True)))
 

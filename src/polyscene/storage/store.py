@@ -259,6 +259,19 @@ class Store(Closing):
         with self.read() as connection:
             return set(connection.scalars(query))
 
+    def events(self, after: int, n: int) -> list[tuple[int, Event]]:
+        """The next events in order of arrival, each with its number.
+
+        Args:
+            after: The number of the last one before.
+            n: How many, at most.
+        """
+        columns = tables.events.c
+        query = sa.select(columns.seq, *rows.EVENT_COLUMNS).where(columns.seq > after)
+        with self.read() as connection:
+            found = connection.execute(query.order_by(columns.seq).limit(n))
+            return [(row[0], rows.event_of(row[1:])) for row in found]
+
     def events_on(self, user_id: str) -> list[Event]:
         """The events of others on a person, in order of arrival."""
         columns = tables.events.c

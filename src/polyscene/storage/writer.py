@@ -138,6 +138,16 @@ class StoreWriter:
         self._turn()
         return True
 
+    def remove_events(self, user_id: str, target: str) -> int:
+        """Remove what a user did with an item or a person; returns how many events that were."""
+        events = tables.events.c
+        on_target = (events.item_id == target) | (events.person_id == target)
+        delete = sa.delete(tables.events).where((events.user_id == user_id) & on_target)
+        removed = self._connection.execute(delete).rowcount
+        if removed:
+            self._turn()
+        return removed
+
     def erase_user(self, user_id: str) -> dict[str, int]:
         """Remove everything that is held on a person; how much there was of each kind.
 
