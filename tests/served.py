@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
+import uvicorn
 from fastapi import FastAPI
 
 import tiny_world
@@ -85,6 +88,21 @@ def served(
     command = options.pop("fit_command", ())
     engine = tiny_world.reopen(path, options.pop("scenarios", None), encoder, **options)
     return Served(create_app(engine.workspace, every_s, 0.05, command))
+
+
+@contextmanager
+def listening(path: Path) -> Iterator[str]:
+    """The address of a service over a new tiny world in a directory, on a port that is free."""
+    tiny_world.make(path).close()
+    app = create_app(tiny_world.reopen(path).workspace, 0.05, 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as port:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve([port])), daemon=True)
+        thread.start()
+        eventually(lambda: server.started, 20)
+        yield f"http://127.0.0.1:{port.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
 
 
 def eventually(holds: Callable[[], Any], seconds: float = 5.0) -> Any:

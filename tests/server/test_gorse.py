@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
 import warnings
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
 
-import tiny_world
-from served import eventually
+from served import eventually, listening
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of the client's own imports
@@ -21,20 +17,8 @@ with warnings.catch_warnings():
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    from polyscene.server.app import create_app
-
-    path = tmp_path_factory.mktemp("gorse")
-    tiny_world.make(path).close()
-    app = create_app(tiny_world.reopen(path).workspace, 0.05)
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), daemon=True)
-    thread.start()
-    eventually(lambda: server.started, 20)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-    listening.close()
+    with listening(tmp_path_factory.mktemp("gorse")) as found:
+        yield found
 
 
 @pytest.fixture
