@@ -16,7 +16,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of its own imports
     schemathesis = pytest.importorskip("schemathesis")
 
-EXAMPLES = 8
+EXAMPLES = 5
 """Requests a route."""
 NO_HTTP = "Invalid HTTP request"
 """What the server says itself where a request is none."""

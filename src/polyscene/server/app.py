@@ -13,7 +13,9 @@ from fastapi import FastAPI
 from polyscene import __version__
 from polyscene.server import events, gorse, health, lists, models, records
 from polyscene.server.gate import Gate
+from polyscene.server.hot import Hot
 from polyscene.server.problems import handle_problems
+from polyscene.server.run import take_turns
 from polyscene.server.service import Service
 from polyscene.workspace import Workspace
 
@@ -59,10 +61,12 @@ def create_app(
     for part in (lists, events, records, models, gorse, health):
         app.include_router(part.router)
     handle_problems(app)
+    app.add_middleware(Hot, service=service)
     app.add_middleware(Gate, guard=service.guard, telemetry=service.telemetry)
     return app
 
 
 def from_environment() -> FastAPI:
     """The app of the workspace that the environment names, for uvicorn's workers."""
+    take_turns()
     return create_app(Workspace.open(Path(os.environ[WORKSPACE_VARIABLE])))

@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from polyscene.data.schema import Event
+from polyscene.feedback.commits import Added
 from polyscene.server.lists import ERRORS, json_bytes, service_of
 
-__all__ = ["MOST_EVENTS", "parse_events", "router", "stamped"]
+__all__ = ["MOST_EVENTS", "parse_events", "rendered_events", "router", "stamped"]
 
 MOST_EVENTS = 10_000
 """Events in one request."""
@@ -77,8 +78,12 @@ async def add_events(request: Request) -> Response:
     counted as repeated; so a request may be sent again. Without a timestamp it happened now.
     """
     events = stamped(parse_events(await request.body()))
-    added = await service_of(request).commits.add(events)
-    return json_bytes(b'{"accepted":%d,"repeated":%d}' % (added.accepted, added.repeated))
+    return json_bytes(rendered_events(await service_of(request).commits.add(events)))
+
+
+def rendered_events(added: Added) -> bytes:
+    """What came of events, as JSON."""
+    return b'{"accepted":%d,"repeated":%d}' % (added.accepted, added.repeated)
 
 
 def parse_events(body: bytes) -> Sequence[Event]:

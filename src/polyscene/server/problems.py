@@ -31,7 +31,7 @@ from polyscene.errors import (
 )
 from polyscene.logs import get_logger
 
-__all__ = ["handle_problems", "problem", "status_of"]
+__all__ = ["answer_to", "handle_problems", "problem", "status_of"]
 
 _log = get_logger(__name__)
 _STATUS: dict[type[PolysceneError], int] = {
@@ -95,19 +95,35 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _ours(request: Request, error: Exception) -> Response:
-    assert isinstance(error, PolysceneError)
+def answer_to(error: PolysceneError | ValidationError, where: Sequence[str] = ()) -> Response:
+    """The answer to an error of ours, or in what was sent.
+
+    Args:
+        error: The error.
+        where: What stands before the place of what is wrong, such as "query".
+    """
+    if isinstance(error, ValidationError):
+        return _wrong(error, where)
     status = status_of(error)
     headers = {"retry-after": "1"} if status == 503 else None
     if status >= 500:
-        _log.warning("%s %s: %s", request.method, request.url.path, error)
+        _log.warning("%s: %s", type(error).__name__, error)
     return problem(status, str(error), type(error).__name__, headers=headers)
+
+
+async def _ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, PolysceneError)
+    return answer_to(error)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError | ValidationError)
+    return _wrong(error)
+
+
+def _wrong(error: RequestValidationError | ValidationError, where: Sequence[str] = ()) -> Response:
     details = [
-        {"where": ".".join(map(str, one["loc"])), "expected": one["msg"]}
+        {"where": ".".join(map(str, (*where, *one["loc"]))), "expected": one["msg"]}
         for one in error.errors()[:20]
     ]
     first = details[0] if details else {"where": "", "expected": "another request"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -10,11 +11,14 @@ from polyscene.errors import SettingsError
 from polyscene.logs import get_logger
 from polyscene.workspace import Workspace
 
-__all__ = ["LOCAL", "serve"]
+__all__ = ["LOCAL", "serve", "take_turns"]
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 """Where a service without keys may listen."""
 _STOP_S = 10
+_SWITCH_S = 0.0005
+"""How long one thread may keep the others from running: ten times shorter than Python's own, as
+answers, commits and the event loop take turns every millisecond."""
 _log = get_logger(__name__)
 
 
@@ -38,6 +42,7 @@ def serve(path: Path, host: str = "127.0.0.1", port: int = 8000, workers: int = 
             f"cannot listen on {host}: without a key, anybody could read and write everything; "
             f"make one with: polyscene keys add NAME --role admin"
         )
+    take_turns()
     import uvicorn
 
     from polyscene.server.app import WORKSPACE_VARIABLE, create_app
@@ -62,3 +67,8 @@ def serve(path: Path, host: str = "127.0.0.1", port: int = 8000, workers: int = 
             workers=workers,
             **options,  # type: ignore[arg-type]
         )
+
+
+def take_turns() -> None:
+    """Let the threads of this process take turns more often."""
+    sys.setswitchinterval(_SWITCH_S)
