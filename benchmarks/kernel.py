@@ -1,11 +1,13 @@
 """The kernel: quality beside the other sources, its forms, and cold items.
 
-`python benchmarks/kernel.py`. Splits and protocol are those of `benchmarks/semantic.py`. Three
+`python benchmarks/kernel.py`. Splits and protocol are those of `benchmarks/semantic.py`. Four
 parts for each set, all on one split:
 
     warm    NDCG@10 of `kernel` through the engine, options chosen inside the fit
     forms   NDCG@10 of the exact inverse, of its rows pruned, and of the low-rank form, at the
             options that the fit chose
+    near    NDCG@10 of the low-rank form with and without pieces of histories, where the set has
+            times; λ of the best of three each, on the split that is measured
     cold    a fifth of the items have no event in training; NDCG@10 among them of the ridge map from
             text, with and without text rows in the kernel behind it, and of the mean cosine
 """
@@ -27,12 +29,14 @@ import semantic
 from polyscene.component import Vectors
 from polyscene.encoders import open_encoder
 from polyscene.engine import Engine
+from polyscene.fitting.holdout import dated
 from polyscene.metrics.ranking import hit_matrix, ndcg
-from polyscene.represent.interactions import graded, interactions
+from polyscene.represent.interactions import graded, interactions, places, weighted
 from polyscene.represent.whiten import normalise
 from polyscene.settings import parse_settings
 from polyscene.sources import Kernel
 from polyscene.sources.closed_form import behaviour_factors, exact, low_rank, pruned
+from polyscene.sources.kernel_search import factored
 from polyscene.workspace import Workspace
 
 LONG = 36500.0
@@ -104,8 +108,7 @@ def forms(name: str, engine: Engine, data: semantic.Split, fitted: Kernel) -> No
     known = np.flatnonzero(train.getnnz(axis=0) >= 2)
     x, v = sp.csr_matrix(train[:, known]), vectors[known]
     test = sp.csr_matrix(test[:, known])
-    if choice.graded:
-        x.data = graded(x.data, choice.floor)
+    x = weighted(x, choice.least)
     start = time.perf_counter()
     kernel = exact(x, v, choice.reg, choice.text)
     report(name, f"exact inverse of {len(known)} items", ranked(x @ kernel, x, test),
@@ -120,6 +123,26 @@ def forms(name: str, engine: Engine, data: semantic.Split, fitted: Kernel) -> No
         report(
             name, f"low rank {rank} beside exact text", ranked(small.scores(x), x, test), seconds
         )
+
+
+def near(name: str, engine: Engine, data: semantic.Split, fitted: Kernel) -> None:
+    stored = engine.workspace.store.dataset()
+    if not dated(stored):
+        print("  near: the set has no times")
+        return
+    train, test, vectors = matrices(engine, data)
+    known = np.flatnonzero(train.getnnz(axis=0) >= 2)
+    rows = weighted(sp.csr_matrix(train[:, known]), fitted.config.least)
+    ranks, right = sp.csr_matrix(places(stored)[:, known]), sp.csr_matrix(test[:, known])
+    for weight in (0.0, 0.3, 1.0, 3.0, 10.0):
+        config = fitted.config.model_copy(update={"near": weight})
+        factors = factored(rows, ranks, config, config.rank)
+        found = {}
+        for reg in (100.0, 300.0, 1000.0):
+            kernel = low_rank(factors, vectors[known], reg, config.text or 0.0)
+            found[reg] = ranked(kernel.scores(rows), rows, right)
+        best = max(found, key=lambda reg: found[reg])
+        report(name, f"near {weight:g}, λ {best:g}", found[best])
 
 
 def cold(name: str, engine: Engine, data: semantic.Split) -> None:
@@ -165,6 +188,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder, open_engine(Path(folder), data) as engine:
             fitted = warm(name, engine, data)
             forms(name, engine, data, fitted)
+            near(name, engine, data, fitted)
             cold(name, engine, data)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import Any, ClassVar, Protocol, Self, TypeVar, cast, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, TypeVar, cast, overload, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from polyscene.settings import Config, Scenario, Settings, parse
 __all__ = [
     "NO_POSTS",
     "Candidates",
+    "Coded",
     "Component",
     "Config",
     "History",
@@ -45,6 +46,8 @@ __all__ = [
 
 Vectors = npt.NDArray[np.float32]
 """Row vectors, shape (n, dim)."""
+
+NameT = TypeVar("NameT")
 
 _registry: dict[str, dict[str, type[Component]]] = {}
 
@@ -127,6 +130,8 @@ class Training:
     """Tags of each item; empty where unknown."""
     links: Links = NO_LINKS
     """All relations."""
+    shown: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    """By scenario which items it recommends, shape (items,); where it is left out, all but tags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +224,35 @@ class Posts:
         return len(self.contexts)
 
 
+class Coded(Sequence[NameT]):
+    """Names by their codes, each looked up when it is read.
+
+    Args:
+        codes: Places among the names; -1 is the last.
+        names: The names.
+    """
+
+    __slots__ = ("_codes", "_names")
+
+    def __init__(self, codes: npt.NDArray[np.integer[Any]], names: Sequence[NameT]) -> None:
+        self._codes = codes
+        self._names = names
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    @overload
+    def __getitem__(self, place: int) -> NameT: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[NameT]: ...
+
+    def __getitem__(self, place: int | slice) -> NameT | Sequence[NameT]:
+        if isinstance(place, slice):
+            return Coded(self._codes[place], self._names)
+        return self._names[int(self._codes[place])]
+
+
 NO_POSTS = Posts(np.zeros(0, np.int64), np.zeros(0, np.int64))
 """Nothing done about anything."""
 
@@ -236,9 +270,9 @@ class History:
     size 1; negative for dislikes."""
     undecayed: npt.NDArray[np.float32]
     """The same without time decay, scaled alike."""
-    actions: tuple[str, ...]
+    actions: Sequence[str]
     """The action that tells most of each entry, for texts and reasons."""
-    scenarios: tuple[str | None, ...]
+    scenarios: Sequence[str | None]
     """The scenario in which that happened, None where unknown."""
     posts: Posts = NO_POSTS
     """What was done about contexts, of the events on tags where tags are recommended, else of the

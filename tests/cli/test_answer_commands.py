@@ -122,6 +122,21 @@ class TestRecommend:
             assert json.loads(frame["sources"][0]) == pytest.approx(alone["items"][0]["sources"])
         assert not list(tmp_path.glob("*.partial"))
 
+    def test_many_users_without_reasons(self, fitted: Path, tmp_path: Path) -> None:
+        """The same lists with an empty column; for one user it is not asked for."""
+        users = users_file(tmp_path / "users.csv", "ann", "bo")
+        words = ("-w", fitted, "recommend", "--scenario", "shop")
+        frames = []
+        for name, option in (("full", ()), ("plain", ("--no-reasons",))):
+            out = tmp_path / f"{name}.parquet"
+            assert call(*words, "--users-file", users, "--out", out, *option).code == 0
+            frames.append(pl.read_parquet(out))
+        full, plain = frames
+        assert plain.drop("reason").equals(full.drop("reason"))
+        assert (full["reason"] != "").all()
+        assert plain["reason"].unique().to_list() == [""]
+        fails(call(*words, "--user", "ann", "--no-reasons"), "--users-file", code=2)
+
     def test_one_user_to_a_file(self, fitted: Path, tmp_path: Path) -> None:
         out = tmp_path / "one.csv"
         done = call("-w", fitted, "recommend", "--user", "ann", "--scenario", "news", "--out", out)

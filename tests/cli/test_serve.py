@@ -21,7 +21,7 @@ import pytest
 
 from calling import call
 
-KILLS = 3
+KILLS = 2
 COMMAND = [sys.executable, "-W", "error", "-m", "polyscene"]
 
 

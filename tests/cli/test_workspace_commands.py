@@ -276,6 +276,14 @@ class TestBench:
         assert measured["answers"] == 4
         assert measured["p99"] >= measured["p50"] > 0
 
+    def test_batch(self, fitted: Path) -> None:
+        found = call("-w", fitted, "bench", "batch", "--json", "--count", "4").json
+        assert [(one["name"], one["unit"]) for one in found] == [
+            ("users", "users"), ("first call", "s"), ("rate", "users/s"),
+            ("rate with reasons", "users/s"),
+        ]  # fmt: skip
+        assert all(one["value"] > 0 for one in found)
+
     def test_encode_and_fit(self, copied: Path) -> None:
         done = call("-w", copied, "bench", "encode", "--count", "5")
         assert done.code == 0

@@ -102,12 +102,12 @@ def test_wrong_folders_leave_nothing_behind(
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_a_newcomer_without_any_word_gets_what_is_trending(shown: tuple[Path, str]) -> None:
+def test_a_newcomer_without_any_word_gets_what_is_trending_or_new(shown: tuple[Path, str]) -> None:
     with Engine.open(shown[0]) as engine:
         answer = engine.recommend("u-089", "news", 5, now=sample_now())
     assert len(answer.items) == 5
     assert "nothing is known" in " ".join(answer.notes)
-    assert all("trending" in item.sources for item in answer.items)
+    assert all(item.sources.keys() & {"trending", "fresh"} for item in answer.items)
 
 
 def test_movielens_leaves_the_damaged_row_out_and_says_so(data_dir: Path, tmp_path: Path) -> None:

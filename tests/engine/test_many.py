@@ -15,7 +15,7 @@ from polyscene.engine import Answer, Engine
 from tiny_world import DAY, NOW, ids
 
 COUNT = 140
-"""Users; more than are scored together, and than are read one by one."""
+"""Users; more than are read one by one."""
 WORDS = ["tea", "map", "shoe", "lamp", "salt", "boat", "harp", "fern", "iron", "clay"]
 SCENARIOS: dict[str, dict[str, Any]] = {
     "shop": {"preset": "shop", "sources": {"kernel": "auto", "semantic-mean": "auto",
@@ -26,6 +26,19 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "popular": {"seen": "include", "sources": {"trending": 1.0, "fresh": 0.1}},
     "social": {"preset": "social"},
     "circle": {"preset": "social", "sources": {"social": 1.0, "user-knn": 0.5}},
+    "private": {"private": True, "reads": [], "sources": {"kernel": 1.0, "semantic-soft": 0.5}},
+    "ruled": {
+        "sources": {"kernel": 1.0, "rp3beta": 0.4, "graph": 0.3},
+        "reward": "similarity * log1p(price) + 0.1 * popularity",
+        "rules": [
+            {"exclude": "price > 40 and 'tea' in user.tags"},
+            {"boost": "price < 10", "factor": 1.5},
+            {"pin": "i7", "position": 2},
+            {"per": "tags", "max": 2},
+        ],
+    },
+    "varied": {"sources": {"factor": 1.0, "item-knn": 0.4, "trending": 0.1},
+               "diversity": {"method": "mmr", "strength": 0.4}},
 }  # fmt: skip
 OPTIONS = {"kernel": {"rank": 8, "reg": 10, "text": 10, "graded": True, "decay": True, "cold": 1}}
 """Given, so that a fit does not search for them."""
@@ -60,7 +73,7 @@ def records() -> tuple[list[Item], list[User], list[Event], list[Relation]]:
                     item_id=str(rng.choice(USERS)) if social else f"i{rng.integers(80)}",
                     action=str(rng.choice(["follow", "block"] if social else
                                           ["purchase", "view", "dislike"])),
-                    scenario="social" if social else str(rng.choice(["shop", "multi"])),
+                    scenario="social" if social else str(rng.choice(["shop", "multi", "private"])),
                     timestamp=None if rng.random() < 0.2 else NOW - float(rng.integers(99)) * DAY,
                 )
             )  # fmt: skip
@@ -167,6 +180,22 @@ def test_events_that_came_after_the_fit_count(tmp_path: Path) -> None:
         for answer in engine.recommend_many(USERS, "shop", 5, now=NOW):
             assert first[answer.user_id] not in ids(answer)
             same(answer, engine.recommend(answer.user_id, "shop", 5, now=NOW))
+
+
+def test_what_is_known_of_all_is_read_again_only_when_something_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with made(tmp_path, {"shop": {"preset": "shop"}}) as engine:
+        store, read = engine.workspace.store, []
+        real = store.dataset
+        monkeypatch.setattr(store, "dataset", lambda: read.append(1) or real())
+        for _ in range(2):
+            answers = list(engine.recommend_many(USERS, "shop", 3, now=NOW))
+        assert len(read) == 1
+        engine.record(tiny_world.act("u0", ids(answers[0])[0], days=0))
+        again = next(iter(engine.recommend_many(USERS, "shop", 3, now=NOW)))
+        assert len(read) == 2
+        assert ids(answers[0])[0] not in ids(again)
 
 
 @pytest.mark.parametrize("n", [0, -3])

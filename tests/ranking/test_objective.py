@@ -90,6 +90,20 @@ def test_ties_are_ordered_by_the_fused_score() -> None:
     assert order.parts["kernel"].tolist() == pytest.approx([0.2, 0.3, 0.1])
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from([0.0, 1.0, math.nan]), st.sampled_from([0.2, 0.4])),
+             min_size=1, max_size=40),
+)  # fmt: skip
+def test_ties_are_broken_as_in_a_full_sort(pairs: list[tuple[float, float]]) -> None:
+    """Sound values first, then by value, by fused score, by row."""
+    values, scores = (np.array(column) for column in zip(*pairs, strict=True))
+    candidates = Candidates(np.arange(len(pairs)), scores.astype(np.float32))
+    keys = [
+        (math.isnan(v), 0 if math.isnan(v) else -v, -s, row) for row, (v, s) in enumerate(pairs)
+    ]
+    assert ordered(candidates, values).rows.tolist() == [key[-1] for key in sorted(keys)]
+
+
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=3, max_size=3))
 def test_no_value_breaks_an_order(values: list[float]) -> None:
     """Whatever the values: all candidates, finite scores that do not rise, sound ones first."""

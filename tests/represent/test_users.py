@@ -9,24 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planes import DAY, NOW, dataset, settings
-from polyscene.component import History
+from polyscene.component import History, Vectors
 from polyscene.data.dataset import IdMap
 from polyscene.data.schema import Event, User
+from polyscene.represent.deeds import Deeds, DeedsOfAll
 from polyscene.represent.people import person_vectors
 from polyscene.represent.strength import Strengths
 from polyscene.represent.users import (
-    Deeds,
-    DeedsOfAll,
-    behaviour_vector,
+    gather_histories,
     gather_history,
     interest_vectors,
-    user_vector,
+    user_vectors,
 )
 from polyscene.represent.whiten import Transform
 from polyscene.settings import Settings, UserVectors
 from polyscene.testing.word_encoder import WordEncoder
 
 AXES = np.eye(4, dtype=np.float32)
+NOTHING = np.zeros(4, np.float32)
+USUAL = UserVectors()
 ITEMS = IdMap(["i0", "i1", "i2", "i3"])
 IDENTITY = Transform({"item": np.zeros(64, np.float32)}, np.eye(64, dtype=np.float32))
 
@@ -45,6 +46,11 @@ def gather(
     )
     deeds = Deeds.of(events, ITEMS, np.isin(np.arange(4), tags))
     return gather_history(deeds, AXES, Strengths(declared, "here"), declared.scenario("here"), NOW)
+
+
+def vector(past: History, stated: Vectors = NOTHING, weights: UserVectors = USUAL) -> Vectors:
+    """The vector of one user."""
+    return user_vectors([past], stated[None], weights)[0]
 
 
 class TestHistory:
@@ -94,9 +100,9 @@ class TestHistory:
 
     def test_the_action_told_is_the_strongest_and_the_latest_of_equals(self) -> None:
         found = gather([event("i0", "view"), event("i0", "like", 1), event("i0", "view", 2)])
-        assert found.actions == ("like",)
+        assert list(found.actions) == ["like"]
         equal = settings(here={"actions": {"a": 1, "b": 1}, "half_life_days": 10})
-        assert gather([event("i0", "b", None), event("i0", "a", None)], equal).actions == ("b",)
+        assert gather([event("i0", "b", None), event("i0", "a", None)], equal).actions[0] == "b"
 
     def test_the_scenario_told_is_that_of_the_same_event(self) -> None:
         declared = settings(here={"actions": {"like": 1, "view": 0.1}}, there={})
@@ -174,9 +180,44 @@ class TestHistory:
         np.testing.assert_array_equal(one.rows, other.rows)
         np.testing.assert_allclose(one.strengths, other.strengths, rtol=1e-5, atol=1e-7)
         np.testing.assert_allclose(one.undecayed, other.undecayed, rtol=1e-5, atol=1e-7)
-        assert one.actions == other.actions
+        assert list(one.actions) == list(other.actions)
         if not any(item != "gone" for item, *_ in acts):
             assert len(one) == 0
+
+
+def test_many_users_have_the_histories_they_have_alone() -> None:
+    """Deeds with codes of their own, some empty, one after the other."""
+    declared = settings(
+        here={"half_life_days": 10, "actions": {"like": 1, "view": 0.4, "dislike": -1}}, there={}
+    )
+    spec, strengths = declared.scenario("here"), Strengths(declared, "here")
+    users = [
+        [event("i2", "view", days=3), event("i0", days=1, scenario="there")],
+        [],
+        [event("i0", "dislike", days=2, context="i1"), event("i0", "like", context="i2")],
+        [event("i1", "like", days=None, scenario="here"), event("gone")],
+    ]
+    deeds = [Deeds.of(own, ITEMS, np.zeros(4, np.bool_)) for own in users]
+    many = gather_histories(*Deeds.joined(deeds), AXES, strengths, spec, NOW)
+    assert [history.rows.tolist() for history in many] == [[0, 2], [], [0], [1]]
+    for own, found in zip(deeds, many, strict=True):
+        alone = gather_history(own, AXES, strengths, spec, NOW)
+        assert found.rows.tolist() == alone.rows.tolist()
+        np.testing.assert_allclose(found.strengths, alone.strengths, rtol=1e-6)
+        np.testing.assert_allclose(found.undecayed, alone.undecayed, rtol=1e-6)
+        assert list(found.actions) == list(alone.actions)
+        assert list(found.scenarios) == list(alone.scenarios)
+        assert found.posts.contexts.tolist() == alone.posts.contexts.tolist()
+        assert found.posts.targets.tolist() == alone.posts.targets.tolist()
+    assert list(many[0].scenarios) == ["there", None]
+    assert many[2].posts.contexts.tolist() == [2]
+
+
+def test_nobody_at_all_has_no_history() -> None:
+    declared = settings(here={})
+    joined = Deeds.joined([])
+    strengths = Strengths(declared, "here")
+    assert gather_histories(*joined, AXES, strengths, declared.scenario("here"), NOW) == []
 
 
 def test_deeds_of_all_leave_events_on_people_out() -> None:
@@ -203,31 +244,31 @@ class TestVectors:
         """3·e0 + 4·e1 → (0.6, 0.8)."""
         past = gather([event("i0"), event("i1")])
         past.strengths[:] = [3, 4]
-        np.testing.assert_allclose(behaviour_vector(past), [0.6, 0.8, 0, 0], atol=1e-6)
+        np.testing.assert_allclose(vector(past), [0.6, 0.8, 0, 0], atol=1e-6)
 
     def test_dislikes_point_away(self) -> None:
         past = gather([event("i0"), event("i1", "dislike")])
-        vector = behaviour_vector(past)
-        assert vector[0] > 0 > vector[1]
+        found = vector(past)
+        assert found[0] > 0 > found[1]
 
     def test_stated_and_behaviour_are_added_with_their_weights(self) -> None:
         """Stated e0 with weight 3, behaviour e1 with weight 4: u = (0.6, 0.8)."""
         past = gather([event("i1")])
         weights = UserVectors(tags=3, description=3, behaviour=4)
-        np.testing.assert_allclose(user_vector(past, AXES[0], weights), [0.6, 0.8, 0, 0], atol=1e-6)
+        np.testing.assert_allclose(vector(past, AXES[0], weights), [0.6, 0.8, 0, 0], atol=1e-6)
 
     def test_what_a_user_lacks_leaves_them_to_the_rest(self) -> None:
         """Only tags: the tags. Only behaviour: the behaviour. Nothing: zero."""
-        nobody, zero = gather([]), np.zeros(4, np.float32)
-        np.testing.assert_allclose(user_vector(nobody, AXES[0], UserVectors()), AXES[0])
-        np.testing.assert_allclose(user_vector(gather([event("i1")]), zero, UserVectors()), AXES[1])
-        assert not user_vector(nobody, zero, UserVectors()).any()
+        nobody = gather([])
+        np.testing.assert_allclose(vector(nobody, AXES[0]), AXES[0])
+        np.testing.assert_allclose(vector(gather([event("i1")])), AXES[1])
+        assert not vector(nobody).any()
 
     def test_a_weight_of_zero_turns_a_part_off(self) -> None:
         past = gather([event("i1")])
-        np.testing.assert_allclose(user_vector(past, AXES[0], UserVectors(behaviour=0)), AXES[0])
+        np.testing.assert_allclose(vector(past, AXES[0], UserVectors(behaviour=0)), AXES[0])
         off = UserVectors(tags=0, description=0)
-        np.testing.assert_allclose(user_vector(past, AXES[0], off), AXES[1])
+        np.testing.assert_allclose(vector(past, AXES[0], off), AXES[1])
 
     def test_interests_are_the_mean_of_tag_vectors_and_the_description(self) -> None:
         encoder = WordEncoder()

@@ -88,3 +88,16 @@ def test_tiny_matrices_have_a_kernel(shape: tuple[int, int], value: float) -> No
     x = sp.csr_matrix(np.full(shape, value, np.float32))
     kernel = low_rank(behaviour_factors(x, 256), np.zeros((shape[1], 2), np.float32), 1.0, 1.0)
     assert np.isfinite(dense(kernel)).all()
+
+
+@pytest.mark.parametrize("trusting", [True, False])
+def test_the_map_from_text_is_a_weighted_ridge_regression(trusting: bool) -> None:
+    """T = B·C·V (VᵀCV + ρI)⁻¹ with ρ a multiple of the mean eigenvalue; C = I when left out."""
+    x, vectors = random_data(3)
+    kernel = low_rank(behaviour_factors(x, 25), vectors, 2.0, 0.0)
+    trust = np.linspace(0.1, 1.0, 25).astype(np.float32) if trusting else None
+    c = np.eye(25) if trust is None else np.diag(trust)
+    inner = vectors.T @ c @ vectors
+    ridge = inner + 0.5 * np.trace(inner) / len(inner) * np.eye(len(inner))
+    expected = dense(kernel) @ c @ vectors @ np.linalg.inv(ridge)
+    np.testing.assert_allclose(kernel.text_map(vectors, 0.5, trust), expected, atol=1e-4)

@@ -98,14 +98,6 @@ def test_a_user_of_bpr_is_the_mean_of_what_was_liked() -> None:
     assert bias.any()
 
 
-def test_long_histories_are_summed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = fitted()
-    made = asked(list(range(9)))
-    whole = source.scores([made])
-    monkeypatch.setattr(module, "_SMALL", 40)
-    np.testing.assert_allclose(source.scores([made]), whole, rtol=1e-4)
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_the_taste_of_the_history_comes_first(method: str) -> None:
     source = fitted(method, reg=10.0) if method == "als" else fitted(method)

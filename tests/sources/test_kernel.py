@@ -13,6 +13,7 @@ from polyscene.component import Query, Training
 from polyscene.fitting.holdout import validations
 from polyscene.represent.interactions import graded, interactions
 from polyscene.represent.whiten import normalise
+from polyscene.settings import parse_settings
 from polyscene.sources.kernel import Kernel, KernelConfig
 
 NAMES = [f"i{number}" for number in range(12)]
@@ -122,9 +123,33 @@ def test_options_that_are_given_are_kept_and_the_others_chosen() -> None:
     assert {name: getattr(source.config, name) for name in given} == given
     assert source.config.reg in (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
     everything = KernelConfig(
-        rank=8, reg=5.0, text=1.0, graded=True, floor=0.1, decay=False, recency=0.0, cold=0.3
-    )
+        rank=8, reg=5.0, text=1.0, graded=True, floor=0.1, decay=False, near=2.0, recency=0.0,
+        cold=0.3, cold_reg=0.5, doubt=2.0,
+    )  # fmt: skip
     assert Kernel(everything).tuned(splits).config == everything
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_what_is_close_together_counts_where_there_is_an_order(dated: bool) -> None:
+    """Each user has four tastes of ten, and acts on one after the other: so few users share a pair
+    of tastes that these are hard to tell apart but by the order."""
+    rng = np.random.default_rng(0)
+    events = []
+    for number in range(20):
+        done = [
+            30 * int(taste) + row
+            for taste in rng.choice(10, 4, replace=False)
+            for row in rng.choice(30, 20, replace=False)
+        ]
+        for place, row in enumerate(done):
+            when = (len(done) - place) / 100 if dated else None
+            events.append((f"u{number}", f"i{row}", "like", "shop", when))
+    users, items = [f"u{number}" for number in range(20)], [f"i{number}" for number in range(300)]
+    vectors = np.zeros((300, 2), np.float32)
+    declared = parse_settings({"scenarios": SCENARIOS, "validation": {"split": "random"}})
+    known = Training(dataset(events, items, users), declared, vectors, NOW)
+    chosen = Kernel(KernelConfig(rank=256)).tuned(validations(known)).config
+    assert (chosen.near or 0) > 0 if dated else chosen.near == 0
 
 
 @pytest.mark.parametrize("telling", [True, False])

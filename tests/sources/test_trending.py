@@ -13,7 +13,7 @@ from polyscene.component import Candidates, Training
 from polyscene.data.schema import Item, User
 from polyscene.errors import ModelError
 from polyscene.sources import Fresh, Trending
-from polyscene.sources.base import best
+from polyscene.sources.base import best, leading
 from polyscene.sources.trending import FreshConfig, TrendingConfig
 
 ITEMS = ["i0", "i1", "i2"]
@@ -193,3 +193,19 @@ def test_best_is_the_head_of_a_stable_sort(values: list[float], n: int) -> None:
     expected = sorted(range(len(values)), key=lambda place: (-values[place], place))[:n]
     assert found.tolist() == [3 * place for place in expected]
     assert ranked.tolist() == [values[place] for place in expected]
+
+
+@given(
+    st.lists(st.lists(st.sampled_from([0.0, 0.5, 1.0, -2.0, -np.inf]), min_size=40, max_size=40)),
+    st.integers(1, 45),
+)
+def test_leading_are_the_best_of_each_row(table: list[list[float]], n: int) -> None:
+    """As a stable sort of each row would give them, in order of place; what is silent is not."""
+    scores = np.array(table, np.float32).reshape(-1, 40)
+    expected = [
+        40 * row + place
+        for row, values in enumerate(table)
+        for place in sorted(sorted(range(40), key=lambda p: (-values[p], p))[:n])
+        if values[place] > -np.inf
+    ]
+    assert leading(scores, n).tolist() == expected

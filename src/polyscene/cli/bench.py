@@ -11,7 +11,7 @@ import typer
 from polyscene.cli.main import app
 from polyscene.cli.output import console, print_json, progress_bars, results_table
 from polyscene.engine import Engine
-from polyscene.engine.bench import bench_encode, bench_fit, bench_recommend
+from polyscene.engine.bench import bench_batch, bench_encode, bench_fit, bench_recommend
 
 __all__ = ["Subject", "bench"]
 
@@ -22,6 +22,7 @@ class Subject(StrEnum):
     ENCODE = "encode"
     FIT = "fit"
     RECOMMEND = "recommend"
+    BATCH = "batch"
 
 
 @app.command()
@@ -29,9 +30,9 @@ def bench(
     context: typer.Context,
     subject: Annotated[Subject, typer.Argument(help="What to measure.")],
     scenario: Annotated[
-        str | None, typer.Option(help="For recommend: where; default the first scenario.")
+        str | None, typer.Option(help="For recommend and batch: where; default the first scenario.")
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="Texts or answers to measure.")] = 1000,
+    count: Annotated[int, typer.Option(min=1, help="Texts, answers or users to measure.")] = 1000,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure this workspace on this machine."""
@@ -42,7 +43,8 @@ def bench(
             found = bench_fit(engine, progress_bars())
         else:
             name = scenario or next(iter(engine.workspace.settings.scenarios), "")
-            found = bench_recommend(engine, name, count=count)
+            measure = bench_recommend if subject is Subject.RECOMMEND else bench_batch
+            found = measure(engine, name, count=count)
     if json:
         print_json([asdict(measurement) for measurement in found])
         return

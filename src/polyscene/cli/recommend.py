@@ -47,6 +47,9 @@ def recommend(
     explain: Annotated[
         bool, typer.Option("--explain", help="Show what each recommendation rests on.")
     ] = False,
+    no_reasons: Annotated[
+        bool, typer.Option("--no-reasons", help="Do not say why: faster, for --users-file.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Recommend to one user, or to every user of a file."""
@@ -54,12 +57,16 @@ def recommend(
         raise typer.BadParameter("give one of --user and --users-file")
     if about is not None and users_file is not None:
         raise typer.BadParameter("--context goes with --user; a users file has a column context")
+    if no_reasons and users_file is None:
+        raise typer.BadParameter("--no-reasons goes with --users-file")
     targets = None if targets_file is None else read_ids(targets_file, "item_id")
     with Engine.open(context.obj) as engine:
         if users_file is not None:
             asked = read_questions(users_file)
             users, contexts = [one[0] for one in asked], [one[1] for one in asked]
-            answers = engine.recommend_many(users, scenario, n, targets=targets, contexts=contexts)
+            answers = engine.recommend_many(
+                users, scenario, n, targets=targets, contexts=contexts, reasons=not no_reasons
+            )
             _many(answers, len(asked), out, json)
             return
         answer = engine.recommend(user, scenario, n, targets=targets, context=about)

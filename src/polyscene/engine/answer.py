@@ -46,20 +46,26 @@ class Answer:
     context: str | None = None
     """Id of the item that was asked about."""
 
+    def columns(self) -> dict[str, list[Any]]:
+        """The columns of the results format, a value for each recommendation."""
+        items, count = self.items, len(self.items)
+        return {
+            "user_id": [self.user_id] * count,
+            "scenario": [self.scenario] * count,
+            "rank": [item.rank for item in items],
+            "item_id": [item.item_id for item in items],
+            "score": [item.score for item in items],
+            "sources": [item.sources for item in items],
+            "reason": [item.reason for item in items],
+            "context": [self.context] * count,
+        }
+
     def rows(self) -> list[dict[str, Any]]:
-        """One flat record a recommendation, the columns of the results format."""
+        """One flat record a recommendation, with these columns."""
+        columns = self.columns()
         return [
-            {
-                "user_id": self.user_id,
-                "scenario": self.scenario,
-                "rank": item.rank,
-                "item_id": item.item_id,
-                "score": item.score,
-                "sources": dict(item.sources),
-                "reason": item.reason,
-                "context": self.context,
-            }
-            for item in self.items
+            dict(zip(columns, values, strict=True))
+            for values in zip(*columns.values(), strict=True)
         ]
 
     def to_dict(self) -> dict[str, Any]:

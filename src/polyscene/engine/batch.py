@@ -134,12 +134,13 @@ def _write(answers: Iterable[Answer], path: Path, suffix: str) -> int:
                     count += 1
         return count
     with path.open("wb") as file:  # a path that cannot be written fails before the work
-        rows = [
-            row | {"sources": json.dumps(row["sources"])}
-            for answer in answers
-            for row in answer.rows()
-        ]
-        frame = pl.DataFrame(rows, schema=_SCHEMA)
+        columns: dict[str, list[Any]] = {name: [] for name in _SCHEMA}
+        encode = json.JSONEncoder().encode
+        for answer in answers:
+            for name, values in answer.columns().items():
+                columns[name] += values
+        columns["sources"] = list(map(encode, columns["sources"]))
+        frame = pl.DataFrame(columns, schema=_SCHEMA)
         if suffix == ".csv":
             frame.write_csv(file)
         else:

@@ -46,6 +46,7 @@ class Engine(Closing):
         self.workspace = workspace
         self._verbaliser = Verbaliser(workspace.settings)
         self._model: Model | None = None
+        self._all: tuple[str, DatasetPast] | None = None
         self._recommender: Recommender
 
     @classmethod
@@ -194,9 +195,7 @@ class Engine(Closing):
         moment = time.time() if now is None else now
         recommender = self._recommender
         if len(asked) >= _TOGETHER:
-            store = self.workspace.store
-            data = on_rows(store.dataset(), model.items.targets.ids)
-            recommender = self._over(model, DatasetPast(data, store.links(), store.users))
+            recommender = self._over(model, self._past_of_all(model))
         yield from recommender.answers(asked, scenario, n, moment, targets, reasons, contexts=about)
 
     def page(self, user: str | None, name: str, n: int = 10, *, now: float | None = None) -> Page:
@@ -284,10 +283,19 @@ class Engine(Closing):
                 self._use(refresh(self.workspace, self._model))
 
     def _use(self, model: Model) -> Model:
-        self._model = model
+        self._model, self._all = model, None
         past = StorePast(self.workspace.store, model.items.targets)
         self._recommender = self._over(model, past)
         return model
+
+    def _past_of_all(self, model: Model) -> DatasetPast:
+        """What is known of everybody, kept until the store has changed."""
+        store = self.workspace.store
+        fingerprint = store.fingerprint()
+        if self._all is None or self._all[0] != fingerprint:
+            data = on_rows(store.dataset(), model.items.targets.ids)
+            self._all = fingerprint, DatasetPast(data, store.links(), store.users)
+        return self._all[1]
 
     def _over(self, model: Model, past: Past) -> Recommender:
         workspace = self.workspace

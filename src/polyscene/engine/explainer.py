@@ -65,21 +65,19 @@ class Explainer:
             reasons: Whether to say why; otherwise reasons are empty.
         """
         query, space = asking.query, asking.space
+        told = _told(candidates)
         if not reasons:
-            return [
-                _recommendation(space, candidates, at, _bare(candidates, at), "")
-                for at in range(len(candidates))
-            ]
+            return _recommendations(space, candidates, told, [""] * len(told))
         grounds = grounds_of(self._model.sources, query, candidates)
         language = self._language(asking.user)
         wording = self._verbaliser.wording(query.spec.preset or GENERIC, language)
         places = {int(row): place for place, row in enumerate(query.history.rows)}
-        items = []
-        for position in range(len(candidates)):
-            evidence = self._evidence(asking, candidates, position, grounds, places)
-            reason = sentence(evidence, wording, language)
-            items.append(_recommendation(space, candidates, position, evidence, reason))
-        return items
+        evidence = [
+            self._evidence(asking, row, bare, position, grounds, places)
+            for position, (row, bare) in enumerate(zip(candidates.rows.tolist(), told, strict=True))
+        ]
+        why = [sentence(one, wording, language) for one in evidence]
+        return _recommendations(space, candidates, evidence, why)
 
     def similar(
         self, space: TargetSpace, row: int, candidates: Candidates, spec: Scenario
@@ -87,14 +85,15 @@ class Explainer:
         """The neighbours of the target at `row`, with the tags that they share."""
         tags, language = space.targets.tags, self._verbaliser.language(None)
         wording = self._verbaliser.wording(spec.preset or GENERIC, language)
-        items = []
-        for position, other in enumerate(candidates.rows.tolist()):
-            score = float(candidates.scores[position])
-            shared = shared_tags(tags[other], tags[row])
-            listed = wording.more.format(tags=wording.listing.join(shared)) if shared else ""
-            evidence = Evidence({"similar": score}, tags=shared)
-            items.append(_recommendation(space, candidates, position, evidence, listed))
-        return items
+        shared = [shared_tags(tags[other], tags[row]) for other in candidates.rows.tolist()]
+        evidence = [
+            Evidence({"similar": score}, tags=own)
+            for score, own in zip(candidates.scores.tolist(), shared, strict=True)
+        ]
+        listed = [
+            wording.more.format(tags=wording.listing.join(own)) if own else "" for own in shared
+        ]
+        return _recommendations(space, candidates, evidence, listed)
 
     def _language(self, user: User) -> str:
         sample = user.description or " ".join(user.tags)
@@ -103,14 +102,14 @@ class Explainer:
     def _evidence(
         self,
         asking: Asking,
-        candidates: Candidates,
+        row: int,
+        bare: Evidence,
         position: int,
         grounds: Grounds,
         places: Mapping[int, int],
     ) -> Evidence:
         """What one candidate rests on; `places` are those of history rows in the history."""
-        query, space, row = asking.query, asking.space, int(candidates.rows[position])
-        bare = _bare(candidates, position)
+        query, space = asking.query, asking.space
         support = self._support(space, row, grounds.supports.found[position] or (), places, query)
         path, friends = grounds.paths.found[position], grounds.friends.found[position]
         stating = self._stating(bare.sources, float(space.vectors[row] @ query.interests))
@@ -200,30 +199,35 @@ class Explainer:
         return Way(start, path.kind, path.via, name)
 
 
-def _recommendation(
-    space: TargetSpace, candidates: Candidates, position: int, evidence: Evidence, reason: str
-) -> Recommendation:
-    row = int(candidates.rows[position])
-    return Recommendation(
-        rank=position + 1,
-        item_id=space.targets.ids.ids[row],
-        title=space.targets.titles[row],
-        score=float(candidates.scores[position]),
-        sources=dict(evidence.sources),
-        reason=reason,
-        evidence=evidence,
-    )
+def _recommendations(
+    space: TargetSpace,
+    candidates: Candidates,
+    evidence: Sequence[Evidence],
+    reasons: Sequence[str],
+) -> list[Recommendation]:
+    ids, titles = space.targets.ids.ids, space.targets.titles
+    rows, scores = candidates.rows.tolist(), candidates.scores.tolist()
+    return [
+        Recommendation(rank, ids[row], titles[row], score, dict(told.sources), reason, told)
+        for rank, (row, score, told, reason) in enumerate(
+            zip(rows, scores, evidence, reasons, strict=True), start=1
+        )
+    ]
 
 
-def _bare(candidates: Candidates, position: int) -> Evidence:
-    """What the sources and rules say themselves."""
-    rules = candidates.marks.get(int(candidates.rows[position]), ())
-    sources = {
-        name: float(part[position])
-        for name, part in candidates.parts.items()
-        if abs(part[position]) > _NOTHING
-    }
-    return Evidence(sources, rules=rules, pinned=PINNED_ALONE in rules)
+def _told(candidates: Candidates) -> list[Evidence]:
+    """What the sources and rules say themselves of each candidate."""
+    names, marks = list(candidates.parts), candidates.marks
+    parts = [part.tolist() for part in candidates.parts.values()]
+    given = zip(*parts, strict=True) if parts else ((),) * len(candidates)
+    found = []
+    for row, own in zip(candidates.rows.tolist(), given, strict=True):
+        rules = marks.get(row, ()) if marks else ()
+        sources = {
+            name: part for name, part in zip(names, own, strict=True) if abs(part) > _NOTHING
+        }
+        found.append(Evidence(sources, rules=rules, pinned=PINNED_ALONE in rules))
+    return found
 
 
 def _ordered(sources: Mapping[str, float], givers: Mapping[Kind, str]) -> list[Ground]:

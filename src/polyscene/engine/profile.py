@@ -7,9 +7,10 @@ import time
 import numpy as np
 
 from polyscene.errors import NotFoundError
+from polyscene.represent.deeds import Deeds
 from polyscene.represent.strength import Strengths
 from polyscene.represent.targets import Targets
-from polyscene.represent.users import Deeds, gather_history
+from polyscene.represent.users import gather_history
 from polyscene.settings import Settings, preset_verbs
 from polyscene.text.template import GENERIC
 from polyscene.text.verbalise import Deed, Verbaliser

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +19,9 @@ from polyscene.engine.answer import Answer
 from polyscene.engine.explainer import Explainer
 from polyscene.engine.search import Searcher
 from polyscene.errors import NotFoundError
-from polyscene.fitting.asking import Asker, Asking
+from polyscene.fitting.asking import Asker, Asking, together
 from polyscene.fitting.model import Model
-from polyscene.fitting.past import DatasetPast, Past
+from polyscene.fitting.past import Past
 from polyscene.fitting.weights import DEPTH, declared_weights
 from polyscene.ranking.fuse import fuse, joined
 from polyscene.ranking.objective import Objective, objective, ordered
@@ -32,9 +31,6 @@ from polyscene.sources import FALLBACKS, Trending
 from polyscene.text.verbalise import Verbaliser
 
 __all__ = ["Recommender"]
-
-_TOGETHER = 128
-"""Questions asked of a source at once."""
 
 
 class Recommender:
@@ -90,17 +86,13 @@ class Recommender:
         about = contexts or [None] * len(users)
         for context in set(about):
             self._asker.context(context)  # an unknown one fails before the work
-        waiting = zip(users, about, strict=True)
-        while some := list(islice(waiting, _TOGETHER)):
-            if isinstance(self._past, DatasetPast):
-                self._past.load([user for user, _ in some if user is not None])
-            askings = [
-                self._asker.user(user, scenario, _pool(n), now, targets, above, context)
-                for user, context in some
-            ]
-            found = self._found(askings)
-            for (user, context), asking, candidates in zip(some, askings, found, strict=True):
-                shown = self._ranked(asking, n, candidates)
+        size = together(len(self._model.space(scenario)))
+        for start in range(0, len(users), size):
+            some, own = users[start : start + size], about[start : start + size]
+            askings = self._asker.users(some, scenario, _pool(n), now, targets, above, own)
+            found = self._fused([asking.query for asking in askings])
+            for user, context, asking, fused in zip(some, own, askings, found, strict=True):
+                shown = self._ranked(asking, n, fused)
                 yield self._answer(user, context, asking, shown, n, reasons)
 
     def similar(self, target: str, scenario: str, n: int, only: Mask | None = None) -> Answer:
@@ -127,7 +119,7 @@ class Recommender:
         if only is not None:
             allowed &= only
         self._asker.exclude(allowed, scenario, User(user_id="anybody"), time.time())
-        candidates = Candidates(np.zeros(0, np.int64), np.zeros(0, np.float32))
+        candidates = _nothing()
         notes = [] if space.vectors[row].any() else [f"{target!r} has no text to compare"]
         if not notes:
             rows, cosines = space.search(space.vectors[row][None], _pool(n), allowed)
@@ -159,9 +151,11 @@ class Recommender:
             now: Time of the question, seconds since 1970-01-01 UTC.
             found: What the sources of weight, and those in reserve, say of these targets.
         """
-        used = {name: found[name] for name, weight in self.weights(scenario).items() if weight > 0}
+        weights = self.weights(scenario)
+        used = {name: [found[name]] for name, weight in weights.items() if weight > 0}
+        fused = fuse(used, weights)[0] if used else _nothing()
         trend = partial(_said_of, found[Trending.name])
-        candidates = self._valued(user, scenario, now, used, trend)
+        candidates = self._valued(user, scenario, now, fused, trend)
         candidates = self._filled(candidates, scenario, found.__getitem__)
         scores = candidates.scores
         if scores.min(initial=0) == 0:
@@ -217,25 +211,25 @@ class Recommender:
             "stands above on the page, or was not among those asked for"
         )
 
-    def _found(self, askings: Sequence[Asking]) -> Iterator[dict[str, Candidates]]:
-        """What each source of weight finds for each question."""
-        queries = [asking.query for asking in askings]
+    def _fused(self, queries: Sequence[Query]) -> list[Candidates]:
+        """What the sources of weight find for each question, joined."""
         weights = self.weights(queries[0].scenario)
         sources = {name: self._model.sources[name] for name, w in weights.items() if w > 0}
+        if not sources:
+            return [_nothing() for _ in queries]
         if len(queries) == 1:
-            yield {name: source(queries[0]) for name, source in sources.items()}
-            return
-        scores = {name: source.scores(queries) for name, source in sources.items()}
-        for place, query in enumerate(queries):
-            yield {
-                name: source.candidates(query, scores[name][place])
+            found = {name: [source(queries[0])] for name, source in sources.items()}
+        else:
+            found = {
+                name: source.candidates(queries, source.scores(queries))
                 for name, source in sources.items()
             }
+        return fuse(found, weights)
 
-    def _ranked(self, asking: Asking, n: int, found: Mapping[str, Candidates]) -> Candidates:
+    def _ranked(self, asking: Asking, n: int, fused: Candidates) -> Candidates:
         """The list of n, looked for ever wider until nothing is lacking or none are left."""
         query, reranker = asking.query, self._reranker(asking.query.scenario)
-        left = int(query.allowed.sum())
+        left = int(np.count_nonzero(query.allowed))
         wanted = min(n, left)
         pins = reranker.pins(asking.space.targets.ids, query.allowed, n)
         asked = Asked(
@@ -249,7 +243,7 @@ class Recommender:
         )
         trend = partial(self._trend, query)
         while True:
-            pool = self._valued(asking.user, query.scenario, query.now, found, trend)
+            pool = self._valued(asking.user, query.scenario, query.now, fused, trend)
             shown = reranker(_with_pins(pool, pins), asked)
             if reranker.lacks(shown, wanted, asked):
                 pool = self._filled(pool, query.scenario, partial(self._asked, query))
@@ -261,7 +255,7 @@ class Recommender:
             if not reranker.helped(shown, wanted, np.flatnonzero(outside), asked):
                 return shown
             query = replace(query, n=4 * query.n)
-            found = {name: self._model.sources[name](query) for name in found}
+            (fused,) = self._fused([query])
 
     def _asked(self, query: Query, name: str) -> Candidates:
         return self._model.sources[name](query)
@@ -276,11 +270,10 @@ class Recommender:
         user: User,
         scenario: str,
         now: float,
-        found: Mapping[str, Candidates],
+        candidates: Candidates,
         trend: Callable[[IntArray], FloatArray],
     ) -> Candidates:
-        """The candidates of the declared sources by the scenario's objective, best first."""
-        candidates = fuse(found, self.weights(scenario))
+        """The candidates by the scenario's objective, best first."""
         value = self._objective(scenario, self._settings.scenario(scenario))
         given = {}
         if value.uses("popularity"):
@@ -322,8 +315,14 @@ def _pool(n: int) -> int:
     return max(10 * n, DEPTH)
 
 
+def _nothing() -> Candidates:
+    return Candidates(np.zeros(0, np.int64), np.zeros(0, np.float32))
+
+
 def _with_pins(pool: Candidates, pins: Mapping[int, int]) -> Candidates:
     """The candidates with those pinned that no source found at the end, of the lowest score."""
+    if not pins:
+        return pool
     rows = np.array(list(pins.values()), np.int64)
     rows = rows[~np.isin(rows, pool.rows)]
     lowest = pool.scores[-1:] if len(pool) else np.zeros(1, np.float32)

@@ -122,7 +122,7 @@ def ask(
     users: dict[int, User] = {}
     for start in range(0, len(shown.users), _TOGETHER):
         some = shown.users[start : start + _TOGETHER].tolist()
-        askings = [asker.user(names[row], scenario, DEPTH, now) for row in some]
+        askings = asker.users([names[row] for row in some], scenario, DEPTH, now)
         queries = [asking.query for asking in askings]
         users.update(zip(some, (asking.user for asking in askings), strict=True))
         own = slice(*np.searchsorted(shown.owner, [start, start + len(some)]).tolist())

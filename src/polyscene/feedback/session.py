@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
-
 from polyscene.data.schema import Event
 from polyscene.fitting.past import Known
+from polyscene.represent.deeds import Deeds
 from polyscene.represent.targets import Targets
-from polyscene.represent.users import Deeds
 
 __all__ = ["told"]
-
-Codes = npt.NDArray[np.int32]
 
 
 def told(
@@ -38,28 +33,4 @@ def told(
     if not events:
         return replace(known, user=user)
     newest = Deeds.of(list(reversed(events)), items.ids, items.is_tag)
-    return replace(known, user=user, deeds=_joined(newest, known.deeds))
-
-
-def _joined(first: Deeds, then: Deeds) -> Deeds:
-    """The events of both, those of the first being later."""
-    actions = tuple(dict.fromkeys([*first.actions, *then.actions]))
-    scenarios = tuple(dict.fromkeys([*first.scenarios, *then.scenarios]))
-
-    def coded(names: Sequence[str], codes: Codes, known: Sequence[str]) -> Codes:
-        found: Codes = np.array([*(known.index(name) for name in names), -1], np.int32)[codes]
-        return found  # -1 took the last
-
-    return Deeds(
-        rows=np.concatenate([first.rows, then.rows]),
-        on_tag=np.concatenate([first.on_tag, then.on_tag]),
-        context=np.concatenate([first.context, then.context]),
-        action=np.concatenate([coded(one.actions, one.action, actions) for one in (first, then)]),
-        scenario=np.concatenate(
-            [coded(one.scenarios, one.scenario, scenarios) for one in (first, then)]
-        ),
-        timestamp=np.concatenate([first.timestamp, then.timestamp]),
-        value=np.concatenate([first.value, then.value]),
-        actions=actions,
-        scenarios=scenarios,
-    )
+    return replace(known, user=user, deeds=Deeds.joined([newest, known.deeds])[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -78,6 +78,9 @@ class LivePast:
             if found is not None:
                 self._entries.move_to_end(user_id)
             return found
+
+    def load(self, user_ids: Sequence[str]) -> None:
+        """See `Past`; each user is read when asked about."""
 
     def of(self, user_id: str | None) -> Known:
         """See `Past`. Where the store fails or is late, what was known last, or nothing."""

@@ -17,13 +17,17 @@ from polyscene.fitting.model import Model
 from polyscene.fitting.past import Known, Meeting, Past
 from polyscene.fitting.shown import shown
 from polyscene.represent.connections import BLOCKS, FRIENDS
+from polyscene.represent.deeds import Deeds
 from polyscene.represent.space import TargetSpace
 from polyscene.represent.strength import Strengths
-from polyscene.represent.users import gather_history, interest_vectors, user_vector
+from polyscene.represent.users import gather_histories, interest_vectors, user_vectors
 from polyscene.rerank.rules import Exclusions
 from polyscene.settings import Scenario, Settings
 
-__all__ = ["Asker", "Asking"]
+__all__ = ["Asker", "Asking", "together"]
+
+_CELLS = 2_000_000
+"""Scores of a source that are in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,48 +70,74 @@ class Asker:
         above: npt.NDArray[np.uint64] | None = None,
         context: str | None = None,
     ) -> Asking:
-        """The question what to recommend to a user.
+        """The question what to recommend to one user; see `users`."""
+        return self.users([user_id], scenario, n, now, targets, above, [context])[0]
+
+    def users(
+        self,
+        user_ids: Sequence[str | None],
+        scenario: str,
+        n: int,
+        now: float,
+        targets: Sequence[str] | Mask | None = None,
+        above: npt.NDArray[np.uint64] | None = None,
+        contexts: Sequence[str | None] | None = None,
+    ) -> list[Asking]:
+        """The questions what to recommend to users, who are looked at together.
+
+        O(events · log events + users · targets).
 
         Args:
-            user_id: The user; None or an unknown id asks for somebody of whom nothing is known.
+            user_ids: The users; None or an unknown id asks for somebody of whom nothing is known.
             scenario: Name of the scenario.
             n: How many candidates sources should return.
-            now: Time of the question, seconds since 1970-01-01 UTC.
+            now: Time of the questions, seconds since 1970-01-01 UTC.
             targets: If given, only these may be recommended: ids, or a mask over the space.
             above: Text keys of what is shown already; what has one of them is left out.
-            context: Id of the item that is asked about, if any.
+            contexts: For each user the id of the item that is asked about, None for none.
 
         Raises:
-            NotFoundError: When no item has the id of the context.
+            NotFoundError: When no item has the id of a context.
         """
-        spec = self._settings.scenario(scenario)
-        space, known = self._model.space(scenario), self._past.of(user_id)
-        strengths = self._scenario_strengths(scenario)
-        about = self.context(context)
-        history = gather_history(known.deeds, self._model.items.vectors, strengths, spec, now)
-        interests = self._interests(known.user, spec)
-        allowed = self.shown(scenario).copy()
-        if targets is not None:
-            allowed &= _mask(space, targets)
-        if above is not None:
-            allowed &= ~np.isin(space.targets.text_keys, above)
-        self._leave_out(allowed, known, scenario, spec, about)
-        self.exclude(allowed, scenario, known.user, now)
-        query = Query(
-            scenario=scenario,
-            spec=spec,
-            n=n,
-            now=now,
-            space=space,
-            history=history,
-            vector=user_vector(history, interests, spec.users),
-            interests=interests,
-            allowed=allowed,
-            user=user_id,
-            friends=_friends(known, self._settings.readable(scenario)),
-            context=about,
-        )
-        return Asking(query, known.user, known.stored, space)
+        spec, space = self._settings.scenario(scenario), self._model.space(scenario)
+        about = [self.context(one) for one in contexts or [None] * len(user_ids)]
+        self._past.load([name for name in user_ids if name is not None])
+        known = [self._past.of(name) for name in user_ids]
+        deeds, ends = Deeds.joined([one.deeds for one in known])
+        strengths, items = self._scenario_strengths(scenario), self._model.items.vectors
+        histories = gather_histories(deeds, ends, items, strengths, spec, now)
+        interests = self._interests([one.user for one in known], spec)
+        vectors = user_vectors(histories, interests, spec.users)
+        allowed = self._allowed(known, scenario, spec, now, targets, above)
+        if spec.seen == "exclude" and spec.target != "person":
+            seen = strengths.seen(deeds) & (deeds.rows >= 0) & (deeds.rows < len(space))
+            owner = np.repeat(np.arange(len(known)), np.diff(ends))
+            if spec.target == "tag":  # seen where given to the same; it may be given to another
+                seen &= deeds.context == np.array(about, np.int64)[owner]
+            allowed[owner[seen], deeds.rows[seen]] = False
+        readable = self._settings.readable(scenario)
+        return [
+            Asking(
+                Query(
+                    scenario=scenario,
+                    spec=spec,
+                    n=n,
+                    now=now,
+                    space=space,
+                    history=histories[place],
+                    vector=vectors[place],
+                    interests=interests[place],
+                    allowed=allowed[place],
+                    user=user_ids[place],
+                    friends=_friends(one, readable),
+                    context=about[place],
+                ),
+                one.user,
+                one.stored,
+                space,
+            )
+            for place, one in enumerate(known)
+        ]
 
     def context(self, item_id: str | None) -> int:
         """The row of a context, -1 for none.
@@ -133,11 +163,14 @@ class Asker:
 
     def exclude(self, allowed: Mask, scenario: str, user: User, now: float) -> None:
         """Take what the scenario's rules exclude for a user at a moment out of a mask."""
+        targets, rows = self._model.space(scenario).targets, np.flatnonzero(allowed)
+        excluded = self._exclusions_of(scenario).varying(targets, rows, user, now)
+        allowed[rows[excluded]] = False
+
+    def _exclusions_of(self, scenario: str) -> Exclusions:
         if scenario not in self._exclusions:
             self._exclusions[scenario] = Exclusions(self._settings.scenario(scenario).rules)
-        exclusions, rows = self._exclusions[scenario], np.flatnonzero(allowed)
-        targets = self._model.space(scenario).targets
-        allowed[rows[exclusions.varying(targets, rows, user, now)]] = False
+        return self._exclusions[scenario]
 
     def _scenario_strengths(self, scenario: str) -> Strengths:
         strengths = self._strengths.get(scenario)
@@ -146,41 +179,65 @@ class Asker:
             self._strengths[scenario] = strengths
         return strengths
 
-    def _interests(self, user: User, spec: Scenario) -> Vectors:
-        if not user.tags and not user.description.strip():
-            return np.zeros(self._model.transform.dim, np.float32)
-        stated: Vectors = interest_vectors(
-            [user], self._encoder, self._model.transform, spec.users
-        )[0]
+    def _interests(self, users: Sequence[User], spec: Scenario) -> Vectors:
+        """What users state, shape (users, dim); zero for those who state nothing."""
+        stating = [p for p, user in enumerate(users) if user.tags or user.description.strip()]
+        stated = np.zeros((len(users), self._model.transform.dim), np.float32)
+        if stating:
+            stated[stating] = interest_vectors(
+                [users[place] for place in stating],
+                self._encoder,
+                self._model.transform,
+                spec.users,
+            )
         return stated
 
-    def _leave_out(
-        self, allowed: Mask, known: Known, scenario: str, spec: Scenario, context: int
-    ) -> None:
-        """Take what the user has seen, and people that must not be shown, out of the mask.
+    def _allowed(
+        self,
+        known: Sequence[Known],
+        scenario: str,
+        spec: Scenario,
+        now: float,
+        targets: Sequence[str] | Mask | None,
+        above: npt.NDArray[np.uint64] | None,
+    ) -> Mask:
+        """Which targets may be recommended to each user, whatever they have seen of items.
 
-        A tag is seen where it was given to the same thing: it may be given to another.
+        Shape (users, targets).
         """
-        people = spec.target == "person"
-        if spec.seen == "exclude" and not people:
-            deeds = known.deeds
-            seen = self._scenario_strengths(scenario).seen(deeds)
-            if spec.target == "tag":
-                seen &= deeds.context == context
-            _clear(allowed, deeds.rows[seen])
-        if people:
-            unwanted = [known.user.user_id, *known.apart]
-            unwanted += [met.person for met in known.meetings if met.action in BLOCKS]
-            if spec.seen == "exclude":
-                readable = self._settings.readable(scenario)
-                unwanted += known.friends
-                unwanted += [
-                    met.person
-                    for met in known.meetings
-                    if _read(met, readable)
-                    and (not spec.seen_actions or met.action in spec.seen_actions)
-                ]
-            _clear(allowed, self._model.space(scenario).targets.ids.rows(unwanted))
+        space, anybody = self._model.space(scenario), self.shown(scenario)
+        if targets is not None:
+            anybody = anybody & _mask(space, targets)
+        if above is not None:
+            anybody = anybody & ~np.isin(space.targets.text_keys, above)
+        allowed = np.tile(anybody, (len(known), 1))
+        if spec.target == "person":
+            for mask, one in zip(allowed, known, strict=True):
+                _clear(mask, space.targets.ids.rows(self._unwanted(one, scenario, spec)))
+        if self._exclusions_of(scenario).any_varying:
+            for mask, one in zip(allowed, known, strict=True):
+                self.exclude(mask, scenario, one.user, now)
+        return allowed
+
+    def _unwanted(self, known: Known, scenario: str, spec: Scenario) -> list[str]:
+        """The people that must not be shown to a user."""
+        found = [known.user.user_id, *known.apart]
+        found += [met.person for met in known.meetings if met.action in BLOCKS]
+        if spec.seen == "exclude":
+            readable = self._settings.readable(scenario)
+            found += known.friends
+            found += [
+                met.person
+                for met in known.meetings
+                if _read(met, readable)
+                and (not spec.seen_actions or met.action in spec.seen_actions)
+            ]
+        return found
+
+
+def together(targets: int) -> int:
+    """How many questions over a space of so many targets are best asked at once."""
+    return int(np.clip(_CELLS // max(targets, 1), 16, 512))
 
 
 def _friends(known: Known, readable: Collection[str]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from polyscene.component import Query, Trainable, Training, Tunable, Validation, build
 from polyscene.data.schema import User
 from polyscene.encoders import Encoder
-from polyscene.fitting.asking import Asker
+from polyscene.fitting.asking import Asker, together
 from polyscene.fitting.holdout import validations
 from polyscene.fitting.model import Fusion, Model
 from polyscene.fitting.past import DatasetPast
@@ -128,11 +128,16 @@ def _table(model: Model, asker: Asker, split: Validation, scenario: str) -> Scor
     training, relevant = split.training, split.relevant[scenario]
     able = np.flatnonzero(relevant.getnnz(axis=1))
     asked, (people, items) = split.questions.take(able), (training.data.users, training.data.items)
-    users, queries = asked.users, list[Query]()
-    for user, context in zip(users.tolist(), asked.contexts.tolist(), strict=True):
-        about = None if context < 0 else items.ids[context]
-        asking = asker.user(people.ids[user], scenario, DEPTH, training.now, context=about)
-        queries.append(asking.query)
+    names = [people.ids[user] for user in asked.users.tolist()]
+    about = [None if context < 0 else items.ids[context] for context in asked.contexts.tolist()]
+
+    def queries() -> Iterator[Sequence[Query]]:
+        size = together(relevant.shape[1])
+        for start in range(0, len(names), size):
+            own = slice(start, start + size)
+            askings = asker.users(names[own], scenario, DEPTH, training.now, contexts=about[own])
+            yield [asking.query for asking in askings]
+
     spec = training.settings.scenario(scenario)
     chosen = {name: model.sources[name] for name in spec.sources}
-    return scored(chosen, users, queries, sp.csr_matrix(relevant[able]))
+    return scored(chosen, asked.users, queries(), sp.csr_matrix(relevant[able]))

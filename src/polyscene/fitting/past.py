@@ -11,8 +11,8 @@ import numpy as np
 from polyscene.data.dataset import Dataset, IdMap, Links
 from polyscene.data.schema import User
 from polyscene.represent.connections import BLOCKS, Connections
+from polyscene.represent.deeds import Deeds, DeedsOfAll
 from polyscene.represent.targets import Targets
-from polyscene.represent.users import Deeds, DeedsOfAll
 from polyscene.storage import Store
 
 __all__ = ["DatasetPast", "Known", "Meeting", "Past", "StorePast", "nobody"]
@@ -50,6 +50,9 @@ class Past(Protocol):
     def of(self, user_id: str | None) -> Known:
         """What is known of a user; of None or an unknown id nothing."""
 
+    def load(self, user_ids: Sequence[str]) -> None:
+        """Make ready to be asked about these users."""
+
 
 class StorePast:
     """The past as the store has it now.
@@ -62,6 +65,9 @@ class StorePast:
     def __init__(self, store: Store, items: Targets) -> None:
         self._store = store
         self._items = items
+
+    def load(self, user_ids: Sequence[str]) -> None:
+        """See `Past`; each user is read when asked about."""
 
     def of(self, user_id: str | None) -> Known:
         """See `Past`; three short queries."""
@@ -103,10 +109,14 @@ class DatasetPast:
         self._records: dict[str, User] = {}
         self._deeds = DeedsOfAll(data)
         self._around = Connections(links)
-        self._on_people = np.flatnonzero(data.on_person)
+        events = np.flatnonzero(data.on_person)
+        self._on_people = events[np.argsort(data.user[events], kind="stable")]
+        self._starts = np.searchsorted(data.user[self._on_people], np.arange(len(data.users) + 1))
+        codes = [code for code, action in enumerate(data.actions) if action in BLOCKS]
+        self._blocks = self._on_people[np.isin(data.action[self._on_people], codes)]
 
     def load(self, user_ids: Sequence[str]) -> None:
-        """Read the records of some users together, instead of one by one."""
+        """See `Past`; the records of these users are read together."""
         unread = [name for name in user_ids if name not in self._records]
         if unread:
             self._records.update((user.user_id, user) for user in self._users(unread))
@@ -131,23 +141,21 @@ class DatasetPast:
 
     def _meetings(self, row: int) -> list[Meeting]:
         data, names = self._data, (*self._data.scenarios, None)
-        own = self._on_people[data.user[self._on_people] == row] if len(self._on_people) else []
+        start, end = self._starts[row : row + 2].tolist() if row >= 0 else (0, 0)
         return [
             Meeting(
                 data.users.ids[data.target[event]],
                 data.actions[data.action[event]],
                 names[data.scenario[event]],
             )
-            for event in own
+            for event in self._on_people[start:end]
         ]
 
     def _blocking(self, row: int) -> list[str]:
         data = self._data
-        codes = [code for code, action in enumerate(data.actions) if action in BLOCKS]
-        if not codes or not len(self._on_people):
+        if not len(self._blocks):
             return []
-        found = self._on_people[data.target[self._on_people] == row]
-        found = found[np.isin(data.action[found], codes)]
+        found = self._blocks[data.target[self._blocks] == row]
         return [data.users.ids[actor] for actor in np.unique(data.user[found])]
 
 

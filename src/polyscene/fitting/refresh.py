@@ -11,9 +11,9 @@ from polyscene.data.schema import Item, User
 from polyscene.fitting.model import Model
 from polyscene.fitting.run import screen, vector_settings
 from polyscene.logs import get_logger
+from polyscene.represent.deeds import Deeds
 from polyscene.represent.items import encode_groups, item_vectors
 from polyscene.represent.people import person_vectors
-from polyscene.represent.users import Deeds
 from polyscene.text.verbalise import Verbaliser
 from polyscene.workspace import Workspace
 

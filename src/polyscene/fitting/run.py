@@ -22,11 +22,11 @@ from polyscene.fitting.learn import build_sources, learn
 from polyscene.fitting.model import FORMAT, Model, ModelConfig, library_versions
 from polyscene.logs import NO_PROGRESS, Progress, get_logger
 from polyscene.ranking.objective import objective
+from polyscene.represent.deeds import DeedsOfAll
 from polyscene.represent.items import encode_groups, item_vectors
 from polyscene.represent.people import person_vectors
 from polyscene.represent.space import TargetSpace
 from polyscene.represent.targets import Targets
-from polyscene.represent.users import DeedsOfAll
 from polyscene.represent.whiten import Transform
 from polyscene.rerank.safety import Screen
 from polyscene.settings import Settings
@@ -131,6 +131,11 @@ def fit_to(
         people={name: space.vectors for name, space in people.items()},
         tags=targets.tags,
         links=links,
+        shown={
+            name: targets.shown_in(name, spec)
+            for name, spec in settings.scenarios.items()
+            if spec.of_items
+        },
     )
     learn(model, training, workspace.encoder, lambda ids: store.users(ids), progress)
     seconds = round(time.monotonic() - started, 3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +22,6 @@ __all__ = ["DEPTH", "Scored", "choose_weights", "declared_weights", "scored"]
 
 DEPTH = 300
 """Candidates of a source that are fused, at least."""
-_CHUNK = 128
-"""Questions asked at once."""
 _AT = 10
 _VALUES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)
 _ROUNDS = 3
@@ -92,7 +90,7 @@ def declared_weights(
 def scored(
     sources: Mapping[str, Source],
     users: IntArray,
-    queries: Sequence[Query],
+    asked: Iterable[Sequence[Query]],
     relevant: sp.csr_matrix,
 ) -> Scored:
     """Ask every source and lay its best candidates out in a table.
@@ -100,21 +98,22 @@ def scored(
     Args:
         sources: The sources, fitted.
         users: Rows of the users who ask, shape (queries,).
-        queries: Their questions in one scenario.
+        asked: Their questions in one scenario, some at a time; no more are in memory.
         relevant: What is right, shape (queries, targets).
     """
-    rows: list[list[npt.NDArray[np.int64]]] = [[] for _ in queries]
-    values: list[list[npt.NDArray[np.float32]]] = [[] for _ in queries]
-    for source in sources.values():
-        for start in range(0, len(queries), _CHUNK):
-            chunk = queries[start : start + _CHUNK]
-            for place, scores in enumerate(source.scores(chunk), start=start):
-                found = source.candidates(queries[place], scores)
+    rows: list[list[npt.NDArray[np.int64]]] = [[] for _ in users]
+    values: list[list[npt.NDArray[np.float32]]] = [[] for _ in users]
+    start = 0
+    for queries in asked:
+        for source in sources.values():
+            lists = source.candidates(queries, source.scores(queries))
+            for place, found in enumerate(lists, start=start):
                 rows[place].append(found.rows)
                 given = min_max(found.scores) if len(found) else found.scores
                 values[place].append(np.maximum(given, _LEAST))
+        start += len(queries)
     unions = [np.unique(np.concatenate(own)) for own in rows]
-    shape = (len(queries), max((len(union) for union in unions), default=0) or 1)
+    shape = (len(users), max((len(union) for union in unions), default=0) or 1)
     parts = {name: np.zeros(shape, np.float32) for name in sources}
     right = np.zeros(shape, np.bool_)
     for place, union in enumerate(unions):

@@ -160,7 +160,7 @@ def similarities(candidates: Candidates, sources: Collection[str]) -> dict[str, 
 
 
 def ordered(candidates: Candidates, values: Values) -> Candidates:
-    """The candidates by their values, which become their scores; ties by the fused score.
+    """The candidates by their values, which become their scores; ties by fused score and row.
 
     A value that is missing or infinite breaks nothing: such candidates stand behind all others, by
     the fused score, and have the lowest of the other values, or 0. Values are cut at ±1e30.
@@ -170,8 +170,15 @@ def ordered(candidates: Candidates, values: Values) -> Candidates:
         values: Shape (m,).
     """
     sound = np.isfinite(values)
-    lowest = float(values[sound].min()) if sound.any() else 0.0
-    values = np.where(sound, values, lowest)
-    order = np.lexsort((-candidates.scores, -values, ~sound))
+    if not sound.all():
+        lowest = float(values[sound].min()) if sound.any() else 0.0
+        values = np.where(sound, values, lowest)
+    order = np.argsort(-values)
+    tied = values[order[1:]] == values[order[:-1]]
+    if tied.any():  # only what is equal has to be put in order again
+        places = np.flatnonzero(np.append(tied, False) | np.append(False, tied))
+        some = order[places]
+        keys = candidates.rows[some], -candidates.scores[some], ~sound[some], -values[some]
+        order[places] = some[np.lexsort(keys)]
     scores = np.clip(values, -_LARGEST, _LARGEST).astype(np.float32)
     return Candidates(candidates.rows, scores, candidates.parts).take(order)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 
 from polyscene.component import Vectors
 from polyscene.data.schema import User
 from polyscene.encoders.base import Encoder
+from polyscene.represent.deeds import Deeds
 from polyscene.represent.strength import Strengths
-from polyscene.represent.users import Deeds, gather_history, interest_vectors, user_vector
+from polyscene.represent.users import gather_histories, interest_vectors, user_vectors
 from polyscene.represent.whiten import Transform
 from polyscene.settings import Settings
 
 __all__ = ["person_vectors"]
+
+_TOGETHER = 1000
+"""Histories that are gathered at once."""
 
 
 def person_vectors(
@@ -45,11 +50,12 @@ def person_vectors(
     spec = settings.scenario(scenario)
     strengths = Strengths(settings, scenario)
     stated = interest_vectors(users, encoder, transform, spec.users)
-    rows: Mapping[str, int] = {user.user_id: row for row, user in enumerate(users)}
+    order: Mapping[str, int] = {user.user_id: row for row, user in enumerate(users)}
     vectors = np.array(stated)
-    for user_id, own in deeds:
-        row = rows.get(user_id)
-        if row is not None:
-            history = gather_history(own, item_vectors, strengths, spec, now)
-            vectors[row] = user_vector(history, stated[row], spec.users)
+    known = ((order[user_id], own) for user_id, own in deeds if user_id in order)
+    while some := list(islice(known, _TOGETHER)):
+        rows = [row for row, _ in some]
+        joined = Deeds.joined([own for _, own in some])
+        did = gather_histories(*joined, item_vectors, strengths, spec, now)
+        vectors[rows] = user_vectors(did, stated[rows], spec.users)
     return vectors

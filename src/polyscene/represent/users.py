@@ -1,4 +1,4 @@
-"""Users as vectors: what they say, and what they did.
+"""Users as vectors: what they say, and what they did. Many users are looked at together.
 
     t = normalise( mean over tags of e(tag) )
     d = e(description)
@@ -12,163 +12,91 @@ What a user lacks is zero and leaves u to the rest; a user with nothing has u = 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
-from polyscene.component import History, Posts, Vectors
-from polyscene.data.dataset import Dataset, IdMap, IntArray, Mask
-from polyscene.data.schema import Event, User
+from polyscene.component import NO_POSTS, Coded, History, Posts, Vectors
+from polyscene.data.dataset import FloatArray, IntArray
+from polyscene.data.schema import User
 from polyscene.encoders.base import Encoder
+from polyscene.represent.deeds import Deeds
 from polyscene.represent.items import mean_by_group
 from polyscene.represent.strength import Strengths, decay
 from polyscene.represent.whiten import Transform, normalise
 from polyscene.settings import Scenario, UserVectors
 
 __all__ = [
-    "Deeds",
-    "DeedsOfAll",
-    "behaviour_vector",
+    "gather_histories",
     "gather_history",
     "interest_vectors",
     "posted",
-    "user_vector",
+    "user_vectors",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Deeds:
-    """The events of one user on items as parallel arrays of length E.
-
-    Order matters only among events without a time: the first of them is the latest.
-    """
-
-    rows: IntArray
-    """Rows of the items; -1 for items the model does not know."""
-    on_tag: Mask
-    """Which of them are tags."""
-    context: IntArray
-    """Rows of what the events were about; -1 for nothing, or what the model does not know."""
-    action: npt.NDArray[np.int32]
-    scenario: npt.NDArray[np.int32]
-    timestamp: npt.NDArray[np.float64]
-    value: npt.NDArray[np.float64]
-    actions: tuple[str, ...]
-    scenarios: tuple[str, ...]
-
-    @classmethod
-    def of(cls, events: Sequence[Event], items: IdMap, is_tag: Mask) -> Self:
-        """From records, newest first; events on people are left out.
-
-        Args:
-            events: The events of the user.
-            items: Rows of the items.
-            is_tag: Which of them are tags, shape (items,).
-        """
-        actions: dict[str, int] = {}
-        scenarios: dict[str, int] = {}
-        rows = items.rows(event.item_id for event in events)
-        return cls(
-            rows=rows,
-            on_tag=np.append(is_tag, False)[rows],  # the last is that of -1
-            context=items.rows(event.context or "" for event in events),
-            action=np.array(
-                [actions.setdefault(event.action, len(actions)) for event in events], np.int32
-            ),
-            scenario=np.array(
-                [
-                    -1
-                    if event.scenario is None
-                    else scenarios.setdefault(event.scenario, len(scenarios))
-                    for event in events
-                ],
-                np.int32,
-            ),
-            timestamp=np.array(
-                [np.nan if event.timestamp is None else event.timestamp for event in events],
-                np.float64,
-            ),
-            value=np.array([event.value for event in events], np.float64),
-            actions=tuple(actions),
-            scenarios=tuple(scenarios),
-        )
-
-
-class DeedsOfAll:
-    """The deeds of every user of a dataset on items, by row.
-
-    Args:
-        data: The events.
-    """
-
-    def __init__(self, data: Dataset) -> None:
-        events = np.flatnonzero(~data.on_person)[::-1]  # arrival order, reversed: newest first
-        self._events = events[np.argsort(data.user[events], kind="stable")]
-        self._starts = np.searchsorted(data.user[self._events], np.arange(len(data.users) + 1))
-        self._data = data
-        self._on_tag = data.on_tag
-
-    def __getitem__(self, user: int) -> Deeds:
-        """The deeds of the user at a row; of nobody, with -1, none."""
-        data = self._data
-        own = (
-            self._events[self._starts[user] : self._starts[user + 1]]
-            if user >= 0
-            else self._events[:0]
-        )
-        return Deeds(
-            data.target[own],
-            self._on_tag[own],
-            data.context[own],
-            data.action[own],
-            data.scenario[own],
-            data.timestamp[own],
-            data.value[own],
-            data.actions,
-            data.scenarios,
-        )
-
-    def active(self) -> IntArray:
-        """Rows of the users who acted on an item, ascending."""
-        return np.flatnonzero(np.diff(self._starts))
 
 
 def gather_history(
     deeds: Deeds, vectors: Vectors, strengths: Strengths, spec: Scenario, now: float
 ) -> History:
-    """The history of a user as a scenario sees it, one entry a distinct item, latest first.
+    """The history of one user; see `gather_histories`."""
+    ends = np.array([0, len(deeds.rows)])
+    return gather_histories(deeds, ends, vectors, strengths, spec, now)[0]
 
-    What they did with tags is part of it only where tags are recommended.
+
+def gather_histories(
+    deeds: Deeds,
+    ends: IntArray,
+    vectors: Vectors,
+    strengths: Strengths,
+    spec: Scenario,
+    now: float,
+) -> list[History]:
+    """The histories of users as a scenario sees them, an entry a distinct item, latest first.
+
+    What they did with tags is part of them only where tags are recommended. O(events · log events).
 
     Args:
-        deeds: What the user did.
+        deeds: What they did, one after the other.
+        ends: Where the deeds of each begin, and last where all end, shape (users + 1,).
         vectors: Unit vectors of all items, shape (number of items, dim).
         strengths: What each action says.
         spec: The scenario.
         now: The time to count ages from, seconds since 1970-01-01 UTC.
     """
-    used = np.flatnonzero(_told(deeds, spec) & strengths.readable(deeds) & (deeds.rows >= 0))
-    newest = np.argsort(-np.nan_to_num(deeds.timestamp[used], nan=-np.inf), kind="stable")
-    used = used[newest]
-    rows, first, entry = np.unique(deeds.rows[used], return_index=True, return_inverse=True)
-    every = strengths(deeds)
-    plain = every[used]
-    weighted = plain * decay(now - deeds.timestamp[used], spec.half_life_days)
-    latest = np.argsort(first)[: spec.users.recent]
-    telling = _most_telling(entry, np.abs(weighted), len(rows))
-    about = used[(deeds.context[used] >= 0) & (deeds.on_tag[used] == (spec.target == "tag"))]
-    about = about[posted(deeds.context[about], deeds.rows[about], every[about])]
-    return History(
-        rows=rows[latest],
-        items=vectors,
-        strengths=_scaled_sums(entry, weighted, len(rows))[latest],
-        undecayed=_scaled_sums(entry, plain, len(rows))[latest],
-        actions=tuple(deeds.actions[deeds.action[used[telling[place]]]] for place in latest),
-        scenarios=tuple(_name(deeds, used[telling[place]]) for place in latest),
-        posts=Posts(deeds.context[about], deeds.rows[about]),
-    )
+    owner = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
+    told = strengths.readable(deeds) & (deeds.rows >= 0)
+    if spec.target != "tag":
+        told &= ~deeds.on_tag
+    used = np.flatnonzero(told)
+    used = used[_newest_first(owner[used], deeds.timestamp[used])]
+    entry, first = _entries(owner[used] * np.int64(len(vectors)) + deeds.rows[used])
+    plain = strengths(deeds)
+    weighted = plain[used] * decay(now - deeds.timestamp[used], spec.half_life_days)
+    telling = used[_most_telling(entry, np.abs(weighted), len(first))]
+    rows, action, origin = deeds.rows[used[first]], deeds.action[telling], deeds.scenario[telling]
+    starts = np.searchsorted(owner[used[first]], np.arange(len(ends)))
+    decayed = _scaled_sums(entry, weighted, starts)
+    undecayed = _scaled_sums(entry, plain[used], starts)
+    posts = _posts(deeds, owner, used, plain, spec, len(ends) - 1)
+    origins = (*deeds.scenarios, None)  # code -1 is the last
+    parts = [
+        slice(start, min(end, start + spec.users.recent))
+        for start, end in pairwise(starts.tolist())
+    ]
+    return [
+        History(
+            rows=rows[own],
+            items=vectors,
+            strengths=decayed[own],
+            undecayed=undecayed[own],
+            actions=Coded(action[own], deeds.actions),
+            scenarios=Coded(origin[own], origins),
+            posts=about,
+        )
+        for own, about in zip(parts, posts, strict=True)
+    ]
 
 
 def posted(contexts: IntArray, targets: IntArray, strengths: npt.NDArray[np.float64]) -> IntArray:
@@ -185,33 +113,61 @@ def posted(contexts: IntArray, targets: IntArray, strengths: npt.NDArray[np.floa
     return np.sort(first[liked])
 
 
-def _told(deeds: Deeds, spec: Scenario) -> Mask:
-    """Which events may be part of a history, by their target."""
-    return np.ones(len(deeds.rows), np.bool_) if spec.target == "tag" else ~deeds.on_tag
+def _posts(
+    deeds: Deeds, owner: IntArray, used: IntArray, strengths: FloatArray, spec: Scenario, users: int
+) -> list[Posts]:
+    """What each user did about contexts; `used` are the events that may be looked at, in order."""
+    about = used[(deeds.context[used] >= 0) & (deeds.on_tag[used] == (spec.target == "tag"))]
+    if not len(about):
+        return [NO_POSTS] * users
+    contexts, targets = deeds.context[about], deeds.rows[about]
+    own = owner[about] * (contexts.max() + 1) + contexts  # a number for each user's context
+    liked = posted(own, targets, strengths[about])
+    cuts = np.searchsorted(owner[about[liked]], np.arange(1, users))
+    parts = (np.split(values[liked], cuts) for values in (contexts, targets))
+    return [Posts(*pair) for pair in zip(*parts, strict=True)]
 
 
-def _scaled_sums(
-    entry: IntArray, values: npt.NDArray[np.float64], count: int
-) -> npt.NDArray[np.float32]:
-    """The sum of the values of each entry, scaled so that the largest has size 1."""
-    total = np.bincount(entry, weights=values, minlength=count)
-    strongest = max(float(np.abs(total).max(initial=0.0)), np.finfo(np.float64).tiny)
-    return (total / strongest).astype(np.float32)
+def _newest_first(owner: IntArray, times: FloatArray) -> IntArray | slice:
+    """What puts the events of each user in order; the owners ascend."""
+    times = np.nan_to_num(times, nan=-np.inf)
+    if not ((times[1:] > times[:-1]) & (owner[1:] == owner[:-1])).any():
+        return slice(None)
+    return np.lexsort((-times, owner))
 
 
-def _name(deeds: Deeds, event: int) -> str | None:
-    code = deeds.scenario[event]
-    return deeds.scenarios[code] if code >= 0 else None
+def _entries(keys: IntArray) -> tuple[IntArray, IntArray]:
+    """For each key the number of the entry that it belongs to, and the first place of each entry.
+
+    Entries are numbered as they first come.
+    """
+    _, first, entry = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    number = np.empty_like(order)
+    number[order] = np.arange(len(order))
+    return number[entry], first[order]
 
 
-def _most_telling(
-    entry: IntArray, weights: npt.NDArray[np.float64], count: int
-) -> npt.NDArray[np.int64]:
-    """For each entry the position of its strongest event, the latest of equals."""
-    order = np.lexsort((-np.arange(len(entry)), weights))
-    best = np.zeros(count, np.int64)
-    best[entry[order]] = order  # the last assignment of an entry, its strongest, stays
-    return best
+def _scaled_sums(entry: IntArray, values: FloatArray, starts: IntArray) -> npt.NDArray[np.float32]:
+    """The sum of the values of each entry, scaled so that the largest of each user has size 1."""
+    total = np.bincount(entry, weights=values, minlength=starts[-1])
+    counts = np.diff(starts)
+    strongest = np.full(len(counts), np.finfo(np.float64).tiny)
+    if len(total):
+        some = np.flatnonzero(counts)
+        largest = np.maximum.reduceat(np.abs(total), starts[some])
+        strongest[some] = np.maximum(largest, strongest[some])
+    return (total / np.repeat(strongest, counts)).astype(np.float32)
+
+
+def _most_telling(entry: IntArray, weights: FloatArray, count: int) -> IntArray:
+    """For each entry the place of its strongest event, the latest of equals."""
+    most = np.zeros(count)
+    np.maximum.at(most, entry, weights)
+    places = np.flatnonzero(weights == most[entry])[::-1]
+    found = np.zeros(count, np.int64)
+    found[entry[places]] = places  # the last assignment of an entry, the latest, stays
+    return found
 
 
 def interest_vectors(
@@ -226,23 +182,20 @@ def interest_vectors(
     return normalise(weights.tags * tagged + weights.description * described)
 
 
-def behaviour_vector(history: History) -> Vectors:
-    """b, shape (dim,); zero for an empty history."""
-    return _unit(history.strengths @ history.vectors)
-
-
-def user_vector(history: History, interests: Vectors, weights: UserVectors) -> Vectors:
-    """u, shape (dim,).
+def user_vectors(histories: Sequence[History], interests: Vectors, weights: UserVectors) -> Vectors:
+    """U of each user, shape (users, dim); zero for an empty history and no interests.
 
     Args:
-        history: What the user did.
-        interests: What the user states as a unit vector, shape (dim,), or zero.
+        histories: What each did, over the same items.
+        interests: What each states as unit vectors or zero, shape (users, dim).
         weights: How much each counts; stated interests weigh as much as tags do.
     """
     stated = max(weights.tags, weights.description) * interests
-    return _unit(stated + weights.behaviour * behaviour_vector(history))
-
-
-def _unit(vector: Vectors) -> Vectors:
-    length = float(np.linalg.norm(vector))
-    return (vector / length).astype(np.float32) if length > 0 else vector.astype(np.float32)
+    if not sum(map(len, histories)):
+        return normalise(stated)
+    items = histories[0].items
+    rows = np.concatenate([history.rows for history in histories])
+    values = np.concatenate([history.strengths for history in histories])
+    starts = np.cumsum([0, *map(len, histories)])
+    done = sp.csr_matrix((values, rows, starts), shape=(len(histories), len(items)))
+    return normalise(stated + weights.behaviour * normalise(np.asarray(done @ items)))

@@ -63,6 +63,9 @@ def distinct(
         threshold: Cosine from which on two targets are the same; 1 compares keys only.
         n: How many to keep.
     """
+    first = np.arange(min(n, len(rows)))
+    if not _repeated(keys[first], vectors[rows[first]], threshold):
+        return first
     twins = Twins(keys, vectors, rows, threshold)
     kept: list[int] = []
     for position in range(len(rows)):
@@ -72,3 +75,14 @@ def distinct(
             twins.take(position)
             kept.append(position)
     return np.array(kept, np.int64)
+
+
+def _repeated(keys: npt.NDArray[np.uint64], vectors: Vectors, threshold: float) -> bool:
+    """Whether any of some targets is a duplicate of another."""
+    if len(set(keys.tolist())) < len(keys):
+        return True
+    if threshold >= 1:
+        return False
+    near = vectors @ vectors.T
+    np.fill_diagonal(near, 0)
+    return bool((near >= threshold).any())

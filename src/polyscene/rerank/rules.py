@@ -41,6 +41,11 @@ class Exclusions:
         self._fixed = [condition for condition in found if not _varies(condition)]
         self._varying = [condition for condition in found if _varies(condition)]
 
+    @property
+    def any_varying(self) -> bool:
+        """Whether any depends on who asks, or when."""
+        return bool(self._varying)
+
     def fixed(self, targets: Targets) -> Mask:
         """Those that are excluded for everybody at any time, shape (targets,)."""
         if not self._fixed:

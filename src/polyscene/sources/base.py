@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -13,10 +14,14 @@ import scipy.sparse as sp
 from polyscene.component import Candidates, Component, Path, Precedent, Query, Vectors
 from polyscene.data.dataset import IntArray
 
-__all__ = ["SILENT", "Source", "best", "history_rows", "nothing"]
+__all__ = ["SILENT", "Source", "best", "history_rows", "leading", "nothing", "put"]
 
 SILENT = np.float32(-np.inf)
 """The score of a target of which a source says nothing."""
+_LOWEST = np.finfo(np.float32).min
+"""The lowest score of one of which it says something."""
+_GROUP = 8
+"""Columns whose highest score stands for them when the best are looked for."""
 
 
 class Source(Component):
@@ -76,19 +81,51 @@ class Source(Component):
 
         Empty when the source has nothing to go on.
         """
-        return self.candidates(query, self.scores([query])[0])
+        (found,) = self.candidates([query], self.scores([query]))
+        return found.take(np.argsort(-found.scores, kind="stable"))
 
-    def candidates(self, query: Query, scores: npt.NDArray[np.float32]) -> Candidates:
-        """The best allowed targets by their scores, shape (number of targets,)."""
-        rows = np.flatnonzero(query.allowed & (scores > SILENT))
-        rows, found = best(scores[rows], rows, query.n)
-        return Candidates(rows, found, {self.name: found})
+    def candidates(self, queries: Sequence[Query], scores: Vectors) -> list[Candidates]:
+        """The best allowed targets of each query, up to `query.n`, in the order of their rows.
+
+        Of equal scores the lower rows are taken. O(queries · targets).
+
+        Args:
+            queries: The questions; all want as many.
+            scores: What `scores` gives for them; changed in place.
+        """
+        if not queries:
+            return []
+        np.copyto(scores, SILENT, where=~np.stack([query.allowed for query in queries]))
+        places, starts = leading(scores, queries[0].n), np.arange(len(queries) + 1)
+        starts *= scores.shape[1]
+        found, cuts = scores.ravel()[places], np.searchsorted(places, starts)
+        rows = places - np.repeat(starts[:-1], np.diff(cuts))
+        lists = []
+        for start, end in pairwise(cuts.tolist()):
+            own = found[start:end]
+            lists.append(Candidates(rows[start:end], own, {self.name: own}))
+        return lists
 
 
 def nothing(queries: Sequence[Query]) -> Vectors:
     """`SILENT` for every target of each query. Shape (number of queries, number of targets)."""
     targets = len(queries[0].allowed) if queries else 0
     return np.full((len(queries), targets), SILENT, np.float32)
+
+
+def put(scores: Vectors, queries: IntArray, targets: IntArray, values: Vectors) -> None:
+    """Set the scores of some targets for some queries, in place.
+
+    Args:
+        scores: Shape (all queries, all targets).
+        queries: Which queries, each once.
+        targets: Which targets.
+        values: Shape (queries, targets).
+    """
+    if len(queries) == len(scores):  # half the time of an index for both
+        scores[:, targets] = values
+    else:
+        scores[np.ix_(queries, targets)] = values
 
 
 def history_rows(
@@ -110,14 +147,49 @@ def history_rows(
     rows = np.concatenate([none, *(history.rows for history in histories)])
     values = [history.strengths if decay else history.undecayed for history in histories]
     data = np.concatenate([np.zeros(0, np.float32), *values])
-    owner = np.repeat(np.arange(len(queries)), [len(history) for history in histories])
-    ranks = np.arange(1, len(owner) + 1) - np.searchsorted(owner, owner)
+    ends = np.cumsum([0, *map(len, histories)])
+    ranks = np.arange(1, len(rows) + 1) - np.repeat(ends[:-1], np.diff(ends))
     places = np.minimum(np.searchsorted(columns, rows), max(width - 1, 0))
     known = columns[places] == rows if width else np.zeros(len(rows), np.bool_)
-    rows, data, owner, ranks = places[known], data[known], owner[known], ranks[known]
-    starts = np.searchsorted(owner, np.arange(len(queries) + 1))
-    matrix = sp.csr_matrix((data, rows, starts), shape=(len(queries), width))
-    return matrix, ranks.astype(np.float32)
+    starts = np.append(0, np.cumsum(known))[ends]
+    matrix = sp.csr_matrix((data[known], places[known], starts), shape=(len(queries), width))
+    return matrix, ranks[known].astype(np.float32)
+
+
+def leading(scores: Vectors, n: int) -> IntArray:
+    """Places in the flattened scores of the n highest of each row but for `SILENT`, ascending.
+
+    Of equal scores the first are taken. The n-th highest of the maxima of groups of columns is a
+    lower bound of the n-th highest score, so that few scores have to be put in order. O(scores).
+
+    Args:
+        scores: Shape (queries, targets).
+        n: How many of each row.
+    """
+    count, width = scores.shape
+    groups, bound = width // _GROUP, np.full((count, 1), _LOWEST)
+    if n < groups:
+        heads = scores[:, :groups].copy()
+        for start in range(groups, groups * _GROUP, groups):
+            np.maximum(heads, scores[:, start : start + groups], out=heads)
+        edges = np.partition(heads, groups - n, axis=1)[:, groups - n, None]
+        bound = np.maximum(edges, bound)
+    places = np.flatnonzero(scores >= bound)
+    counts = np.diff(np.searchsorted(places, np.arange(count + 1) * width))
+    most = int(counts.max(initial=0))
+    if most <= n:
+        return places
+    table = np.full((count, most), SILENT, np.float32)
+    filled = np.arange(most) < counts[:, None]
+    table[filled] = scores.ravel()[places]
+    edge = np.maximum(np.partition(table, most - n, axis=1)[:, most - n, None], _LOWEST)
+    kept = table >= edge
+    over = np.flatnonzero(np.count_nonzero(kept, axis=1) > n)
+    if len(over):  # of those that equal the edge the first are kept
+        equal = table[over] == edge[over]
+        room = n + np.count_nonzero(equal, axis=1) - np.count_nonzero(kept[over], axis=1)
+        kept[over] &= ~equal | (np.cumsum(equal, axis=1) <= room[:, None])
+    return np.asarray(places[kept[filled]])
 
 
 def best(

@@ -22,6 +22,7 @@ otherwise crowd the behaviour out of the leading ones (measured in docs/benchmar
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -54,7 +55,7 @@ class Factors:
     """The true diagonal of XᵀX, shape (n,)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LowRank:
     """B as factors: B_ij = (rows_i · rows_j) · scale_j for i ≠ j, and 0 on the diagonal."""
 
@@ -63,10 +64,10 @@ class LowRank:
     scale: Vectors
     """1 / P_jj, shape (n,)."""
 
-    def diagonal(self, places: slice | npt.NDArray[np.int64] = slice(None)) -> Vectors:
-        """(rows_i · rows_i) · scale_i, what B leaves out, of all or of some. Shape (items,)."""
-        own = self.rows[places]
-        return np.asarray(np.einsum("ij,ij->i", own, own) * self.scale[places])
+    @cached_property
+    def diagonal(self) -> Vectors:
+        """(rows_i · rows_i) · scale_i, what B leaves out. Shape (n,)."""
+        return np.asarray(np.einsum("ij,ij->i", self.rows, self.rows) * self.scale)
 
     def columns(self, places: npt.NDArray[np.int64]) -> Vectors:
         """C with B_ij = rows_i · C_j, of some items j. Shape (items, r)."""
@@ -77,7 +78,7 @@ class LowRank:
         full = np.asarray(x @ self.rows) @ self.rows.T
         full *= self.scale
         own = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
-        full[own, x.indices] -= x.data * self.diagonal()[x.indices]
+        full[own, x.indices] -= x.data * self.diagonal[x.indices]
         return np.asarray(full, np.float32)
 
     def save(self, path: Path) -> None:
@@ -90,17 +91,20 @@ class LowRank:
         """Read what `save` wrote."""
         return cls(np.load(path / "rows.npy"), np.load(path / "scale.npy"))
 
-    def text_map(self, vectors: Vectors, reg: float) -> Vectors:
-        """T = B·V (VᵀV + ρI)⁻¹, shape (n, dim): T·v is the column of an item that has only text.
+    def text_map(self, vectors: Vectors, reg: float, trust: Vectors | None = None) -> Vectors:
+        """T = B·C·V (VᵀCV + ρI)⁻¹, shape (n, dim): T·v is the column of an item that has only text.
 
         Args:
             vectors: Text vectors V, shape (n, dim).
-            reg: ρ as a multiple of the mean eigenvalue of VᵀV.
+            reg: ρ as a multiple of the mean eigenvalue of VᵀCV.
+            trust: The diagonal of C, how much each item's own column is believed, shape (n,);
+                all the same when omitted.
         """
-        inner = (vectors.T @ vectors).astype(np.float64)
+        told = vectors if trust is None else vectors * trust[:, None]
+        inner = (vectors.T @ told).astype(np.float64)
         inner += (reg * max(np.trace(inner), 1e-6) / len(inner)) * np.eye(len(inner))
-        seen = self.rows @ (self.rows.T @ (vectors * self.scale[:, None]))
-        seen -= self.diagonal()[:, None] * vectors
+        seen = self.rows @ (self.rows.T @ (told * self.scale[:, None]))
+        seen -= self.diagonal[:, None] * told
         return np.asarray(seen @ scipy.linalg.inv(inner).astype(np.float32))
 
 

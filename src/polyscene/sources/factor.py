@@ -21,7 +21,10 @@ reaches with λ large enough: Rendle et al. (RecSys 2022); BPR (Rendle et al., U
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -29,12 +32,12 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 from pydantic import Field
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from polyscene.component import Query, Training, Validation, Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.represent.interactions import interactions
-from polyscene.sources.base import Source, nothing
+from polyscene.sources.base import Source, nothing, put
 from polyscene.sources.likes import (
     RECENCY,
     Floats,
@@ -56,9 +59,6 @@ _WARM = 2
 """Likes from which on an item has factors."""
 _SPLITS = 1
 """Splits on which the options are tried, at most; most options are a fit."""
-_SMALL = 250_000
-"""Multiplications in a product up to which BLAS starts no threads. A user's products are small, and
-where other processes are busy the threads would take a hundred times as long as the products."""
 _MANY = 1_000_000
 """Likes from which on `als` uses all cores: with fewer, waiting for each other costs more."""
 _READING: Steps = (("graded", (True, False)), ("decay", (True, False)), ("recency", RECENCY))
@@ -119,12 +119,15 @@ class _Fitted:
     def scores(self, x: sp.csr_matrix, config: FactorConfig) -> Vectors:
         """The scores of all n items for histories x without empty rows, shape (users, n)."""
         users = np.zeros((x.shape[0], self.items.shape[1]), np.float32)
-        for place, (start, end) in enumerate(zip(x.indptr[:-1], x.indptr[1:], strict=True)):
-            own, strengths = self.items[x.indices[start:end]], x.data[start:end]
-            inner, pulls = self._system(own, strengths, config)
-            pulled = pulls @ own
-            users[place] = pulled if inner is None else _solved(inner, pulled)
-        return np.asarray(users @ self.items.T + self.bias, np.float32)
+        with _one_thread():
+            for place, (start, end) in enumerate(pairwise(x.indptr.tolist())):
+                own, strengths = self.items[x.indices[start:end]], x.data[start:end]
+                inner, pulls = self._system(own, strengths, config)
+                pulled = pulls @ own
+                users[place] = pulled if inner is None else _solved(inner, pulled)
+        scores = users @ self.items.T
+        scores += self.bias
+        return scores
 
     def gave(self, x: sp.csr_matrix, at: IntArray, config: FactorConfig) -> Floats:
         """What each entry of one history gave to the scores of some items, shape (m, h).
@@ -135,7 +138,8 @@ class _Fitted:
             config: All options set.
         """
         own, targets = self.items[x.indices], self.items[at]
-        inner, pulls = self._system(own, x.data, config)
+        with _one_thread():
+            inner, pulls = self._system(own, x.data, config)
         seen = targets if inner is None else _solved(inner, targets.T).T
         return np.asarray((seen @ own.T) * pulls, np.float32)
 
@@ -149,9 +153,8 @@ class _Fitted:
         inner = self.gram.copy()
         inner[np.diag_indices_from(inner)] += np.float32(config.reg or 0.0)
         sure = np.asarray(alpha * strengths, np.float32)
-        scaled, size = own * sure[:, None], max(_SMALL // inner.size, 1)
-        for start in range(0, len(own), size):
-            inner += scaled[start : start + size].T @ own[start : start + size]
+        scaled = own * np.sqrt(sure)[:, None]
+        inner += scaled.T @ scaled  # of one matrix, half the work
         return inner, 1 + sure
 
 
@@ -191,7 +194,8 @@ class Factor(Source):
         x = likes(queries, fitted.warm, self._set)
         told = np.flatnonzero(np.diff(x.indptr))
         if len(told):
-            scores[np.ix_(told, fitted.warm)] = fitted.scores(sp.csr_matrix(x[told]), self._set)
+            found = fitted.scores(sp.csr_matrix(x[told]), self._set)
+            put(scores, told, fitted.warm, found)
         return scores
 
     def support(self, query: Query, rows: IntArray) -> IntArray:
@@ -267,8 +271,24 @@ class _FactorTrial(Trial):
 
 def _solved(matrix: Vectors, sides: Vectors) -> Vectors:
     """The solution of a symmetric positive definite system."""
-    factor = scipy.linalg.cho_factor(matrix, lower=True, check_finite=False)
-    return np.asarray(scipy.linalg.cho_solve(factor, sides, check_finite=False), np.float32)
+    _, found, failed = scipy.linalg.lapack.sposv(matrix, sides, lower=1)
+    if failed:
+        raise np.linalg.LinAlgError(f"the system of a user has no solution ({failed})")
+    return np.asarray(found, np.float32)
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """BLAS without threads, which small products only wait for.
+
+    Where other processes are busy they would take a hundred times as long as a user's products.
+    """
+    limit: AbstractContextManager[Any] = _pools().limit(limits=1, user_api="blas")
+    return limit
+
+
+@cache
+def _pools() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _learn(rows: sp.csr_matrix, config: FactorConfig) -> _Fitted:

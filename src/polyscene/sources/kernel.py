@@ -3,15 +3,18 @@
 Scores are x·B for the history row x of a user (`closed_form`), so that a new event changes the
 next answer and no user is stored. Options that are unset are chosen by NDCG@10 on held-out events:
 λ, the weight of the text, whether weak and negative actions count as interactions (`graded`) or
-against an item (signed), whether older ones count less by time or by what came since, and how far
-items without behaviour may come up beside those that have some.
+against an item (signed), whether older ones count less by time or by what came since, how much it
+counts that two items were come to soon after one another, and how far items without behaviour may
+come up beside those that have some. That nearness is one more block of rows of X: histories cut
+into pieces.
 
 Items with fewer than two events, and those that came after the fit, get their column of B from
 their text by a ridge map from the text of the other items:
 
-    B_new = κ · B·V (VᵀV + ρI)⁻¹ v_new
+    B_new = κ · B·C·V (VᵀCV + ρI)⁻¹ v_new        C_ii = n_i / (n_i + doubt)
 
-with B fitted without text rows, which measures better there (docs/benchmarks.md).
+with n_i the events of an item, and B fitted without text rows, which measures better there
+(docs/benchmarks.md). ρ and the doubt are chosen on items that are taken as new.
 
 References: EASE (Steck, WWW 2019); collective EASE (Jeunen et al., RecSys 2020); L3AE (CIKM 2025).
 """
@@ -29,10 +32,10 @@ from pydantic import Field
 
 from polyscene.component import Config, Query, Training, Validation, Vectors
 from polyscene.data.dataset import IntArray
-from polyscene.represent.interactions import fading, graded, interactions, weighted
-from polyscene.sources.base import Source, history_rows, nothing
-from polyscene.sources.closed_form import LowRank, behaviour_factors
-from polyscene.sources.kernel_search import WARM, chosen, learned
+from polyscene.represent.interactions import fading, graded, interactions, places, weighted
+from polyscene.sources.base import Source, history_rows, nothing, put
+from polyscene.sources.closed_form import LowRank
+from polyscene.sources.kernel_search import WARM, chosen, factored, learned
 from polyscene.sources.likes import grounds
 from polyscene.sources.saved import reading
 from polyscene.sources.trial import filled
@@ -45,8 +48,11 @@ _UNSET = {
     "graded": True,
     "floor": 0.2,
     "decay": True,
+    "near": 0.0,
     "recency": 0.0,
     "cold": 0.5,
+    "cold_reg": 1.0,
+    "doubt": 0.0,
 }
 """What is taken for options that are unset where there is nothing to choose them by."""
 
@@ -69,14 +75,20 @@ class KernelConfig(Config):
     decay: bool | None = None
     """Whether older events count less, by the half-life of the scenario; unset to choose it by
     validation."""
+    near: float | None = Field(default=None, ge=0)
+    """How much it counts, beside that the same user acted on two items, that they did within about
+    20 items of one another; unset to choose it by validation."""
     recency: float | None = Field(default=None, ge=0)
     """After how many further items an entry of the history counts half when a user is scored; 0 for
     no such fading; unset to choose it by validation."""
     cold: float | None = Field(default=None, ge=0, le=1)
     """κ, the size of the scores of items without behaviour; unset to choose it by validation."""
-    cold_reg: float = Field(default=1.0, gt=0)
+    cold_reg: float | None = Field(default=None, gt=0)
     """ρ of the map from text to the columns of items without events, as a multiple of the mean
-    eigenvalue of VᵀV."""
+    eigenvalue of VᵀCV; unset to choose it by validation."""
+    doubt: float | None = Field(default=None, ge=0)
+    """At how many events the column of an item counts half in that map; unset to choose it by
+    validation."""
     support: int = Field(default=3, ge=0)
     """How many history items are named as the ground of a recommendation."""
 
@@ -128,7 +140,11 @@ class Kernel(Source):
             return
         rows = weighted(sp.csr_matrix(matrix[:, warm]), config.least)
         vectors = training.vectors[warm]
-        kernel, columns = learned(behaviour_factors(rows, config.rank), vectors, config)
+        ranks = sp.csr_matrix(places(training.data)[:, warm])
+        counts = rows.getnnz(axis=0)
+        kernel, columns = learned(
+            factored(rows, ranks, config, config.rank), vectors, counts, config
+        )
         self._fitted = _Fitted(warm, kernel, np.float32(config.cold or 0.0) * columns)
 
     def scores(self, queries: Sequence[Query]) -> Vectors:
@@ -141,9 +157,9 @@ class Kernel(Source):
         if not len(told):
             return scores
         x, vectors = x[told], queries[0].space.vectors
-        found = np.asarray(x @ fitted.cold) @ vectors.T
-        found[:, fitted.warm] = fitted.kernel.scores(x)
-        scores[told] = found
+        cold = np.delete(np.arange(len(vectors)), fitted.warm)
+        put(scores, told, fitted.warm, fitted.kernel.scores(x))
+        put(scores, told, cold, np.asarray(x @ fitted.cold) @ vectors[cold].T)
         return scores
 
     def support(self, query: Query, rows: IntArray) -> IntArray:
@@ -152,14 +168,16 @@ class Kernel(Source):
         if fitted is None or not self.config.support or not len(rows):
             return np.full((len(rows), self.config.support), -1, np.int64)
         x = self._history([query], fitted)
-        places = x.indices
+        done = x.indices
         at = np.minimum(np.searchsorted(fitted.warm, rows), len(fitted.warm) - 1)
         warm = fitted.warm[at] == rows
-        gave = query.space.vectors[rows] @ fitted.cold[places].T
-        gave[warm] = fitted.kernel.columns(at[warm]) @ fitted.kernel.rows[places].T
+        gave = np.empty((len(rows), len(done)), np.float32)
+        gave[warm] = fitted.kernel.columns(at[warm]) @ fitted.kernel.rows[done].T
+        if not warm.all():
+            gave[~warm] = query.space.vectors[rows[~warm]] @ fitted.cold[done].T
         gave *= x.data
-        gave[rows[:, None] == fitted.warm[places]] = 0
-        return grounds(gave, fitted.warm[places], self.config.support)
+        gave[rows[:, None] == fitted.warm[done]] = 0
+        return grounds(gave, fitted.warm[done], self.config.support)
 
     def save(self, path: Path) -> None:
         """Write the learned state into the existing directory `path`."""

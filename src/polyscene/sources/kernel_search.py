@@ -10,15 +10,16 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from polyscene.component import Validation, Vectors
-from polyscene.represent.interactions import fading, weighted
+from polyscene.metrics.ranking import ndcg
+from polyscene.represent.interactions import PIECE, fading, pieces, weighted
 from polyscene.sources.closed_form import Factors, LowRank, behaviour_factors, low_rank
 from polyscene.sources.likes import RECENCY
-from polyscene.sources.trial import Steps, Trial, choose
+from polyscene.sources.trial import Steps, Trial, choose, top_hits
 
 if TYPE_CHECKING:
     from polyscene.sources.kernel import KernelConfig
 
-__all__ = ["COLUMNS", "WARM", "chosen", "learned"]
+__all__ = ["COLUMNS", "WARM", "chosen", "factored", "learned"]
 
 COLUMNS = 10_000
 """Items on which the options are tried, the most popular ones, at most."""
@@ -30,12 +31,17 @@ _STEPS: Steps = (
     ("graded", (True, False)),
     ("floor", (0.2, 0.0)),
     ("decay", (True, False)),
+    ("near", (0.0, 1.0, 3.0)),
     ("reg", (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)),
     ("text", (0.0, 10.0, 30.0, 100.0, 300.0)),
+    ("near", (0.0, 1.0, 3.0)),
     ("reg", (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)),
     ("recency", RECENCY),
 )
+_NEW: Steps = (("cold_reg", (0.1, 0.3, 1.0, 3.0)), ("doubt", (0.0, 10.0)))
 _COLD = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
+_DATED = 0.8
+"""The share of events with a time from which on their order is looked at."""
 _SPLITS = 2
 """Splits on which the options are tried, at most; each is a dozen fits."""
 
@@ -51,7 +57,9 @@ def chosen(
         validations: The splits. With nothing held out, `start` is returned.
     """
     trials = [trial for trial in map(_KernelTrial, validations[:_SPLITS]) if trial.possible]
-    best = choose("kernel", start, given, _STEPS, trials)
+    steps = [step for step in _STEPS if step[0] != "near" or any(one.ordered for one in trials)]
+    best = choose("kernel", start, given, steps, trials)
+    best = choose("kernel, new items", best, given, _NEW, [_NewTrial(one) for one in trials])
     if not trials or given.cold is not None:
         return best
     scores = np.mean([trial.with_cold(best, _COLD) for trial in trials], axis=0)
@@ -60,18 +68,43 @@ def chosen(
     return best.model_copy(update={"cold": _COLD[at]})
 
 
-def learned(factors: Factors, vectors: Vectors, config: KernelConfig) -> tuple[LowRank, Vectors]:
+def factored(rows: sp.csr_matrix, ranks: sp.csr_matrix, config: KernelConfig, rank: int) -> Factors:
+    """What is learned from: the histories, and below them their pieces.
+
+    Args:
+        rows: The interactions as they are weighted, shape (users, n).
+        ranks: How many items ago, with the same entries; see `represent.interactions.places`.
+        config: All options set.
+        rank: How many directions are kept.
+    """
+    if config.near:
+        near = np.float32(np.sqrt(config.near)) * pieces(rows, ranks)
+        rows = sp.csr_matrix(sp.vstack([rows, near]))
+    return behaviour_factors(rows, rank)
+
+
+def learned(
+    factors: Factors, vectors: Vectors, counts: npt.NDArray[np.int64], config: KernelConfig
+) -> tuple[LowRank, Vectors]:
     """B, and the map from text to columns of a B without text rows.
 
     Args:
         factors: Of the interactions as they are weighted, over n items.
         vectors: Text vectors, shape (n, dim).
+        counts: Events of each item, shape (n,).
         config: All options set.
     """
-    plain = low_rank(factors, vectors, config.reg or 0.0, 0.0)
-    columns = plain.text_map(vectors, config.cold_reg)
-    del plain  # as large as what follows
+    columns = _text_map(factors, vectors, counts, config)
     return low_rank(factors, vectors, config.reg or 0.0, config.text or 0.0), columns
+
+
+def _text_map(
+    factors: Factors, vectors: Vectors, counts: npt.NDArray[np.int64], config: KernelConfig
+) -> Vectors:
+    """T of `LowRank.text_map`, from a B without text rows."""
+    trust = (counts / (counts + (config.doubt or 0.0))).astype(np.float32)
+    plain = low_rank(factors, vectors, config.reg or 0.0, 0.0)
+    return plain.text_map(vectors, config.cold_reg or 0.0, trust)
 
 
 class _KernelTrial(Trial):
@@ -82,25 +115,33 @@ class _KernelTrial(Trial):
         counts = self.rows(decay=False).getnnz(axis=0)
         self._warm = np.flatnonzero(counts >= WARM)
         popular = self._warm[np.argsort(-counts[self._warm], kind="stable")[:COLUMNS]]
-        self._columns = np.sort(popular)
+        self.columns = np.sort(popular)
         self._vectors = validation.training.vectors
-        self._factors: dict[tuple[float | None, bool, int], tuple[sp.csr_matrix, Factors]] = {}
+        self._factors: dict[tuple[object, ...], tuple[sp.csr_matrix, Factors]] = {}
+
+    @property
+    def ordered(self) -> bool:
+        """Whether pieces say more than whole histories: events have times, and many are long."""
+        counts = np.diff(self.rows(decay=False).indptr)
+        long = counts[counts > PIECE].sum() > counts.sum() / 2
+        return bool(long and np.mean(np.isfinite(self.training.data.timestamp)) > _DATED)
 
     def score(self, config: KernelConfig) -> float:
         """NDCG@10 among the more popular items."""
-        if not len(self._columns):
+        if not len(self.columns):
             return 0.0
-        rows, factors = self._factored(config, self._columns)
-        vectors = self._vectors[self._columns]
+        rows, factors = self.factored(config, self.columns)
+        vectors = self._vectors[self.columns]
         kernel = low_rank(factors, vectors, config.reg or 0.0, config.text or 0.0)
-        asked = self._asked(rows, self._columns, config)
-        return self.ndcg(kernel.scores(asked), self._columns)
+        asked = self.asked(rows, self.columns, config)
+        return self.ndcg(kernel.scores(asked), self.columns)
 
     def with_cold(self, config: KernelConfig, shares: Sequence[float]) -> list[float]:
         """NDCG@10 among all items, those without behaviour scored κ times, for each κ."""
-        rows, factors = self._factored(config, self._warm)
-        kernel, columns = learned(factors, self._vectors[self._warm], config)
-        asked = self._asked(rows, self._warm, config)
+        rows, factors = self.factored(config, self._warm)
+        counts = rows.getnnz(axis=0)
+        kernel, columns = learned(factors, self._vectors[self._warm], counts, config)
+        asked = self.asked(rows, self._warm, config)
         warm, cold = kernel.scores(asked), np.asarray(asked @ columns) @ self._vectors.T
         found = []
         for share in shares:
@@ -109,17 +150,19 @@ class _KernelTrial(Trial):
             found.append(self.ndcg(scores))
         return found
 
-    def _factored(
+    def factored(
         self, config: KernelConfig, columns: npt.NDArray[np.int64]
     ) -> tuple[sp.csr_matrix, Factors]:
         """The interactions over the popular or all warm items, often the same ones."""
-        key = config.least, bool(config.decay), len(columns)
+        decay, least = bool(config.decay), config.least
+        key = least, decay, config.near, len(columns)
         if key not in self._factors:
-            rows = weighted(sp.csr_matrix(self.rows(key[1])[:, columns]), key[0])
-            self._factors[key] = rows, behaviour_factors(rows, min(config.rank, _RANK))
+            rows = weighted(sp.csr_matrix(self.rows(decay)[:, columns]), least)
+            ranks = sp.csr_matrix(self.all_places[:, columns])
+            self._factors[key] = rows, factored(rows, ranks, config, min(config.rank, _RANK))
         return self._factors[key]
 
-    def _asked(
+    def asked(
         self, rows: sp.csr_matrix, columns: npt.NDArray[np.int64], config: KernelConfig
     ) -> sp.csr_matrix:
         """The histories of the users on trial, faded, over some columns."""
@@ -129,3 +172,34 @@ class _KernelTrial(Trial):
             asked.sort_indices()
             asked.data = asked.data * fading(ranks.data, config.recency)
         return asked
+
+
+class _NewTrial:
+    """A fifth of the items of a split taken as new, to be found in what users on trial liked.
+
+    Args:
+        trial: The split.
+    """
+
+    def __init__(self, trial: _KernelTrial) -> None:
+        self._trial = trial
+        new = np.random.default_rng(0).permutation(trial.columns)[: len(trial.columns) // 5]
+        self._new, self._old = np.sort(new), np.setdiff1d(trial.columns, new)
+        liked = trial.rows(decay=False)[trial.users][:, self._new] > 0
+        self._some = np.flatnonzero(liked.getnnz(axis=1))
+        self._liked = sp.csr_matrix(liked[self._some], dtype=np.float32)
+
+    @property
+    def possible(self) -> bool:
+        """Whether anybody liked any of them."""
+        return len(self._some) > 0 and len(self._old) > 0
+
+    def score(self, config: KernelConfig) -> float:
+        """NDCG@10 among the items that are taken as new."""
+        trial, vectors = self._trial, self._trial.training.vectors
+        rows, factors = trial.factored(config, self._old)
+        columns = _text_map(factors, vectors[self._old], rows.getnnz(axis=0), config)
+        asked = trial.asked(rows, self._old, config)[self._some]
+        scores = np.asarray(asked @ columns) @ vectors[self._new].T
+        counts = self._liked.getnnz(axis=1)
+        return float(np.mean(ndcg(top_hits(scores, self._liked, 10), counts, 10)))

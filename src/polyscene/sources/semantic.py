@@ -58,7 +58,10 @@ class SemanticMean(Source):
         told = [place for place, query in enumerate(queries) if query.vector.any()]
         if told:
             users = np.stack([queries[place].vector for place in told])
-            scores[told] = users @ queries[0].space.vectors.T
+            found = users @ queries[0].space.vectors.T
+            if len(told) == len(queries):
+                return found
+            scores[told] = found
         return scores
 
     def support(self, query: Query, rows: IntArray) -> IntArray:

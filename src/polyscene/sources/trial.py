@@ -39,17 +39,17 @@ class Trial:
         self.training = training
         self.users = validation.users
         specs = training.settings.scenarios
-        shape = (len(self.users), len(training.data.items))
-        self.relevant = sum(
-            (m for name, m in validation.relevant.items() if specs[name].of_items),
-            start=sp.csr_matrix(shape, dtype=np.float32),
-        ).tocsr()
+        self._right = {
+            name: matrix.tocsr()
+            for name, matrix in validation.relevant.items()
+            if specs[name].of_items and matrix.nnz
+        }
         self._rows: dict[bool, sp.csr_matrix] = {}
 
     @property
     def possible(self) -> bool:
         """Whether anything was held out."""
-        return bool(self.relevant.nnz)
+        return bool(self._right)
 
     def rows(self, decay: bool) -> sp.csr_matrix:
         """The interactions, with or without time decay; see `represent.interactions`."""
@@ -61,27 +61,42 @@ class Trial:
         return self._rows[decay]
 
     @cached_property
+    def all_places(self) -> sp.csr_matrix:
+        """How long ago each user acted on each item; see `represent.interactions.places`."""
+        return places(self.training.data)
+
+    @property
     def places(self) -> sp.csr_matrix:
-        """How long ago each user on trial acted on each item; see `represent.interactions`."""
-        return places(self.training.data)[self.users]
+        """The same of the users on trial."""
+        return self.all_places[self.users]
 
     def ndcg(self, scores: Vectors, columns: npt.NDArray[np.int64] | None = None) -> float:
-        """Mean NDCG@10 of the users on trial; what they have done already is not ranked.
+        """Mean NDCG@10 of what users on trial are to find in each scenario.
+
+        What they have done already, and what a scenario does not show, is not ranked there.
 
         Args:
             scores: Shape (users on trial, items), or (users on trial, columns); changed in place.
-            columns: The items that were scored, ascending; all but tags when omitted. Relevant
-                items that are not among them are out of reach.
+            columns: The items that were scored, ascending; all when omitted. Relevant items that
+                are not among them are out of reach.
         """
-        seen, relevant = self.rows(decay=False)[self.users], self.relevant
-        if columns is None:
-            scores[:, self.training.data.is_tag] = -np.inf
-        else:
-            seen, relevant = seen[:, columns], relevant[:, columns]
+        scored = slice(None) if columns is None else columns
+        seen = self.rows(decay=False)[self.users][:, scored]
         scores[np.repeat(np.arange(len(scores)), np.diff(seen.indptr)), seen.indices] = -np.inf
-        counts = self.relevant.getnnz(axis=1)
-        values = ndcg(top_hits(scores, relevant, _AT), counts, _AT)
-        return float(np.mean(values[counts > 0])) if (counts > 0).any() else 0.0
+        values = [np.zeros(0)]
+        for name, right in self._right.items():
+            asked = np.flatnonzero(right.getnnz(axis=1))
+            counts, own = right[asked].getnnz(axis=1), scores[asked]
+            own[:, ~self._shown(name)[scored]] = -np.inf
+            hits = top_hits(own, sp.csr_matrix(right[asked][:, scored]), _AT)
+            values.append(ndcg(hits, counts, _AT))
+        every = np.concatenate(values)
+        return float(np.mean(every)) if len(every) else 0.0
+
+    def _shown(self, scenario: str) -> npt.NDArray[np.bool_]:
+        """Which items a scenario recommends; all but tags where nothing else is said."""
+        training = self.training
+        return training.shown.get(scenario, ~training.data.is_tag)
 
 
 def top_places(scores: Vectors, k: int) -> npt.NDArray[np.int64]:
