@@ -11,9 +11,10 @@ import numpy as np
 import sqlalchemy as sa
 
 from polyscene.closing import Closing
-from polyscene.data.dataset import Dataset, IdMap, IntArray, Links, Mask
+from polyscene.data.dataset import Dataset, IdMap, Links
 from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.storage import rows, tables
+from polyscene.storage.arrays import read_events, read_requests
 from polyscene.storage.connect import WRITE, connect, translated
 from polyscene.storage.watch import Watch
 from polyscene.storage.writer import StoreWriter, chunks
@@ -354,8 +355,8 @@ class Store(Closing):
                 sa.select(tables.items.c.kind == "tag").order_by(tables.items.c.seq)
             )
             is_tag = np.fromiter(kinds, np.bool_, count=len(items))
-            data = _read_events(connection, users, items, is_tag)
-            return replace(data, request=_read_requests(connection)) if requests else data
+            data = read_events(connection, users, items, is_tag)
+            return replace(data, request=read_requests(connection)) if requests else data
 
     def counts(self) -> Counts:
         """How many records and events there are."""
@@ -389,47 +390,3 @@ class Store(Closing):
         """How many transactions have added relations or deleted something."""
         with self.read() as connection:
             return connection.scalar(sa.select(tables.state.c.epoch)) or 0
-
-
-def _read_events(connection: sa.Connection, users: IdMap, items: IdMap, is_tag: Mask) -> Dataset:
-    table = tables.events
-    count = connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
-    user, target = np.empty(count, np.int64), np.empty(count, np.int64)
-    action, scenario = np.empty(count, np.int32), np.empty(count, np.int32)
-    timestamp, value = np.empty(count, np.float64), np.empty(count, np.float64)
-    on_person, context = np.empty(count, np.bool_), np.empty(count, np.int64)
-    actions: dict[str, int] = {}
-    scenarios: dict[str | None, int] = {None: -1}
-    query = sa.select(
-        table.c.user_id, table.c.item_id, table.c.person_id, table.c.action, table.c.scenario,
-        table.c.timestamp, table.c.value, table.c.context,
-    ).order_by(table.c.seq)  # fmt: skip
-    start = 0
-    for part in connection.execute(query).partitions():
-        actors, things, people, done, places, times, values, about = zip(*part, strict=True)
-        rows = slice(start, start + len(part))
-        user[rows] = users.rows(actors)
-        target[rows] = items.rows(things)  # None, on a person, is the id of no item: -1
-        on_person[rows] = target[rows] < 0
-        if on_person[rows].any():
-            target[rows] = np.where(on_person[rows], users.rows(people), target[rows])
-        action[rows] = [actions.setdefault(name, len(actions)) for name in done]
-        scenario[rows] = [scenarios.setdefault(name, len(scenarios) - 1) for name in places]
-        timestamp[rows] = np.array(times, np.float64)  # None becomes NaN
-        value[rows] = values
-        context[rows] = items.rows(about)  # None is the id of no item: -1
-        start += len(part)
-    del scenarios[None]
-    return Dataset(
-        users=users, items=items, is_tag=is_tag, user=user, target=target, on_person=on_person,
-        action=action, scenario=scenario, timestamp=timestamp, value=value, context=context,
-        actions=tuple(actions), scenarios=tuple(name for name in scenarios if name is not None),
-    )  # fmt: skip
-
-
-def _read_requests(connection: sa.Connection) -> IntArray:
-    """A number for the request of each event, in the order of arrival; -1 where it has none."""
-    codes: dict[str | None, int] = {None: -1}
-    column = sa.select(tables.events.c.request_id).order_by(tables.events.c.seq)
-    names = connection.scalars(column)
-    return np.fromiter((codes.setdefault(name, len(codes) - 1) for name in names), np.int64)
