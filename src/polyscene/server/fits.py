@@ -9,8 +9,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -72,21 +72,25 @@ class Fits:
         """
         try:
             self._models.mkdir(exist_ok=True)
-            with self._lock() as lock:
+            lock = self._lock()
+            try:
                 self._process = await asyncio.create_subprocess_exec(
                     *self._command,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
-                    pass_fds=(lock.fileno(),),  # the lock is held for as long as the fit lives
+                    pass_fds=(lock.fileno(),),  # it is held as long as the fit or its end lasts
                 )
-            with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICE)
-            state = FitState("running", time.time())
-            self._write(state)
+                with suppress(OSError):
+                    os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICE)
+                state = FitState("running", time.time())
+                self._write(state)
+            except OSError:
+                lock.close()
+                raise
         except OSError as error:
             raise WorkspaceError(f"a fit cannot be started: {error.strerror or error}") from error
-        self._waiting = asyncio.create_task(self._wait(self._process, time.time()))
+        self._waiting = asyncio.create_task(self._wait(self._process, time.time(), lock))
         return state
 
     async def stop(self) -> None:
@@ -96,13 +100,15 @@ class Fits:
         if self._waiting is not None:
             await self._waiting
 
-    async def _wait(self, process: asyncio.subprocess.Process, started: float) -> None:
+    async def _wait(
+        self, process: asyncio.subprocess.Process, started: float, lock: IO[bytes]
+    ) -> None:
         said, _ = await process.communicate()
         lines = said.decode("utf-8", "replace").strip().splitlines()
         good = process.returncode == 0
         message = lines[-1] if lines else f"it ended with code {process.returncode}"
         seconds = round(time.time() - started, 3)
-        with suppress(OSError):
+        with lock, suppress(OSError):  # only then is it seen to have ended
             self._write(FitState("done" if good else "failed", started, seconds, message))
         (_log.info if good else _log.error)("the fit ended: %s", message)
 
@@ -113,16 +119,21 @@ class Fits:
 
     def _locked(self) -> bool:
         try:
-            with self._lock():
-                return False
+            self._lock().close()
         except (BusyError, OSError):
             return True
+        return False
 
-    @contextmanager
-    def _lock(self) -> Iterator[IO[bytes]]:
-        with (self._models / ".fit.lock").open("ab") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise BusyError("a fit is under way; wait until it has ended") from None
-            yield lock
+    def _lock(self) -> IO[bytes]:
+        """The lock, held until it is closed here and in the fit that inherits it.
+
+        Raises:
+            BusyError: When a fit holds it.
+        """
+        lock = (self._models / ".fit.lock").open("ab")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise BusyError("a fit is under way; wait until it has ended") from None
+        return lock
