@@ -127,9 +127,10 @@ def scored(
 def choose_weights(tables: Sequence[Scored], fixed: Mapping[str, float | str]) -> Fusion:
     """The weights with the best NDCG@10, one varied at a time from the best single source.
 
-    A change is taken when it is better by a standard error of the difference: on few users
-    most differences are chance. What a user has in several splits is averaged first: the same user
-    again is no further evidence.
+    Of the sources that are not worse than the best by a standard error it is the first declared. A
+    weight is changed where another is better by a standard error of the difference, to the nearest
+    that is as good as the best but for a standard error: on few users most differences are chance.
+    What a user has in several splits is averaged first: the same user again is no further evidence.
 
     Args:
         tables: One for each split, with the same sources.
@@ -143,24 +144,36 @@ def choose_weights(tables: Sequence[Scored], fixed: Mapping[str, float | str]) -
         return np.bincount(place, weights=found) / splits
 
     names = list(fixed)
-    alone = {name: float(np.mean(values({name: 1.0}))) for name in names}
+    single = {name: values({name: 1.0}) for name in names}
     free = [name for name in names if fixed[name] == "auto"]
     weights = {name: 0.0 if fixed[name] == "auto" else float(fixed[name]) for name in names}
     if free and not any(weights.values()):
-        leader = max(free, key=lambda name: alone[name])
+        strongest = max(free, key=lambda name: float(single[name].mean()))
+        leader = next(name for name in free if not _better(single[strongest] - single[name]))
         weights[leader] = 1.0
         free.remove(leader)
     best = values(weights)
     for _ in range(_ROUNDS):
         before = dict(weights)
         for name in free:
-            for value in _VALUES:
-                tried = weights | {name: value}
-                gain = (value_of := values(tried)) - best
-                error = float(gain.std()) / np.sqrt(len(gain))
-                if gain.mean() > _CERTAINTY * error and gain.mean() > 0:
-                    weights, best = tried, value_of
+            tried = {value: values(weights | {name: value}) for value in _VALUES}
+            top = max(tried.values(), key=lambda own: float(own.mean()))
+            if not _better(top - best):
+                continue
+            near = [value for value, own in tried.items() if not _better(top - own)]
+            value = min(near, key=lambda value: abs(value - weights[name]))
+            weights, best = weights | {name: value}, tried[value]
         if weights == before:
             break
-    reached = float(best.mean()) if len(users) else None
-    return Fusion(weights=weights, alone=alone, ndcg=reached, users=len(users))
+    return Fusion(
+        weights=weights,
+        alone={name: float(np.mean(own)) for name, own in single.items()},
+        ndcg=float(best.mean()) if len(users) else None,
+        users=len(users),
+    )
+
+
+def _better(gain: npt.NDArray[np.float64]) -> bool:
+    """Whether a gain over users is above 0 by more than its standard error."""
+    mean, error = float(gain.mean()), float(gain.std()) / np.sqrt(len(gain))
+    return mean > 0 and mean > _CERTAINTY * error
