@@ -10,6 +10,7 @@
     ├── ModelError             a saved model cannot be read
     ├── EncoderError           text could not be encoded
     │   └── RemoteError        a remote service failed after all retries
+    ├── BusyError              what runs once at a time is under way, such as a fit
     └── MissingExtraError      an optional dependency is not installed
 
 A message says what came, what was allowed, and what to do.
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from polyscene.data.report import IngestReport
 
 __all__ = [
+    "BusyError",
     "DataError",
     "EncoderError",
     "IngestError",
@@ -94,6 +96,10 @@ class RemoteError(EncoderError):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class BusyError(PolysceneError):
+    """What runs once at a time is under way already."""
 
 
 class MissingExtraError(PolysceneError):

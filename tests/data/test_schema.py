@@ -102,3 +102,9 @@ def test_actions_are_lower_case_words() -> None:
 @given(st.floats(-6e10, 1e11, allow_nan=False))
 def test_seconds_pass_through_unchanged(seconds: float) -> None:
     assert parse_timestamp(seconds) == seconds
+
+
+@pytest.mark.parametrize("bad", [[{"a": 1}], [["a"]], [None, {}], {"a": "b"}, 3])
+def test_tags_that_are_no_texts_are_refused(bad: object) -> None:
+    with pytest.raises(ValidationError):
+        Item.model_validate({"item_id": "i", "tags": bad})

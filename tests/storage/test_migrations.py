@@ -29,7 +29,7 @@ def test_every_migration_is_listed_and_they_form_one_line() -> None:
 
 
 def test_the_migrations_make_exactly_the_declared_tables(store: Store) -> None:
-    with store._read() as connection:
+    with store.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
         kept = "SELECT sql FROM sqlite_master WHERE name = 'events'"

@@ -283,7 +283,7 @@ def test_history_is_newest_first_and_undated_events_are_the_oldest(store: Store)
 
 
 def test_an_index_holds_a_history_in_its_order(store: Store) -> None:
-    with store._read() as connection:
+    with store.read() as connection:
         query = str(_RECENT_HISTORY.compile(connection))
         (plan,) = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", ("u", 9, 0)).all()
     assert "USING INDEX ix_events_user_id_timestamp" in plan.detail
@@ -429,7 +429,7 @@ def test_the_statements_for_postgresql_upsert_and_ask_nothing_back() -> None:
 
 
 def test_the_database_keeps_the_promises_of_durability(store: Store, tmp_path: Path) -> None:
-    with store._read() as connection:
+    with store.read() as connection:
         for pragma, value in {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}.items():
             assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
 

@@ -121,7 +121,9 @@ def _tags(value: Any) -> Any:
     if isinstance(value, str):
         value = value.split("|")
     if isinstance(value, list | tuple):
-        kept = (tag.strip() if isinstance(tag, str) else tag for tag in value)
+        kept = [tag.strip() if isinstance(tag, str) else tag for tag in value]
+        if any(isinstance(tag, list | dict) for tag in kept):
+            return kept  # they are refused
         return list(dict.fromkeys(tag for tag in kept if tag != ""))
     return value
 

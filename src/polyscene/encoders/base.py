@@ -97,6 +97,10 @@ class Encoder(Component, ABC):
         vectors[rows] = unit_rows(np.concatenate(parts))
         return vectors
 
+    def forget(self, texts: Sequence[str]) -> int:
+        """Remove what is kept of texts; returns how many vectors that were."""
+        return 0
+
     def close(self) -> None:
         """Release files and connections; the next use opens them again."""
         return

@@ -65,6 +65,12 @@ class CachedEncoder(Encoder):
         self._file.close()
         self.encoder.close()
 
+    def forget(self, texts: Sequence[str]) -> int:
+        """Remove the vectors of texts from memory and disk; returns how many the disk had."""
+        keys = [_key(text) for text in dict.fromkeys(texts) if text.strip()]
+        self._recent.remove(keys)
+        return self._file.remove(keys)
+
     def embed(self, texts: list[str]) -> Vectors:
         """Vectors of non-blank texts."""
         return self.encode(texts)
@@ -158,6 +164,11 @@ class _Recent:
     def clear(self) -> None:
         with self._lock:
             self._vectors.clear()
+
+    def remove(self, keys: Sequence[bytes]) -> None:
+        with self._lock:
+            for key in keys:
+                self._vectors.pop(key, None)
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, Vectors]:
         found = {}

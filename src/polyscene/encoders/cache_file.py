@@ -108,6 +108,22 @@ class VectorFile:
 
         self._guarded(insert, None)
 
+    def remove(self, keys: Sequence[bytes]) -> int:
+        """Remove vectors, overwriting them on disk; returns how many there were."""
+
+        def delete(connection: sqlite3.Connection) -> int:
+            connection.execute("PRAGMA secure_delete = ON")
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                removed = sum(
+                    connection.execute("DELETE FROM vectors WHERE key = ?", (key,)).rowcount
+                    for key in keys
+                )
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            return removed
+
+        return self._guarded(delete, 0)
+
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         with self._lock:

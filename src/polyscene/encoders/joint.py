@@ -44,6 +44,10 @@ class JointEncoder(Encoder):
         """Sum of the parts' dims."""
         return sum(part.dim for part in self.parts)
 
+    def forget(self, texts: Sequence[str]) -> int:
+        """See `Encoder`; each part counts its own."""
+        return sum(part.forget(texts) for part in self.parts)
+
     def close(self) -> None:
         """Close the parts."""
         for part in self.parts:

@@ -18,6 +18,7 @@ from polyscene.engine.page import Page, fill_page
 from polyscene.engine.profile import item_texts, user_texts
 from polyscene.engine.recommender import Recommender
 from polyscene.errors import DataError, NotFittedError
+from polyscene.fitting.forget import Receipt, forget, held
 from polyscene.fitting.model import Model
 from polyscene.fitting.past import DatasetPast, Past, StorePast
 from polyscene.fitting.refresh import changed_settings, refresh
@@ -236,6 +237,21 @@ class Engine(Closing):
         _check(n)
         _ = self.model  # reads it on first use
         return self._recommender.similar(item, scenario, n)
+
+    def held(self, user: str) -> dict[str, Any]:
+        """All that is held on a person; see `polyscene.fitting.forget.held`."""
+        return held(self.workspace, user)
+
+    def forget(self, user: str) -> Receipt:
+        """Erase a person everywhere; see `polyscene.fitting.forget.forget`.
+
+        Raises:
+            NotFoundError: When nothing is held.
+        """
+        receipt = forget(self.workspace, user)
+        if self._model is not None:
+            self._use(refresh(self.workspace, self._model))
+        return receipt
 
     def texts(
         self, *, item: str | None = None, user: str | None = None, scenario: str | None = None

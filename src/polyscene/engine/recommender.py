@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from polyscene.component import Candidates, Query, Vectors
-from polyscene.data.dataset import FloatArray, IntArray
+from polyscene.data.dataset import FloatArray, IntArray, Mask
 from polyscene.data.schema import User
 from polyscene.encoders import Encoder
 from polyscene.engine.answer import Answer
 from polyscene.engine.explainer import Explainer
+from polyscene.engine.search import Searcher
 from polyscene.errors import NotFoundError
 from polyscene.fitting.asking import Asker, Asking, together
 from polyscene.fitting.model import Model
@@ -53,6 +54,8 @@ class Recommender:
         self._model = model
         self._past = past
         self._asker = Asker(settings, model, encoder, past)
+        self.search = Searcher(settings, model, encoder, self._asker)
+        """Finds targets by a text."""
         self._explainer = Explainer(settings, verbaliser, model)
         self._objectives: dict[str, Objective] = {}
         self._rerankers: dict[str, Reranker] = {}
@@ -63,7 +66,7 @@ class Recommender:
         scenario: str,
         n: int,
         now: float,
-        targets: Sequence[str] | None = None,
+        targets: Sequence[str] | Mask | None = None,
         reasons: bool = True,
         above: npt.NDArray[np.uint64] | None = None,
         contexts: Sequence[str | None] | None = None,
@@ -76,7 +79,7 @@ class Recommender:
             scenario: Name of the scenario.
             n: Length of a list.
             now: Time of the questions, seconds since 1970-01-01 UTC.
-            targets: If given, only these are ranked.
+            targets: If given, only these are ranked: ids, or a mask over the targets.
             reasons: Whether to say why.
             above: Text keys of what stands above on the same page, and is not shown again.
             contexts: For each user the id of the item that is asked about, None for none.
@@ -104,8 +107,14 @@ class Recommender:
                 shown.tasks = self._learned(scenario, self._predicted(asking, shown.rows))
             yield self._answer(user, context, asking, shown, n, reasons)
 
-    def similar(self, target: str, scenario: str, n: int) -> Answer:
+    def similar(self, target: str, scenario: str, n: int, only: Mask | None = None) -> Answer:
         """The targets of a scenario that are nearest to one target by their vectors.
+
+        Args:
+            target: Id of the target.
+            scenario: Name of the scenario.
+            n: Length of the list.
+            only: If given, only these are returned, shape (number of targets,).
 
         Raises:
             NotFoundError: When the target is unknown.
@@ -119,6 +128,8 @@ class Recommender:
         allowed = self._asker.shown(scenario).copy()
         if row < len(allowed):
             allowed[row] = False
+        if only is not None:
+            allowed &= only
         self._asker.exclude(allowed, scenario, User(user_id="anybody"), time.time())
         candidates = _nothing()
         notes = [] if space.vectors[row].any() else [f"{target!r} has no text to compare"]

@@ -66,7 +66,7 @@ class Asker:
         scenario: str,
         n: int,
         now: float,
-        targets: Sequence[str] | None = None,
+        targets: Sequence[str] | Mask | None = None,
         above: npt.NDArray[np.uint64] | None = None,
         context: str | None = None,
     ) -> Asking:
@@ -79,7 +79,7 @@ class Asker:
         scenario: str,
         n: int,
         now: float,
-        targets: Sequence[str] | None = None,
+        targets: Sequence[str] | Mask | None = None,
         above: npt.NDArray[np.uint64] | None = None,
         contexts: Sequence[str | None] | None = None,
     ) -> list[Asking]:
@@ -92,7 +92,7 @@ class Asker:
             scenario: Name of the scenario.
             n: How many candidates sources should return.
             now: Time of the questions, seconds since 1970-01-01 UTC.
-            targets: If given, only these may be recommended.
+            targets: If given, only these may be recommended: ids, or a mask over the space.
             above: Text keys of what is shown already; what has one of them is left out.
             contexts: For each user the id of the item that is asked about, None for none.
 
@@ -198,7 +198,7 @@ class Asker:
         scenario: str,
         spec: Scenario,
         now: float,
-        targets: Sequence[str] | None,
+        targets: Sequence[str] | Mask | None,
         above: npt.NDArray[np.uint64] | None,
     ) -> Mask:
         """Which targets may be recommended to each user, whatever they have seen of items.
@@ -252,7 +252,9 @@ def _read(met: Meeting, readable: Collection[str]) -> bool:
     return met.scenario is None or met.scenario in readable
 
 
-def _mask(space: TargetSpace, targets: Sequence[str]) -> Mask:
+def _mask(space: TargetSpace, targets: Sequence[str] | Mask) -> Mask:
+    if isinstance(targets, np.ndarray):
+        return targets
     mask = np.zeros(len(space), np.bool_)
     rows = space.targets.ids.rows(targets)
     mask[rows[rows >= 0]] = True

@@ -29,14 +29,29 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from polyscene.component import Persistable, build
-from polyscene.errors import ModelError, NotFittedError, WorkspaceError
+from polyscene.errors import (
+    ModelError,
+    NotFittedError,
+    NotFoundError,
+    WorkspaceError,
+    did_you_mean,
+)
 from polyscene.ranking.predictor import Predictor
 from polyscene.represent.space import TargetSpace
 from polyscene.represent.whiten import Transform
 from polyscene.settings import Settings
 from polyscene.sources import Source
 
-__all__ = ["FORMAT", "Fusion", "Model", "ModelConfig", "current_version", "model_versions"]
+__all__ = [
+    "FORMAT",
+    "Fusion",
+    "Model",
+    "ModelConfig",
+    "current_version",
+    "model_versions",
+    "promote",
+    "read_config",
+]
 
 FORMAT = 3
 """Version of the layout on disk."""
@@ -76,6 +91,8 @@ class ModelConfig(BaseModel):
     dtype: str
     revision: int
     """Revision of the store up to which records are included."""
+    epoch: int = 0
+    """Epoch of the store up to which deletions are included."""
     fingerprint: str
     """Fingerprint of the data it was fitted on."""
     settings: dict[str, Any]
@@ -209,6 +226,32 @@ def model_versions(models: Path) -> list[str]:
     if not models.is_dir():
         return []
     return sorted(path.parent.name for path in models.glob("[!.]*/config.json"))
+
+
+def promote(models: Path, chosen: str) -> None:
+    """Make a version that is on disk the current one.
+
+    Raises:
+        NotFoundError: When there is no such version.
+        ModelError: When its description cannot be read.
+    """
+    known = model_versions(models)
+    if chosen not in known:
+        raise NotFoundError(f"no model {chosen!r}; {did_you_mean(chosen, known)}")
+    read_config(models, chosen)
+    _point(models, chosen)
+
+
+def read_config(models: Path, chosen: str) -> ModelConfig:
+    """What a version was made of.
+
+    Raises:
+        ModelError: When it is missing, damaged or of another format.
+    """
+    try:
+        return _read_config(models / chosen)
+    except _DAMAGE as error:
+        raise ModelError(f"cannot read the model {models / chosen}: {error}") from error
 
 
 def library_versions() -> Mapping[str, str]:

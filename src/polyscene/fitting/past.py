@@ -15,7 +15,7 @@ from polyscene.represent.deeds import Deeds, DeedsOfAll
 from polyscene.represent.targets import Targets
 from polyscene.storage import Store
 
-__all__ = ["DatasetPast", "Known", "Meeting", "Past", "StorePast"]
+__all__ = ["DatasetPast", "Known", "Meeting", "Past", "StorePast", "nobody"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class StorePast:
         store, items = self._store, self._items
         user = None if user_id is None else store.user(user_id)
         if user is None:
-            return _nobody(user_id)
+            return nobody(user_id)
         events = store.history(user.user_id)
         around = Connections(store.links(user.user_id))
         blocking = store.acted_on_person(user.user_id, BLOCKS)
@@ -124,11 +124,11 @@ class DatasetPast:
     def of(self, user_id: str | None) -> Known:
         """See `Past`."""
         if user_id is None:
-            return _nobody(None)
+            return nobody(None)
         self.load([user_id])
         user = self._records.get(user_id)
         if user is None:
-            return _nobody(user_id)
+            return nobody(user_id)
         row = self._data.users.row(user_id)
         return Known(
             user=user,
@@ -159,6 +159,7 @@ class DatasetPast:
         return [data.users.ids[actor] for actor in np.unique(data.user[found])]
 
 
-def _nobody(user_id: str | None) -> Known:
+def nobody(user_id: str | None) -> Known:
+    """What is known of somebody unknown."""
     user = User(user_id=user_id or "anonymous")
     return Known(user, False, Deeds.of((), IdMap(), np.zeros(0, np.bool_)), (), (), ())

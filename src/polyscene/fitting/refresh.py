@@ -52,7 +52,9 @@ def refresh(workspace: Workspace, model: Model) -> Model:
     """
     store, settings = workspace.store, workspace.settings
     _rescreen(workspace, model)
-    revision = store.revision()
+    revision, epoch = store.revision(), store.epoch()
+    if epoch > model.config.epoch:
+        _drop_gone(workspace, model)
     if revision <= model.config.revision:
         return model
     items = list(store.items(after_revision=model.config.revision))
@@ -68,8 +70,29 @@ def refresh(workspace: Workspace, model: Model) -> Model:
     for name in settings.scenarios:
         records = users if name in model.people else items
         _screen_new(workspace, model, name, records)
-    model.config = model.config.model_copy(update={"revision": revision})
+    model.config = model.config.model_copy(update={"revision": revision, "epoch": epoch})
     return model
+
+
+def _drop_gone(workspace: Workspace, model: Model) -> None:
+    """Empty what the store has no longer; its rows stay, but nothing of it is known or shown."""
+    known = model.items.targets.ids
+    present = set(workspace.store.item_ids())
+    gone = [name for name in known.ids if name not in present]
+    if gone:
+        blank = [Item(item_id=name, available=False) for name in gone]
+        model.items.put(blank, np.zeros((len(gone), model.transform.dim), np.float32))
+    everybody = set(workspace.store.user_ids()) if model.people else set()
+    for name, space in model.people.items():
+        left = [user for user in space.targets.ids.ids if user not in everybody]
+        if left:
+            users = [User(user_id=user) for user in left]
+            rows = space.put(users, np.zeros((len(left), model.transform.dim), np.float32))
+            mask = np.zeros(len(space), np.bool_)
+            mask[: len(model.withheld[name])] = model.withheld[name]
+            mask[rows] = True
+            model.withheld[name] = mask
+    _log.info("emptied %d items that the store has no longer", len(gone))
 
 
 def _vectors(

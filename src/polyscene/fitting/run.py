@@ -93,7 +93,7 @@ def fit_to(
     started = time.monotonic()
     moment = time.time() if now is None else now
     settings, store = workspace.settings, workspace.store
-    revision, fingerprint = store.revision(), store.fingerprint()
+    revision, epoch, fingerprint = store.revision(), store.epoch(), store.fingerprint()
     targets, raw, withheld = _encode_items(workspace, progress)
     # Tags are another kind of text: they must not move the vectors of what they are given to.
     catalogue = raw if targets.is_tag.all() else raw[~targets.is_tag]
@@ -117,6 +117,7 @@ def fit_to(
         encoder=workspace.encoder.id,
         dtype="float32",
         revision=revision,
+        epoch=epoch,
         fingerprint=fingerprint,
         settings=vector_settings(settings),
         safety={name: spec.safety.model_dump() for name, spec in settings.scenarios.items()},

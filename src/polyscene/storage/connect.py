@@ -33,6 +33,7 @@ _PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA cache_size=-65536",  # 64 MiB: the indexes of a few million events stay in memory
     "PRAGMA journal_size_limit=67108864",
+    "PRAGMA secure_delete=ON",  # what is deleted is overwritten, so that an erasure is one
 )
 
 

@@ -5,6 +5,8 @@ What is read was validated when it was written, so records are rebuilt without v
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +19,8 @@ __all__ = [
     "ITEM_COLUMNS",
     "RELATION_COLUMNS",
     "USER_COLUMNS",
+    "Impression",
+    "Key",
     "event_of",
     "item_of",
     "item_row",
@@ -24,6 +28,44 @@ __all__ = [
     "user_of",
     "user_row",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Impression:
+    """What one answer showed."""
+
+    request_id: str
+    user_id: str | None
+    scenario: str
+    context: str | None
+    model: str
+    """Version of the model that answered."""
+    variant: str
+    """Which variant of the scenario answered."""
+    timestamp: float
+    """Seconds since 1970-01-01 UTC."""
+    targets: Sequence[str | None]
+    """Ids of the targets in order of their position; None where a person was erased."""
+    propensities: Sequence[float]
+    """The probability with which each stood at its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of the service, without its secret."""
+
+    key_id: str
+    name: str
+    """What it is for, in words of whoever made it."""
+    role: str
+    """read, write or admin."""
+    digest: str
+    """SHA-256 of the secret, in hexadecimal."""
+    requests_per_minute: float | None
+    """Upper limit of requests; None for no limit."""
+    created_at: float
+    revoked_at: float | None = None
+
 
 _ITEM_FIELDS = tuple(Item.model_fields)
 _USER_FIELDS = tuple(User.model_fields)
@@ -73,7 +115,7 @@ def _set_attributes(record: Item | User, attributes: dict[str, Any]) -> None:
         record.model_extra.update(attributes)
 
 
-def event_of(row: sa.Row[Any]) -> Event:
+def event_of(row: sa.Row[Any] | tuple[Any, ...]) -> Event:
     """The event in a row of `EVENT_COLUMNS`."""
     return Event.model_construct(**dict(zip(_EVENT_FIELDS, row, strict=True)))
 

@@ -11,10 +11,12 @@ import numpy as np
 import sqlalchemy as sa
 
 from polyscene.closing import Closing
-from polyscene.data.dataset import Dataset, IdMap, IntArray, Links, Mask
+from polyscene.data.dataset import Dataset, IdMap, Links
 from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.storage import rows, tables
+from polyscene.storage.arrays import read_events, read_requests
 from polyscene.storage.connect import WRITE, connect, translated
+from polyscene.storage.watch import Watch
 from polyscene.storage.writer import StoreWriter, chunks
 
 __all__ = ["Counts", "Store"]
@@ -94,9 +96,18 @@ class Store(Closing):
             yield StoreWriter(connection)
 
     @contextmanager
-    def _read(self) -> Iterator[sa.Connection]:
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection that sees the store as it is at its first query.
+
+        Raises:
+            WorkspaceError: When the store cannot be read.
+        """
         with translated(self._name), self._engine.connect() as connection:
             yield connection
+
+    def watch(self) -> Watch:
+        """What tells which records others change from now on; close it after use."""
+        return Watch(self._engine)
 
     def items(self, ids: Sequence[str] | None = None, *, after_revision: int = 0) -> Iterator[Item]:
         """Stream items in the order in which they first arrived.
@@ -124,15 +135,27 @@ class Store(Closing):
 
     def item(self, item_id: str) -> Item | None:
         """The item of that id."""
-        with self._read() as connection:
+        with self.read() as connection:
             row = connection.execute(_ITEM, {"id": item_id}).one_or_none()
         return None if row is None else rows.item_of(row)
 
     def user(self, user_id: str) -> User | None:
         """The user of that id."""
-        with self._read() as connection:
+        with self.read() as connection:
             row = connection.execute(_USER, {"id": user_id}).one_or_none()
         return None if row is None else rows.user_of(row)
+
+    def item_ids(self) -> list[str]:
+        """The ids of all items, in the order in which they first arrived."""
+        with self.read() as connection:
+            ids = sa.select(tables.items.c.item_id).order_by(tables.items.c.seq)
+            return list(connection.scalars(ids))
+
+    def user_ids(self) -> list[str]:
+        """The ids of all users, in the order in which they first arrived."""
+        with self.read() as connection:
+            ids = sa.select(tables.users.c.user_id).order_by(tables.users.c.seq)
+            return list(connection.scalars(ids))
 
     def _records(
         self,
@@ -146,7 +169,7 @@ class Store(Closing):
         query = sa.select(*columns).order_by(table.c.seq)
         if after_revision:
             query = query.where(table.c.revision > after_revision)
-        with self._read() as connection:
+        with self.read() as connection:
             if ids is None:
                 stream = connection.execution_options(yield_per=STREAM_ROWS)
                 yield from map(build, stream.execute(query))
@@ -180,7 +203,7 @@ class Store(Closing):
         ):
             if wanted is not None:
                 query = query.where(column == wanted)
-        with self._read() as connection:
+        with self.read() as connection:
             stream = connection.execution_options(yield_per=STREAM_ROWS)
             yield from map(rows.relation_of, stream.execute(query))
 
@@ -201,7 +224,7 @@ class Store(Closing):
             query = about.union(triples.where(table.c.object == name)).order_by(
                 "subject", "predicate", "object"
             )
-        with self._read() as connection:
+        with self.read() as connection:
             stream = connection.execution_options(yield_per=EVENT_ROWS).execute(query)
             return Links.of((subject, predicate, target) for subject, predicate, target in stream)
 
@@ -216,7 +239,7 @@ class Store(Closing):
             user_id: Who acted; an unknown user has no events.
             limit: At most so many; None for all.
         """
-        with self._read() as connection:
+        with self.read() as connection:
             if limit is None:
                 found = connection.execute(_HISTORY, {"user_id": user_id})
             else:
@@ -234,13 +257,83 @@ class Store(Closing):
         query = sa.select(events.c.user_id).where(
             events.c.person_id == user_id, events.c.action.in_(list(actions))
         )
-        with self._read() as connection:
+        with self.read() as connection:
             return set(connection.scalars(query))
+
+    def events(self, after: int, n: int) -> list[tuple[int, Event]]:
+        """The next events in order of arrival, each with its number.
+
+        Args:
+            after: The number of the last one before.
+            n: How many, at most.
+        """
+        columns = tables.events.c
+        query = sa.select(columns.seq, *rows.EVENT_COLUMNS).where(columns.seq > after)
+        with self.read() as connection:
+            found = connection.execute(query.order_by(columns.seq).limit(n))
+            return [(row[0], rows.event_of(row[1:])) for row in found]
+
+    def events_on(self, user_id: str) -> list[Event]:
+        """The events of others on a person, in order of arrival."""
+        columns = tables.events.c
+        query = sa.select(*rows.EVENT_COLUMNS).where(columns.person_id == user_id)
+        with self.read() as connection:
+            return [rows.event_of(row) for row in connection.execute(query.order_by(columns.seq))]
+
+    def settle(self) -> None:
+        """Empty SQLite's log into the file, so that nothing deleted stays in it.
+
+        Where somebody reads meanwhile, what they need stays until the next time.
+        """
+        if self._engine.dialect.name == "sqlite":
+            with translated(self._name), self._engine.connect() as connection:
+                driver: Any = connection.connection.driver_connection
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def taggers(self) -> set[str]:
         """The users whose free tags stand in the texts of records, as importers noted them."""
-        with self._read() as connection:
+        with self.read() as connection:
             return set(connection.scalars(sa.select(tables.taggers.c.user_id)))
+
+    def service_keys(self) -> list[rows.Key]:
+        """The keys of the service, those out of use too, oldest first."""
+        with self.read() as connection:
+            query = sa.select(tables.keys).order_by(tables.keys.c.created_at)
+            return [rows.Key(*row) for row in connection.execute(query)]
+
+    def impressions(self, user_id: str | None = None) -> Iterator[rows.Impression]:
+        """Stream what was shown, oldest first.
+
+        Args:
+            user_id: Only what this user was shown; None for all.
+        """
+        columns = [column for column in tables.impressions.c if column.name != "seq"]
+        query = sa.select(*columns).order_by(tables.impressions.c.seq)
+        if user_id is not None:
+            query = query.where(tables.impressions.c.user_id == user_id)
+        with self.read() as connection:
+            stream = connection.execution_options(yield_per=STREAM_ROWS).execute(query)
+            yield from (rows.Impression(*row) for row in stream)
+
+    def outcomes(self) -> Iterator[tuple[str, int, str | None, str | None]]:
+        """Stream every shown target with what came of it: request, position, target, action.
+
+        The position counts from 1. The action is that of an event on the target that names the
+        request; None where there is none, a row each where there are several.
+        """
+        events = tables.events.c
+        target = sa.func.coalesce(events.item_id, events.person_id)
+        with self.read() as connection:
+            for shown in self.impressions():
+                query = sa.select(target, events.action).where(
+                    events.request_id == shown.request_id
+                )
+                done: dict[str, list[str]] = {}
+                for name, action in connection.execute(query.order_by(events.seq)):
+                    done.setdefault(name, []).append(action)
+                for position, name in enumerate(shown.targets, 1):
+                    for action in done.get(name or "", [None]):
+                        yield shown.request_id, position, name, action
 
     def dataset(self, *, requests: bool = False) -> Dataset:
         """All events as arrays, in order of arrival, with the id maps of all users and items.
@@ -250,7 +343,7 @@ class Store(Closing):
         Args:
             requests: Whether to read which request led to each event.
         """
-        with self._read() as connection:
+        with self.read() as connection:
             connection = connection.execution_options(yield_per=EVENT_ROWS)
             users = IdMap(
                 connection.scalars(sa.select(tables.users.c.user_id).order_by(tables.users.c.seq))
@@ -262,12 +355,12 @@ class Store(Closing):
                 sa.select(tables.items.c.kind == "tag").order_by(tables.items.c.seq)
             )
             is_tag = np.fromiter(kinds, np.bool_, count=len(items))
-            data = _read_events(connection, users, items, is_tag)
-            return replace(data, request=_read_requests(connection)) if requests else data
+            data = read_events(connection, users, items, is_tag)
+            return replace(data, request=read_requests(connection)) if requests else data
 
     def counts(self) -> Counts:
         """How many records and events there are."""
-        with self._read() as connection:
+        with self.read() as connection:
             found = (
                 connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
                 for table in (tables.items, tables.users, tables.events, tables.relations)
@@ -278,60 +371,22 @@ class Store(Closing):
         """How many events there are by the scenario they name. O(events)."""
         column = tables.events.c.scenario
         query = sa.select(column, sa.func.count()).where(column.is_not(None)).group_by(column)
-        with self._read() as connection:
+        with self.read() as connection:
             return {name: count for name, count in connection.execute(query)}
 
     def revision(self) -> int:
         """How many transactions have written something; every record carries its own."""
-        with self._read() as connection:
+        with self.read() as connection:
             return connection.scalar(sa.select(tables.state.c.revision)) or 0
 
     def fingerprint(self) -> str:
         """A short text that changes whenever a record or event does: store and revision."""
-        with self._read() as connection:
-            store_id, revision = connection.execute(sa.select(tables.state)).one()
+        with self.read() as connection:
+            state = tables.state.c
+            store_id, revision = connection.execute(sa.select(state.store_id, state.revision)).one()
             return f"{store_id}-{revision}"
 
-
-def _read_events(connection: sa.Connection, users: IdMap, items: IdMap, is_tag: Mask) -> Dataset:
-    table = tables.events
-    count = connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
-    user, target = np.empty(count, np.int64), np.empty(count, np.int64)
-    action, scenario = np.empty(count, np.int32), np.empty(count, np.int32)
-    timestamp, value = np.empty(count, np.float64), np.empty(count, np.float64)
-    on_person, context = np.empty(count, np.bool_), np.empty(count, np.int64)
-    actions: dict[str, int] = {}
-    scenarios: dict[str | None, int] = {None: -1}
-    query = sa.select(
-        table.c.user_id, table.c.item_id, table.c.person_id, table.c.action, table.c.scenario,
-        table.c.timestamp, table.c.value, table.c.context,
-    ).order_by(table.c.seq)  # fmt: skip
-    start = 0
-    for part in connection.execute(query).partitions():
-        actors, things, people, done, places, times, values, about = zip(*part, strict=True)
-        rows = slice(start, start + len(part))
-        user[rows] = users.rows(actors)
-        target[rows] = items.rows(things)  # None, on a person, is the id of no item: -1
-        on_person[rows] = target[rows] < 0
-        if on_person[rows].any():
-            target[rows] = np.where(on_person[rows], users.rows(people), target[rows])
-        action[rows] = [actions.setdefault(name, len(actions)) for name in done]
-        scenario[rows] = [scenarios.setdefault(name, len(scenarios) - 1) for name in places]
-        timestamp[rows] = np.array(times, np.float64)  # None becomes NaN
-        value[rows] = values
-        context[rows] = items.rows(about)  # None is the id of no item: -1
-        start += len(part)
-    del scenarios[None]
-    return Dataset(
-        users=users, items=items, is_tag=is_tag, user=user, target=target, on_person=on_person,
-        action=action, scenario=scenario, timestamp=timestamp, value=value, context=context,
-        actions=tuple(actions), scenarios=tuple(name for name in scenarios if name is not None),
-    )  # fmt: skip
-
-
-def _read_requests(connection: sa.Connection) -> IntArray:
-    """A number for the request of each event, in the order of arrival; -1 where it has none."""
-    codes: dict[str | None, int] = {None: -1}
-    column = sa.select(tables.events.c.request_id).order_by(tables.events.c.seq)
-    names = connection.scalars(column)
-    return np.fromiter((codes.setdefault(name, len(codes) - 1) for name in names), np.int64)
+    def epoch(self) -> int:
+        """How many transactions have added relations or deleted something."""
+        with self.read() as connection:
+            return connection.scalar(sa.select(tables.state.c.epoch)) or 0

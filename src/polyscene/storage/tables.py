@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-__all__ = ["events", "items", "metadata", "relations", "state", "taggers", "users"]
+__all__ = [
+    "events",
+    "impressions",
+    "items",
+    "keys",
+    "metadata",
+    "relations",
+    "state",
+    "taggers",
+    "users",
+]
 
 metadata = sa.MetaData(
     naming_convention={
@@ -24,7 +34,10 @@ state = sa.Table(
     metadata,
     sa.Column("store_id", sa.Text, primary_key=True),
     sa.Column("revision", sa.BigInteger, nullable=False),
-    comment="One row: who this store is, and how many transactions have written to it.",
+    # Relations and deletions leave no record with a later revision to find them by.
+    sa.Column("epoch", sa.BigInteger, nullable=False, server_default="0"),
+    comment="One row: who this store is, how many transactions have written to it, and how many "
+    "of them added relations or deleted something.",
 )
 
 items = sa.Table(
@@ -60,6 +73,7 @@ users = sa.Table(
 )
 
 _ON_PERSON = sa.text("person_id IS NOT NULL")
+_ANSWERING = sa.text("request_id IS NOT NULL")
 
 events = sa.Table(
     "events",
@@ -79,6 +93,7 @@ events = sa.Table(
     # Serves a history newest first: SQLite ends every index entry with the row number, seq.
     sa.Index(None, "user_id", "timestamp"),
     sa.Index(None, "person_id", sqlite_where=_ON_PERSON, postgresql_where=_ON_PERSON),
+    sa.Index(None, "request_id", sqlite_where=_ANSWERING, postgresql_where=_ANSWERING),
     sqlite_autoincrement=True,
 )
 
@@ -99,4 +114,33 @@ taggers = sa.Table(
     sa.Column("user_id", sa.Text, primary_key=True),
     comment="Users whose free tags stand in the texts of records, by the format they came in.",
     sqlite_with_rowid=False,
+)
+
+impressions = sa.Table(
+    "impressions",
+    metadata,
+    sa.Column("seq", _Sequence, primary_key=True),
+    sa.Column("request_id", sa.Text, nullable=False, unique=True),
+    sa.Column("user_id", sa.Text, index=True),
+    sa.Column("scenario", sa.Text, nullable=False),
+    sa.Column("context", sa.Text),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("variant", sa.Text, nullable=False),
+    sa.Column("timestamp", sa.Double, nullable=False),
+    sa.Column("targets", sa.JSON, nullable=False),
+    sa.Column("propensities", sa.JSON, nullable=False),
+    comment="One row an answer; the targets shown in it stand in order of their position.",
+)
+
+keys = sa.Table(
+    "keys",
+    metadata,
+    sa.Column("key_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("requests_per_minute", sa.Double),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("revoked_at", sa.Double),
+    comment="Keys of the service; of the secret only its SHA-256.",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import operator
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
@@ -12,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.errors import DataError
 from polyscene.storage import tables
-from polyscene.storage.rows import item_row, user_row
+from polyscene.storage.rows import Key, item_row, user_row
 
 __all__ = ["StoreWriter", "chunks"]
 
@@ -43,6 +45,7 @@ class StoreWriter:
         self._known_items: set[str] = set()
         self._known_users: set[str] = set()
         self._revision: int | None = None
+        self._turned = False
 
     def put_items(self, items: Sequence[Item]) -> None:
         """Insert items, each replacing the whole record that had its id."""
@@ -89,7 +92,116 @@ class StoreWriter:
     def put_relations(self, relations: Sequence[Relation]) -> int:
         """Add relations; returns how many were new."""
         rows = [dict(relation.__dict__) for relation in relations]
-        return self._insert_new(tables.relations, ("subject", "predicate", "object"), rows)
+        added = self._insert_new(tables.relations, ("subject", "predicate", "object"), rows)
+        if added:
+            self._turn()
+        return added
+
+    def remove_relations(self, relations: Sequence[Relation]) -> int:
+        """Remove relations; returns how many were there."""
+        columns, removed = tables.relations.c, 0
+        for one in relations:
+            removed += self._connection.execute(
+                sa.delete(tables.relations).where(
+                    columns.subject == one.subject,
+                    columns.predicate == one.predicate,
+                    columns.object == one.object,
+                )
+            ).rowcount
+        if removed:
+            self._turn()
+        return removed
+
+    def remove_item(self, item_id: str) -> bool:
+        """Remove an item with the events on it or about it; whether it was there.
+
+        What is said of it by relations stays where a user has the same id.
+        """
+        events, items, users = tables.events.c, tables.items.c, tables.users.c
+        relations = tables.relations.c
+        execute = self._connection.execute
+        if not self.known_items([item_id]):
+            return False
+        execute(
+            sa.delete(tables.events).where(
+                (events.item_id == item_id) | (events.context == item_id)
+            )
+        )
+        if execute(sa.select(users.seq).where(users.user_id == item_id)).first() is None:
+            execute(
+                sa.delete(tables.relations).where(
+                    (relations.subject == item_id) | (relations.object == item_id)
+                )
+            )
+        execute(sa.delete(tables.items).where(items.item_id == item_id))
+        self._known_items.discard(item_id)
+        self._turn()
+        return True
+
+    def remove_events(self, user_id: str, target: str) -> int:
+        """Remove what a user did with an item or a person; returns how many events that were."""
+        events = tables.events.c
+        on_target = (events.item_id == target) | (events.person_id == target)
+        delete = sa.delete(tables.events).where((events.user_id == user_id) & on_target)
+        removed = self._connection.execute(delete).rowcount
+        if removed:
+            self._turn()
+        return removed
+
+    def erase_user(self, user_id: str) -> dict[str, int]:
+        """Remove everything that is held on a person; how much there was of each kind.
+
+        Relations are theirs where no item has the same id, or where the other end is a user. In
+        what was shown to others, their place as a target becomes empty.
+        """
+        execute, erased = self._connection.execute, {}
+        events, relations, shown = tables.events, tables.relations, tables.impressions
+        theirs = (relations.c.subject == user_id) | (relations.c.object == user_id)
+        if self.known_items([user_id]):
+            people = sa.select(tables.users.c.user_id)
+            theirs = ((relations.c.subject == user_id) & relations.c.object.in_(people)) | (
+                (relations.c.object == user_id) & relations.c.subject.in_(people)
+            )
+        for name, table, condition in (
+            ("events", events, events.c.user_id == user_id),
+            ("events on them", events, events.c.person_id == user_id),
+            ("relations", relations, theirs),
+            ("impressions", shown, shown.c.user_id == user_id),
+            ("taggers", tables.taggers, tables.taggers.c.user_id == user_id),
+            ("users", tables.users, tables.users.c.user_id == user_id),
+        ):
+            erased[name] = execute(sa.delete(table).where(condition)).rowcount
+        erased["shown to others"] = self._blank_target(user_id)
+        self._known_users.discard(user_id)
+        self._turn()
+        return erased
+
+    def _blank_target(self, user_id: str) -> int:
+        """Take a person out of the lists of people that others were shown."""
+        shown = tables.impressions
+        quoted = json.dumps(user_id, ensure_ascii=False)
+        query = sa.select(shown.c.seq, shown.c.targets).where(
+            sa.cast(shown.c.targets, sa.Text).contains(quoted, autoescape=True)
+        )
+        known, count = bool(self.known_items([user_id])), 0
+        for seq, targets in [] if known else self._connection.execute(query).all():
+            if user_id in targets:
+                blank = [None if target == user_id else target for target in targets]
+                self._connection.execute(
+                    sa.update(shown).where(shown.c.seq == seq).values(targets=blank)
+                )
+                count += 1
+        return count
+
+    def repeated(self, event_ids: Collection[str]) -> set[str]:
+        """Those of the ids that are the id of an event."""
+        return self._existing(tables.events.c.event_id, set(event_ids), set())
+
+    def add_impressions(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Append what was shown, one row of the table `impressions` an answer."""
+        if rows:
+            statement = sa.insert(tables.impressions).values(dict.fromkeys(rows[0])).inline()
+            self._execute_many(statement, list(rows))
 
     def put_taggers(self, origin: str, users: Collection[str]) -> None:
         """Note whose free tags stand in the texts of records; replaces what the origin had."""
@@ -109,6 +221,17 @@ class StoreWriter:
         people = self._existing(tables.users.c.user_id, wanted - items, self._known_users)
         return items | people
 
+    def add_key(self, key: Key) -> None:
+        """Keep a key of the service."""
+        self._connection.execute(sa.insert(tables.keys), dataclasses.asdict(key))
+
+    def revoke_key(self, key_id: str, now: float) -> bool:
+        """Take a key out of use; whether it was in use."""
+        columns = tables.keys.c
+        revoke = sa.update(tables.keys).values(revoked_at=now)
+        condition = (columns.key_id == key_id) & columns.revoked_at.is_(None)
+        return self._connection.execute(revoke.where(condition)).rowcount > 0
+
     def _touch(self) -> int:
         """The revision of this transaction, counted up by its first real write."""
         if self._revision is None:
@@ -116,6 +239,14 @@ class StoreWriter:
             statement = sa.update(tables.state).values(revision=column + 1).returning(column)
             self._revision = int(self._connection.execute(statement).scalar_one())
         return self._revision
+
+    def _turn(self) -> None:
+        """Count a change that no record tells, once for this transaction."""
+        if not self._turned:
+            self._touch()
+            column = tables.state.c.epoch
+            self._connection.execute(sa.update(tables.state).values(epoch=column + 1))
+            self._turned = True
 
     def _insert(self, table: sa.Table) -> Any:
         return postgresql.insert(table) if self._postgresql else sqlite.insert(table)

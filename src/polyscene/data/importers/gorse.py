@@ -18,7 +18,7 @@ from polyscene.data.importers.base import (
 )
 from polyscene.data.ingest import Part
 
-__all__ = ["Gorse"]
+__all__ = ["Gorse", "gorse_event", "gorse_item", "gorse_user"]
 
 
 class Gorse(Importer):
@@ -46,15 +46,16 @@ class Gorse(Importer):
         known: set[str] = set()
         if items := optional_file(path, "items.jsonl"):
             known = {str(row["ItemId"]) for row in read_dicts(items, ("ItemId",))}
-            yield Part("items", items, mapped(read_batches(items), _item))
+            yield Part("items", items, mapped(read_batches(items), gorse_item))
         acted_on = (str(row["ItemId"]) for row in read_dicts(feedback, ("ItemId",)))
         yield named_only(feedback, acted_on, known)
         if users := optional_file(path, "users.jsonl"):
-            yield Part("users", users, mapped(read_batches(users), _user))
-        yield Part("events", feedback, mapped(read_batches(feedback), _event))
+            yield Part("users", users, mapped(read_batches(users), gorse_user))
+        yield Part("events", feedback, mapped(read_batches(feedback), gorse_event))
 
 
-def _item(row: dict[str, Any]) -> dict[str, Any]:
+def gorse_item(row: dict[str, Any]) -> dict[str, Any]:
+    """An item of Gorse as one of ours."""
     tags, attributes = _labels(row.get("Labels"))
     names = {"ItemId": "item_id", "Comment": "title", "Timestamp": "published_at"}
     return {
@@ -65,13 +66,15 @@ def _item(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _user(row: dict[str, Any]) -> dict[str, Any]:
+def gorse_user(row: dict[str, Any]) -> dict[str, Any]:
+    """A user of Gorse as one of ours."""
     tags, attributes = _labels(row.get("Labels"))
     names = {"UserId": "user_id", "Comment": "description"}
     return {**attributes, "tags": tags, **_renamed(row, names)}
 
 
-def _event(row: dict[str, Any]) -> dict[str, Any]:
+def gorse_event(row: dict[str, Any]) -> dict[str, Any]:
+    """Feedback of Gorse as an event; the same type, user and item have one event_id."""
     names = {"UserId": "user_id", "ItemId": "item_id", "FeedbackType": "action",
              "Timestamp": "timestamp", "Value": "value"}  # fmt: skip
     key = (row.get("FeedbackType"), row.get("UserId"), row.get("ItemId"))

@@ -1,0 +1,1 @@
+"""What users do while the service runs: live state, durable events, what was shown."""

@@ -1,0 +1,143 @@
+"""What is known of users, kept in memory for as long as it is true."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from polyscene.errors import WorkspaceError
+from polyscene.fitting.past import Known, Past, nobody
+from polyscene.logs import get_logger
+from polyscene.storage import Watch
+
+__all__ = ["Entry", "LivePast"]
+
+_log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Entry:
+    """What is known of one user, and what was made of it. It is dropped as a whole."""
+
+    known: Known
+    answers: dict[Any, Any] = field(default_factory=dict)
+    """Answers that hold as long as this does, by what was asked."""
+
+
+class LivePast:
+    """The past of users, read once and kept until somebody writes about them.
+
+    A look at the store before each use tells whether anybody wrote, in this process or another; so
+    an event that was acknowledged counts in the next answer. Answers are made by one thread, but
+    any thread may call `entry`.
+
+    Args:
+        past: Where it is read.
+        watch: What tells who was written about.
+        size: How many users are kept.
+        patience_s: How long one user is waited for before the answer goes on without.
+    """
+
+    def __init__(
+        self, past: Past, watch: Watch, size: int = 20_000, patience_s: float = 0.5
+    ) -> None:
+        self._past = past
+        self._watch = watch
+        self._size = size
+        self._patience = patience_s
+        self._entries: OrderedDict[str | None, Entry] = OrderedDict()
+        self._last: dict[str, Known] = {}
+        self._lock = threading.Lock()
+        self._reading: str | None = None
+        self._outdated = False
+        self._change: Callable[[Known], Known] | None = None
+        self._reader = ThreadPoolExecutor(4, "past")
+        self.late: list[str] = []
+        """What went wrong since it was last emptied, for the notes of an answer."""
+
+    def close(self) -> None:
+        """Give up its threads."""
+        self._reader.shutdown(wait=False, cancel_futures=True)
+
+    def use(self, past: Past) -> None:
+        """Read elsewhere from now on; all that is kept is dropped."""
+        with self._lock:
+            self._past = past
+            self._drop_all()
+
+    def entry(self, user_id: str | None) -> Entry | None:
+        """What is kept of a user, if it is still true."""
+        with self._lock:
+            self._follow()
+            found = self._entries.get(user_id)
+            if found is not None:
+                self._entries.move_to_end(user_id)
+            return found
+
+    def load(self, user_ids: Sequence[str]) -> None:
+        """See `Past`; each user is read when asked about."""
+
+    def of(self, user_id: str | None) -> Known:
+        """See `Past`. Where the store fails or is late, what was known last, or nothing."""
+        found = self.entry(user_id)
+        known = self._read(user_id) if found is None else found.known
+        return known if self._change is None else self._change(known)
+
+    @contextmanager
+    def changed(self, change: Callable[[Known], Known] | None) -> Iterator[None]:
+        """Inside the block, what is known of a user is what `change` makes of it."""
+        self._change = change
+        try:
+            yield
+        finally:
+            self._change = None
+
+    def _read(self, user_id: str | None) -> Known:
+        with self._lock:
+            self._reading, self._outdated = user_id, False
+        try:
+            known = self._reader.submit(self._past.of, user_id).result(self._patience)
+        except (TimeoutError, WorkspaceError) as error:
+            _log.warning("what is known of a user could not be read: %s", error or "too slow")
+            self.late.append("the store is slow or down: the answer may lack the latest events")
+            return self._last.get(user_id or "") or nobody(user_id)
+        with self._lock:
+            if not self._outdated:
+                self._keep(user_id, known)
+        return known
+
+    def _keep(self, user_id: str | None, known: Known) -> None:
+        self._entries[user_id] = Entry(known)
+        while len(self._entries) > self._size:
+            self._entries.popitem(last=False)
+
+    def _follow(self) -> None:
+        """Drop what is no longer true."""
+        try:
+            changes = self._watch.look()
+        except Exception as error:  # the store is down: what is kept is the best there is
+            _log.warning("the store cannot be watched: %s", error)
+            return
+        if changes is None:
+            return
+        if changes.everybody:
+            self._drop_all()
+            self._last.clear()  # it may hold somebody who was erased
+            return
+        for name in changes.users:
+            dropped = self._entries.pop(name, None)
+            if dropped is not None:
+                self._last[name] = dropped.known
+            if name == self._reading:
+                self._outdated = True
+        while len(self._last) > self._size:
+            del self._last[next(iter(self._last))]
+
+    def _drop_all(self) -> None:
+        self._entries.clear()
+        self._outdated = True

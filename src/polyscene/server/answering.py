@@ -1,0 +1,217 @@
+"""The answers of the service: one model, one thread that asks it, and what it kept.
+
+Everything here but `kept` is called by the answering thread alone, which is why the engine needs no
+locks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from polyscene.data.dataset import Mask
+from polyscene.data.schema import User
+from polyscene.encoders import Encoder
+from polyscene.engine.answer import Answer
+from polyscene.engine.page import Page, fill_page
+from polyscene.engine.recommender import Recommender
+from polyscene.errors import NotFoundError, did_you_mean
+from polyscene.feedback.session import told
+from polyscene.feedback.state import LivePast
+from polyscene.fitting.model import Model
+from polyscene.fitting.past import StorePast
+from polyscene.fitting.refresh import refresh
+from polyscene.represent.columns import Columns
+from polyscene.server.fallback import Fallback
+from polyscene.server.question import Question
+from polyscene.settings import Settings
+from polyscene.settings.vocabulary import condition
+from polyscene.text.verbalise import Verbaliser
+from polyscene.workspace import Workspace
+
+__all__ = ["KEPT_S", "Answering"]
+
+KEPT_S = 60.0
+"""How long an answer is given again, at most, when nothing has happened."""
+_MOST_KEPT = 50
+"""Answers kept of one user."""
+
+
+class Answering:
+    """Answers questions with the model that serves.
+
+    Args:
+        workspace: The workspace.
+        encoder: What encodes texts in questions.
+        past: What is known of users.
+        fallback: What answers while there is no model.
+    """
+
+    def __init__(
+        self, workspace: Workspace, encoder: Encoder, past: LivePast, fallback: Fallback
+    ) -> None:
+        self._workspace = workspace
+        self._settings: Settings = workspace.settings
+        self._encoder = encoder
+        self._verbaliser = Verbaliser(workspace.settings)
+        self._past = past
+        self._fallback = fallback
+        self.model: Model | None = None
+        self._recommender: Recommender
+
+    def use(self, model: Model) -> None:
+        """Answer with a model from now on; what was kept is dropped."""
+        past = StorePast(self._workspace.store, model.items.targets)
+        recommender = Recommender(
+            self._settings, model, self._encoder, self._verbaliser, self._past
+        )
+        self._recommender, self.model = recommender, model
+        self._past.use(past)
+
+    def take_in(self) -> None:
+        """Take in what is new in the store; its texts are best encoded before."""
+        if self.model is not None:
+            self.use(refresh(self._workspace, self.model))
+
+    def kept(self, question: Question) -> Any:
+        """What was kept of the answer to a question, or None. Any thread may call it."""
+        entry = self._past.entry(question.user)
+        found = None if entry is None else entry.answers.get(question)
+        return None if found is None or time.monotonic() > found[0] else found[1]
+
+    def keep(self, question: Question, answer: Any) -> None:
+        """Keep an answer for as long as nothing happens that could change it."""
+        if self._past.late or self.model is None:  # what is made do with is not kept
+            return
+        entry = self._past.entry(question.user)
+        if entry is not None and question.keepable and len(entry.answers) < _MOST_KEPT:
+            entry.answers[question] = (time.monotonic() + KEPT_S, answer)
+
+    def recommend(self, question: Question) -> Answer:
+        """The list for a question.
+
+        Raises:
+            NotFoundError: When the scenario or the context is unknown.
+            SettingsError: When the filter is no condition.
+        """
+        self._check(question.scenario)
+        if self.model is None:
+            return self._fallback.answer(question)
+        with self._telling(question) as now:
+            only = self._only(question, now)
+            answers = self._recommender.answers(
+                [question.user],
+                question.scenario,
+                question.n,
+                now,
+                only,
+                question.reasons,
+                contexts=[question.context],
+            )
+            return self._noted(next(answers))
+
+    def page(self, name: str, question: Question) -> Page:
+        """The lists of a page.
+
+        Raises:
+            NotFoundError: When the page is unknown.
+        """
+        pages = self._settings.pages
+        if name not in pages:
+            raise NotFoundError(f"unknown page {name!r}; {did_you_mean(name, pages)}")
+        rows = pages[name].rows
+        if self.model is None:
+            lists = [
+                self._fallback.answer(Question(row, question.n, question.user)) for row in rows
+            ]
+            return Page(name, question.user, lists)
+        with self._telling(question) as now:
+            lists = fill_page(self._recommender, self.model, rows, question.user, question.n, now)
+            return Page(name, question.user, [self._noted(answer) for answer in lists])
+
+    def similar(self, item: str, question: Question) -> Answer:
+        """The targets nearest to one.
+
+        Raises:
+            NotFoundError: When the target or the scenario is unknown.
+        """
+        self._check(question.scenario)
+        if self.model is None:
+            return self._fallback.answer(question)
+        only = self._only(question, time.time())
+        return self._recommender.similar(item, question.scenario, question.n, only)
+
+    def search(self, question: Question) -> Answer:
+        """The targets that fit the text of a question.
+
+        Raises:
+            NotFoundError: When the scenario is unknown.
+        """
+        self._check(question.scenario)
+        if self.model is None:
+            return self._fallback.answer(question)
+        asked = Question(question.scenario, user=question.user, language=question.language)
+        with self._telling(asked) as now:
+            only = self._only(question, now)
+            answer = self._recommender.search(
+                question.text or "", question.scenario, question.n, now, question.user, only
+            )
+            return self._noted(answer)
+
+    def _check(self, scenario: str) -> None:
+        scenarios = self._settings.scenarios
+        if scenario not in scenarios:
+            hint = did_you_mean(scenario, scenarios)
+            raise NotFoundError(f"unknown scenario {scenario!r}; {hint}")
+
+    @contextmanager
+    def _telling(self, question: Question) -> Any:
+        """Inside the block, what the question says of its user is known."""
+        self._past.late.clear()
+        model = self.model
+        assert model is not None
+        says = question.events or question.text is not None or question.language is not None
+        change: Callable[..., Any] = partial(
+            told,
+            items=model.items.targets,
+            events=question.events,
+            text=question.text,
+            language=question.language,
+        )
+        with self._past.changed(change if says else None):
+            yield time.time()
+
+    def _noted(self, answer: Answer) -> Answer:
+        """The answer with what went wrong on the way to it."""
+        if not self._past.late:
+            return answer
+        notes = [*answer.notes, *dict.fromkeys(self._past.late)]
+        return Answer(
+            answer.request_id,
+            answer.user_id,
+            answer.scenario,
+            answer.model,
+            answer.items,
+            notes,
+            answer.context,
+        )
+
+    def _only(self, question: Question, now: float) -> Mask | None:
+        """The targets that filter and exclusions of a question leave; None for all."""
+        if question.filter is None and not question.exclude:
+            return None
+        assert self.model is not None
+        targets = self.model.space(question.scenario).targets
+        mask = np.ones(len(targets), np.bool_)
+        if question.filter is not None:
+            user = User(user_id=question.user or "anybody")
+            columns = Columns(targets, np.arange(len(targets)), user, now)
+            mask = condition(question.filter).holds(columns, len(targets))
+        rows = targets.ids.rows(question.exclude)
+        mask[rows[rows >= 0]] = False
+        return mask

@@ -1,0 +1,131 @@
+"""Routes for models: list, fit in the background, promote, roll back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from polyscene.errors import ModelError, NotFoundError
+from polyscene.fitting.model import Model, current_version, model_versions, promote, read_config
+from polyscene.server.lists import ERRORS, json_bytes, service_of
+from polyscene.server.service import Service
+from polyscene.server.wire import ErrorModel, dumped
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/models", responses=ERRORS, tags=["models"])
+
+
+class VersionModel(BaseModel):
+    """A model on disk."""
+
+    version: str
+    created_at: float | None
+    seconds: float | None
+    """How long its fit took."""
+    current: bool
+    """Whether it is meant to serve."""
+    serving: bool
+    """Whether it serves here."""
+    weights: dict[str, dict[str, float]]
+    """Weights of the sources by scenario."""
+    trouble: str
+    """Why it cannot be read; empty where it can."""
+
+
+class FitModel(BaseModel):
+    """The last fit that was asked for here."""
+
+    state: str
+    started_at: float | None
+    seconds: float | None
+    message: str
+
+
+class ModelsModel(BaseModel):
+    """All models, oldest first, and the last fit."""
+
+    models: list[VersionModel]
+    fit: FitModel
+
+
+class ServingModel(BaseModel):
+    """Which model serves now."""
+
+    serving: str
+
+
+@router.get("", response_model=ModelsModel)
+async def list_models(request: Request) -> Response:
+    """All versions on disk, and how the last fit stands."""
+    service = service_of(request)
+    return json_bytes(dumped(await service.aside(lambda: _listed(service))))
+
+
+@router.post(
+    "/fit",
+    response_model=FitModel,
+    status_code=202,
+    responses={409: {"model": ErrorModel, "description": "A fit is under way."}},
+)
+async def fit(request: Request) -> Response:
+    """Fit in the background; the new model serves as soon as it is there."""
+    return json_bytes(dumped(await service_of(request).fits.start()), 202)
+
+
+@router.post("/rollback", response_model=ServingModel)
+async def roll_back(request: Request) -> Response:
+    """Serve the version before the current one."""
+    service = service_of(request)
+    models = service.workspace.models
+    versions, current = model_versions(models), current_version(models)
+    older = [version for version in versions if current is not None and version < current]
+    if not older:
+        raise NotFoundError("there is no older model to go back to")
+    return await _serve(service, older[-1])
+
+
+@router.post("/{version}/promote", response_model=ServingModel)
+async def promote_model(request: Request, version: str) -> Response:
+    """Serve a version."""
+    return await _serve(service_of(request), version)
+
+
+async def _serve(service: Service, version: str) -> Response:
+    workspace = service.workspace
+
+    def check() -> None:
+        if version not in model_versions(workspace.models):
+            raise NotFoundError(f"no model {version!r}; see /v1/models")
+        Model.load(workspace.models, workspace.settings, version)  # before the pointer moves
+        promote(workspace.models, version)
+
+    await service.aside(check)
+    await service.keep_up()
+    if service.version != version:
+        raise ModelError(service.trouble or "another model was promoted meanwhile")
+    return json_bytes(dumped({"serving": version}))
+
+
+def _listed(service: Service) -> dict[str, Any]:
+    models = service.workspace.models
+    current, serving = current_version(models), service.version
+    listed = []
+    for version in model_versions(models):
+        one: dict[str, Any] = {"version": version, "created_at": None, "seconds": None}
+        one |= {"weights": {}, "trouble": ""}
+        try:
+            config = read_config(models, version)
+        except ModelError as error:
+            one["trouble"] = str(error)
+        else:
+            fusions = config.fusions.items()
+            one |= {"created_at": config.created_at, "seconds": config.seconds}
+            one["weights"] = {name: fusion.weights for name, fusion in fusions}
+        one |= {"current": version == current, "serving": version == serving}
+        listed.append(one)
+    return {"models": listed, "fit": service.fits.state()}

@@ -1,0 +1,74 @@
+"""Running the app with uvicorn."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from polyscene.errors import SettingsError
+from polyscene.logs import get_logger
+from polyscene.workspace import Workspace
+
+__all__ = ["LOCAL", "serve", "take_turns"]
+
+LOCAL = ("127.0.0.1", "localhost", "::1")
+"""Where a service without keys may listen."""
+_STOP_S = 10
+_SWITCH_S = 0.0005
+"""How long one thread may keep the others from running: ten times shorter than Python's own, as
+answers, commits and the event loop take turns every millisecond."""
+_log = get_logger(__name__)
+
+
+def serve(path: Path, host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
+    """Serve a workspace until SIGTERM or SIGINT; requests under way are answered first.
+
+    Args:
+        path: The workspace.
+        host: Where to listen.
+        port: On which port; 0 for any that is free.
+        workers: Processes that answer.
+
+    Raises:
+        SettingsError: When the service would be open to others without a key.
+        WorkspaceError: When there is no workspace.
+    """
+    with Workspace.open(path) as workspace:  # what is wrong is said before workers start
+        keys = workspace.store.service_keys()
+    if host not in LOCAL and not keys:
+        raise SettingsError(
+            f"cannot listen on {host}: without a key, anybody could read and write everything; "
+            f"make one with: polyscene keys add NAME --role admin"
+        )
+    take_turns()
+    import uvicorn
+
+    from polyscene.server.app import WORKSPACE_VARIABLE, create_app
+
+    options = {
+        "host": host,
+        "port": port,
+        "access_log": False,
+        "server_header": False,
+        "log_level": "warning",
+        "timeout_graceful_shutdown": _STOP_S,
+    }
+    if workers == 1:
+        uvicorn.run(create_app(Workspace.open(path)), **options)  # type: ignore[arg-type]
+        return
+    with tempfile.TemporaryDirectory() as together:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = together
+        os.environ[WORKSPACE_VARIABLE] = str(path.resolve())
+        uvicorn.run(
+            "polyscene.server.app:from_environment",
+            factory=True,
+            workers=workers,
+            **options,  # type: ignore[arg-type]
+        )
+
+
+def take_turns() -> None:
+    """Let the threads of this process take turns more often."""
+    sys.setswitchinterval(_SWITCH_S)

@@ -1,0 +1,292 @@
+"""The service behind the routes: threads, models that come and go, and what is written.
+
+The event loop gives kept answers itself. Others come from one answering thread. A keeper looks
+every half second for a new model and new records, reads and encodes them aside, and hands them to
+the answering thread between two answers; so no request waits for a fit or fails because of one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TypeVar
+
+from polyscene.encoders import Encoder
+from polyscene.engine.answer import Answer
+from polyscene.engine.page import Page
+from polyscene.errors import NotFittedError, PolysceneError
+from polyscene.feedback.commits import Commits
+from polyscene.feedback.impressions import ImpressionLog
+from polyscene.feedback.state import LivePast
+from polyscene.fitting.forget import Receipt, forget
+from polyscene.fitting.model import Model, current_version, model_versions
+from polyscene.fitting.past import StorePast
+from polyscene.fitting.refresh import changed_settings, refresh
+from polyscene.logs import get_logger
+from polyscene.represent.targets import Targets
+from polyscene.server.answering import Answering
+from polyscene.server.auth import Guard
+from polyscene.server.fallback import NO_MODEL, Fallback
+from polyscene.server.fits import Fits
+from polyscene.server.question import Question
+from polyscene.server.soft import PatientEncoder
+from polyscene.server.telemetry import Telemetry
+from polyscene.server.wire import Body, rendered
+from polyscene.storage import Impression
+from polyscene.text.verbalise import Verbaliser
+from polyscene.workspace import Workspace
+
+__all__ = ["VARIANT", "Service"]
+
+VARIANT = "default"
+"""The variant of a scenario as it is declared."""
+ResultT = TypeVar("ResultT")
+_log = get_logger(__name__)
+
+
+class Service:
+    """What the routes call. Start it in the event loop that serves, and stop it there.
+
+    Args:
+        workspace: The workspace; the caller closes it.
+        every_s: Seconds between two looks for new records and models.
+        log_every_s: Seconds between two writes of impressions.
+        fit_command: What fits the workspace in a process of its own; `polyscene fit` when empty.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        every_s: float = 0.5,
+        log_every_s: float = 1.0,
+        fit_command: Sequence[str] = (),
+    ) -> None:
+        self.workspace = workspace
+        self.telemetry = Telemetry()
+        self.guard = Guard(workspace.store.service_keys())
+        self.trouble = ""
+        """Why the newest model does not serve; "" where it does."""
+        self._refused = ""
+        self._every = every_s
+        store = workspace.store
+        self._past = LivePast(StorePast(store, Targets()), store.watch())
+        self._encoder = PatientEncoder(workspace.encoder, self._past.late.append)
+        fallback = Fallback(store, workspace.settings)
+        self.answering = Answering(workspace, self._encoder, self._past, fallback)
+        people = [n for n, spec in workspace.settings.scenarios.items() if spec.target == "person"]
+        self.commits = Commits(store, people)
+        self.commits.observe = self._committed
+        self.impressions = ImpressionLog(store, log_every_s)
+        self.impressions.observe = lambda count: self.telemetry.impressions.inc(count)
+        self.fits = Fits(workspace.path, fit_command)
+        self._thread = ThreadPoolExecutor(1, "answering")
+        self._aside = ThreadPoolExecutor(1, "keeper")
+        self._keeper: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
+        self._keeping = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Read the model, and begin to look for new ones."""
+        await self.keep_up()
+        warm = self.workspace.encoder
+        self._warming = asyncio.create_task(asyncio.to_thread(_warm, warm))
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def stop(self) -> None:
+        """Write what waits and give up the threads."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeper
+        await self.fits.stop()
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self.commits.close()
+        self.impressions.close()
+        for pool in (self._thread, self._aside):
+            pool.shutdown(cancel_futures=True)
+        self._encoder.close()
+        self._past.close()
+
+    @property
+    def version(self) -> str:
+        """The version of the model that serves."""
+        model = self.answering.model
+        return NO_MODEL if model is None else model.config.version
+
+    async def recommend(self, question: Question) -> bytes:
+        """The answer to a question as JSON; it is logged as shown.
+
+        Raises:
+            NotFoundError: When the scenario or the context is unknown.
+        """
+        body: Body | None = self.answering.kept(question) if question.keepable else None
+        made = "kept"
+        if body is None:
+            body, made = await self.ask(lambda: self._made(question)), "new"
+        self.telemetry.answers.labels(question.scenario, made).inc()
+        return self._shown(body)
+
+    async def listed(self, answer: Callable[[], Answer], explain: bool = False) -> bytes:
+        """An answer that is never kept, as JSON; it is logged as shown."""
+        body = rendered(await self.ask(answer), VARIANT, explain)
+        self.telemetry.answers.labels(body.scenario, "new").inc()
+        return self._shown(body)
+
+    async def page(self, name: str, question: Question) -> bytes:
+        """The lists of a page as JSON; each is logged as shown."""
+        page: Page = await self.ask(lambda: self.answering.page(name, question))
+        bodies = [rendered(answer, VARIANT, question.explain) for answer in page.rows]
+        rows = b",".join(self._shown(body) for body in bodies)
+        return Body.page(name, question.user) + rows + b"]}"
+
+    async def ask(self, work: Callable[[], ResultT]) -> ResultT:
+        """What a function gives in the answering thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def aside(self, work: Callable[[], ResultT]) -> ResultT:
+        """What a function gives that reads the store, in a thread beside the answers."""
+        return await asyncio.get_running_loop().run_in_executor(None, work)
+
+    async def unready(self) -> str:
+        """Why requests should not be sent here; "" for nothing."""
+        try:
+            await asyncio.wait_for(self.aside(self.workspace.store.revision), 2.0)
+        except TimeoutError:
+            return "the store does not answer"
+        except PolysceneError as error:
+            return str(error)
+        return ""
+
+    async def forget(self, user_id: str) -> Receipt:
+        """Erase a person everywhere; the model that serves here drops them before this returns.
+
+        Raises:
+            NotFoundError: When nothing is held.
+        """
+
+        def erase() -> Receipt:
+            self.impressions.forget(user_id)
+            return forget(self.workspace, user_id)
+
+        receipt = await self.aside(erase)
+        await self.keep_up()
+        return receipt
+
+    def _made(self, question: Question) -> Body:
+        answer = self.answering.recommend(question)
+        body = rendered(answer, VARIANT, question.explain)
+        self.answering.keep(question, body)
+        return body
+
+    def _shown(self, body: Body) -> bytes:
+        """An answer with a new request id, logged."""
+        request_id = uuid.uuid4().hex
+        for why in body.degraded:
+            self.telemetry.degraded.labels(why).inc()
+        self.impressions.put(
+            Impression(
+                request_id, body.user, body.scenario, body.context, body.model, VARIANT,
+                time.time(), body.targets, body.propensities,
+            )
+        )  # fmt: skip
+        return body.with_id(request_id)
+
+    def _committed(self, events: int, seconds: float) -> None:
+        self.telemetry.events.inc(events)
+        self.telemetry.commits.observe(seconds)
+
+    def look(self) -> None:
+        """Look for new records soon, not only at the next turn."""
+        self._news.set()
+
+    async def _keep(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), self._every)
+            self._news.clear()
+            try:
+                await self.keep_up()
+            except Exception:
+                _log.exception("new records or models could not be taken in")
+
+    async def keep_up(self) -> None:
+        """Serve the current model, with all records of the store."""
+        loop = asyncio.get_running_loop()
+        async with self._keeping:
+            self.guard.use(
+                await loop.run_in_executor(self._aside, self.workspace.store.service_keys)
+            )
+            model = await loop.run_in_executor(self._aside, self._newer)
+            if model is not None:
+                await self.ask(lambda: self.answering.use(model))
+                _log.info("serving %s", model.config.version)
+            elif await loop.run_in_executor(self._aside, self._encoded_news):
+                await self.ask(self.answering.take_in)
+        self.telemetry.dropped.set(self.impressions.dropped)
+
+    def _newer(self) -> Model | None:
+        """The model to serve in place of the one that does; None for no change."""
+        models = self.workspace.models
+        current = current_version(models)
+        if current == self.version:
+            self.trouble = self._refused = ""
+        if current is None or current in (self.version, self._refused):
+            return None
+        candidates = [current]
+        if self.answering.model is None:  # an older one is better than none
+            candidates += [name for name in reversed(model_versions(models)) if name != current]
+        for name in candidates:
+            model = self._loaded(name)
+            if model is not None:
+                if name == current:
+                    self.trouble = ""
+                return model
+        return None
+
+    def _loaded(self, version: str) -> Model | None:
+        workspace = self.workspace
+        try:
+            model = Model.load(workspace.models, workspace.settings, version)
+            changed = changed_settings(workspace, model)
+            if changed:
+                raise NotFittedError(f"it was fitted with other settings ({changed})")
+            refresh(workspace, model)
+        except PolysceneError as error:
+            self.telemetry.loads.labels("failed").inc()
+            self.trouble = f"the model {version} does not serve: {error}"
+            self._refused = version
+            _log.error("%s", self.trouble)
+            return None
+        self.telemetry.loads.labels("served").inc()
+        return model
+
+    def _encoded_news(self) -> bool:
+        """Whether there are records to take in; their texts are in the cache afterwards."""
+        model, store = self.answering.model, self.workspace.store
+        if model is None:
+            return False
+        revision = model.config.revision
+        if store.epoch() > model.config.epoch:
+            return True
+        items = list(store.items(after_revision=revision))
+        users = list(store.users(after_revision=revision)) if model.people else []
+        verbaliser = Verbaliser(self.workspace.settings)
+        texts = [text for item in items for text in verbaliser.item(item)]
+        texts += [text for user in users for text in (*user.tags, user.description)]
+        if texts:
+            self.workspace.encoder.encode(texts)
+        return bool(items or users)
+
+
+def _warm(encoder: Encoder) -> None:
+    """Load the model of an encoder before the first text that is not cached."""
+    try:
+        encoder.encode([uuid.uuid4().hex])
+    except PolysceneError as error:
+        _log.warning("the encoder does not answer: %s", error)

@@ -1,0 +1,63 @@
+"""Events of the store as arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+import sqlalchemy as sa
+
+from polyscene.data.dataset import Dataset, IdMap, IntArray, Mask
+from polyscene.storage import tables
+
+__all__ = ["read_events", "read_requests"]
+
+
+def read_events(connection: sa.Connection, users: IdMap, items: IdMap, is_tag: Mask) -> Dataset:
+    """All events in order of arrival.
+
+    Args:
+        connection: Where they are read, batch by batch.
+        users: Rows of all users.
+        items: Rows of all items.
+        is_tag: Which of them are tags, shape (items,).
+    """
+    table = tables.events
+    count = connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+    user, target = np.empty(count, np.int64), np.empty(count, np.int64)
+    action, scenario = np.empty(count, np.int32), np.empty(count, np.int32)
+    timestamp, value = np.empty(count, np.float64), np.empty(count, np.float64)
+    on_person, context = np.empty(count, np.bool_), np.empty(count, np.int64)
+    actions: dict[str, int] = {}
+    scenarios: dict[str | None, int] = {None: -1}
+    query = sa.select(
+        table.c.user_id, table.c.item_id, table.c.person_id, table.c.action, table.c.scenario,
+        table.c.timestamp, table.c.value, table.c.context,
+    ).order_by(table.c.seq)  # fmt: skip
+    start = 0
+    for part in connection.execute(query).partitions():
+        actors, things, people, done, places, times, values, about = zip(*part, strict=True)
+        rows = slice(start, start + len(part))
+        user[rows] = users.rows(actors)
+        target[rows] = items.rows(things)  # None, on a person, is the id of no item: -1
+        on_person[rows] = target[rows] < 0
+        if on_person[rows].any():
+            target[rows] = np.where(on_person[rows], users.rows(people), target[rows])
+        action[rows] = [actions.setdefault(name, len(actions)) for name in done]
+        scenario[rows] = [scenarios.setdefault(name, len(scenarios) - 1) for name in places]
+        timestamp[rows] = np.array(times, np.float64)  # None becomes NaN
+        value[rows] = values
+        context[rows] = items.rows(about)  # None is the id of no item: -1
+        start += len(part)
+    del scenarios[None]
+    return Dataset(
+        users=users, items=items, is_tag=is_tag, user=user, target=target, on_person=on_person,
+        action=action, scenario=scenario, timestamp=timestamp, value=value, context=context,
+        actions=tuple(actions), scenarios=tuple(name for name in scenarios if name is not None),
+    )  # fmt: skip
+
+
+def read_requests(connection: sa.Connection) -> IntArray:
+    """A number for the request of each event, in the order of arrival; -1 where it has none."""
+    codes: dict[str | None, int] = {None: -1}
+    column = sa.select(tables.events.c.request_id).order_by(tables.events.c.seq)
+    names = connection.scalars(column)
+    return np.fromiter((codes.setdefault(name, len(codes) - 1) for name in names), np.int64)

@@ -1,0 +1,109 @@
+"""What is down leaves an answer that says so, never an error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from polyscene.component import Vectors
+from polyscene.errors import EncoderError, WorkspaceError
+from polyscene.fitting.past import Known
+from polyscene.logs import NO_PROGRESS, Progress
+from polyscene.server.soft import PatientEncoder
+from polyscene.testing.word_encoder import WordEncoder, WordEncoderConfig
+from served import Served, eventually, get, ids
+
+from .conftest import Server
+
+
+class Fragile(WordEncoder):
+    """A word encoder that can be taken down, or made slow."""
+
+    broken = False
+    slow_s = 0.0
+
+    def encode(self, texts: Sequence[str], progress: Progress = NO_PROGRESS) -> Vectors:
+        if self.broken:
+            raise EncoderError("the service of the encoder is down")
+        time.sleep(self.slow_s)
+        return super().encode(texts, progress)
+
+
+@pytest.fixture
+def fragile() -> Fragile:
+    return Fragile(WordEncoderConfig(dims=256))
+
+
+def degraded(client: Served, why: str) -> bool:
+    sign = f'polyscene_degraded_answers_total{{why="{why}"}}'
+    return sign in client.get("/metrics").text
+
+
+def test_without_the_encoder_behaviour_still_counts(serve: Server, fragile: Fragile) -> None:
+    """Ann has tags and a history: the history answers. When the encoder is back, so are tags."""
+    client = serve(encoder=fragile)
+    fragile.broken = True
+    body = get(client, "/v1/recommend", scenario="shop", user="ann", n=3)
+    assert "the encoder is slow or down: the answer leaves texts out" in body["notes"]
+    assert set(ids(body)) & {"tea-3", "tea-4"}
+    assert degraded(client, "encoder")
+    assert get(client, "/v1/search", scenario="shop", q="maps")["items"] == []
+    assert get(client, "/v1/recommend", scenario="shop", text="maps")["items"]
+    fragile.broken = False
+    assert not get(client, "/v1/recommend", scenario="shop", user="ann", n=3)["notes"]
+
+
+def test_new_items_wait_for_the_encoder(serve: Server, fragile: Fragile) -> None:
+    """What cannot be encoded is stored, and recommended once it can be."""
+    client = serve(encoder=fragile)
+    fragile.broken = True
+    assert client.put("/v1/items/map-9", json={"title": "Old map of Porto"}).status_code == 200
+    time.sleep(0.2)
+    assert get(client, "/v1/recommend", scenario="shop", user="bo")["items"]
+    fragile.broken = False
+    eventually(lambda: "map-9" in ids(get(client, "/v1/recommend", scenario="shop", user="bo")))
+
+
+def test_a_slow_encoder_is_not_waited_for(fragile: Fragile) -> None:
+    """After the first time even less, until it has had its rest."""
+    told: list[str] = []
+    patient = PatientEncoder(fragile, told.append, patience_s=0.1)
+    assert patient.encode(["maps"]).any()
+    fragile.slow_s = 0.5
+    for limit in (0.3, 0.15):
+        start = time.monotonic()
+        assert not patient.encode(["maps"]).any()
+        assert time.monotonic() - start < limit
+    assert len(told) == 2
+    assert patient.encode(["maps"]).shape == (1, 256)
+    assert patient.encode(["maps"]).dtype == np.float32
+    patient.close()
+
+
+@pytest.mark.parametrize("kind", ["down", "slow"])
+def test_without_the_store_an_answer_rests_on_what_was_known(serve: Server, kind: str) -> None:
+    """Bo was read before; after an event the store fails, and bo gets maps all the same."""
+    client = serve()
+    before = get(client, "/v1/recommend", scenario="shop", user="bo", n=2)
+    past = client.service._past
+    read = past._past.of
+    client.post("/v1/events", json={"user_id": "bo", "item_id": "map-3", "action": "view"})
+
+    def fail(user_id: str | None) -> Known:
+        if kind == "slow":
+            time.sleep(0.8)
+            return read(user_id)
+        raise WorkspaceError("the store is down")
+
+    past._past.of = fail  # type: ignore[method-assign]
+    body = get(client, "/v1/recommend", scenario="shop", user="bo", n=2)
+    assert any("the store is slow or down" in note for note in body["notes"])
+    assert ids(body) == ids(before)
+    assert degraded(client, "store")
+    stranger = get(client, "/v1/recommend", scenario="shop", user="di", n=2)
+    assert stranger["items"]
+    past._past.of = read  # type: ignore[method-assign]
+    assert not get(client, "/v1/recommend", scenario="shop", user="bo", n=2)["notes"]
