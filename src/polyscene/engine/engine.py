@@ -131,6 +131,7 @@ class Engine(Closing):
         context: str | None = None,
         now: float | None = None,
         explain: bool = False,
+        seed: int | None = None,
     ) -> Answer:
         """The n best targets of a scenario for a user.
 
@@ -145,6 +146,7 @@ class Engine(Closing):
             context: Id of the item that is asked about, such as the one that tags are for.
             now: Time of the question, seconds since 1970-01-01 UTC; the clock when omitted.
             explain: Whether to predict the tasks of what is shown, even if no reward names them.
+            seed: Of what the scenario draws; the request id of the answer when omitted.
 
         Raises:
             SettingsError: When the scenario is unknown.
@@ -156,7 +158,7 @@ class Engine(Closing):
         _ = self.model  # reads it on first use
         moment = time.time() if now is None else now
         answers = self._recommender.answers(
-            [user], scenario, n, moment, targets, contexts=[context], explain=explain
+            [user], scenario, n, moment, targets, contexts=[context], explain=explain, seed=seed
         )
         return next(answers)
 
@@ -170,6 +172,7 @@ class Engine(Closing):
         contexts: Iterable[str | None] | None = None,
         now: float | None = None,
         reasons: bool = True,
+        seed: int | None = None,
     ) -> Iterator[Answer]:
         """`recommend` for many users, who are scored together.
 
@@ -181,6 +184,8 @@ class Engine(Closing):
             contexts: For each user the id of the item that is asked about, None for none.
             now: Time of the questions, seconds since 1970-01-01 UTC; the clock when omitted.
             reasons: Whether to say why; without, it is faster.
+            seed: Of what the scenario draws, for each user and context another; the request ids of
+                the answers when omitted.
 
         Raises:
             SettingsError: When the scenario is unknown.
@@ -198,7 +203,9 @@ class Engine(Closing):
         recommender = self._recommender
         if len(asked) >= _TOGETHER:
             recommender = self._over(model, self._past_of_all(model))
-        yield from recommender.answers(asked, scenario, n, moment, targets, reasons, contexts=about)
+        yield from recommender.answers(
+            asked, scenario, n, moment, targets, reasons, contexts=about, seed=seed
+        )
 
     def page(self, user: str | None, name: str, n: int = 10, *, now: float | None = None) -> Page:
         """The lists of a declared page for a user: one for each scenario, in its order.

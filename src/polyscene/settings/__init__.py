@@ -1,6 +1,7 @@
 """Typed settings: the workspace, its scenarios, and the domain presets."""
 
 from polyscene.settings.diversity import Diversity, Exposure
+from polyscene.settings.explore import Explore
 from polyscene.settings.presets import preset_names, preset_table, preset_verbs
 from polyscene.settings.rules import Rule
 from polyscene.settings.scenario import (
@@ -31,6 +32,7 @@ __all__ = [
     "Config",
     "Diversity",
     "Duplicates",
+    "Explore",
     "Exposure",
     "IndexSettings",
     "Page",

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from polyscene.expressions import Expression
 from polyscene.settings.diversity import TEXT, Diversity, Exposure
+from polyscene.settings.explore import Explore
 from polyscene.settings.rules import Rule, check_pins
 from polyscene.settings.tasks import Task, task_table
 from polyscene.settings.validate import Config, expression_error
@@ -151,6 +152,8 @@ class Scenario(Config):
     """How varied a list is."""
     exposure: Exposure = Exposure()
     """What share of the places every provider gets, at least."""
+    explore: Explore = Explore()
+    """Which places of a list are drawn."""
     users: UserVectors = UserVectors()
     """How a user becomes vectors."""
     safety: Safety = Safety()
