@@ -1,5 +1,6 @@
 """Typed settings: the workspace, its scenarios, and the domain presets."""
 
+from polyscene.settings.attend import Attend
 from polyscene.settings.diversity import Diversity, Exposure
 from polyscene.settings.explore import Explore
 from polyscene.settings.presets import preset_names, preset_table, preset_verbs
@@ -29,6 +30,7 @@ from polyscene.settings.workspace import (
 __all__ = [
     "SETTINGS_FILE",
     "Action",
+    "Attend",
     "Config",
     "Diversity",
     "Duplicates",

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from polyscene.expressions import Expression
+from polyscene.settings.attend import Attend
 from polyscene.settings.diversity import TEXT, Diversity, Exposure
 from polyscene.settings.explore import Explore
 from polyscene.settings.rules import Rule, check_pins
@@ -146,6 +147,8 @@ class Scenario(Config):
     reward: Annotated[dict[str, Any] | str, BeforeValidator(_reward)] = {"type": "constant"}
     """What orders the candidates. A table, a `type` and its options, is the reward f(u,i), and
     sim·f orders; a text is an expression whose value itself orders."""
+    attend: Attend = Attend()
+    """Until when, and how far away, targets with a time and a place are shown."""
     rules: list[Rule] = []
     """What is excluded, comes forward or back, is pinned, has a quota or a maximum."""
     diversity: Diversity = Diversity()
