@@ -17,6 +17,7 @@ from polyscene.engine.answer import Answer
 from polyscene.engine.page import Page, fill_page
 from polyscene.engine.profile import item_texts, user_texts
 from polyscene.engine.recommender import Recommender
+from polyscene.engine.review import Held, on_hold
 from polyscene.errors import DataError, NotFittedError
 from polyscene.fitting.forget import Receipt, forget, held
 from polyscene.fitting.model import Model
@@ -259,6 +260,19 @@ class Engine(Closing):
         if self._model is not None:
             self._use(refresh(self.workspace, self._model))
         return receipt
+
+    def on_hold(self, scenario: str | None = None) -> list[Held]:
+        """The targets that wait for approval, by scenario.
+
+        Args:
+            scenario: Name of a scenario; all when omitted.
+
+        Raises:
+            SettingsError: When the scenario is unknown.
+        """
+        settings, store = self.workspace.settings, self.workspace.store
+        names = list(settings.scenarios) if scenario is None else [scenario]
+        return [held for name in names for held in on_hold(store, name, settings.scenario(name))]
 
     def texts(
         self, *, item: str | None = None, user: str | None = None, scenario: str | None = None

@@ -85,6 +85,11 @@ class Safety(Config):
     """A target with one of these tags is withheld."""
     require: list[Literal["title", "description", "provider", "language", "image"]] = []
     """A target that lacks one of these fields is withheld."""
+    hold_terms: list[str] = []
+    """A target that contains one of these is on hold: withheld until its attribute `approved` is
+    true."""
+    hold_tags: list[str] = []
+    """The same of a target with one of these tags."""
 
 
 class Duplicates(Config):
