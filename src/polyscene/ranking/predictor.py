@@ -99,9 +99,9 @@ class Predictor:
         return Features(self._builder.names, values, scenarios, code)
 
     def _overlap(self, targets: Targets, items: Targets) -> Overlap:
-        """The overlaps of a space, made anew when it has grown."""
-        held = self._overlaps.get(id(targets))
-        if held is None or held[0] is not targets or held[1].size != len(targets):
+        """The overlaps of a space, made anew when its targets, or the items, have changed."""
+        held, now = self._overlaps.get(id(targets)), (targets.changes, items.changes)
+        if held is None or held[0] is not targets or held[1].changes != now:
             held = self._overlaps[id(targets)] = targets, Overlap(targets, items)
         return held[1]
 
