@@ -29,10 +29,14 @@ from polyscene.data.dataset import IntArray
 from polyscene.evaluation.measures import hits_of
 from polyscene.evaluation.protocols import Plan, Split, split
 from polyscene.evaluation.systems import ENGINE, Bench
+from polyscene.fitting.asking import Asker
+from polyscene.fitting.model import Model
+from polyscene.fitting.past import DatasetPast
 from polyscene.fitting.run import fit_to
 from polyscene.logs import NO_PROGRESS
 from polyscene.metrics.compare import interval, paired
 from polyscene.metrics.ranking import ndcg, recall
+from polyscene.ranking.fuse import fuse
 from polyscene.settings import Settings
 from polyscene.sources.circle import connected
 from polyscene.workspace import Workspace
@@ -43,6 +47,9 @@ PARTS: dict[str, dict[str, float]] = {
     "social, friends alone": {"behaviour": 0.0, "kin": 0.0},
     "social, friends and behaviour": {"kin": 0.0},
 }
+HEADS = (20, 50)
+"""How many of a user's best people are put in order by both sides."""
+TOGETHER = 200
 FRIENDS = (0, 1, 3, 6, 16)
 """Lower bounds of how many friends somebody has left."""
 
@@ -86,8 +93,41 @@ def engine(workspace: Workspace, part: Split, scenario: str) -> Iterator[Measure
         systems = {ENGINE: fused} | {f"only {name}": {name: 1.0} for name in fused}
         for name, weights in systems.items():
             with NO_PROGRESS.task(name, len(part.users), "lists") as task:
-                lists = bench.lists(part.users, scenario, weights, K, task)
+                lists = bench.lists(part.questions, scenario, weights, K, task)
             yield judged(name, lists, part, scenario)
+        yield from both_sides(own, model, part, scenario, fused)
+
+
+def both_sides(
+    workspace: Workspace, model: Model, part: Split, scenario: str, weights: dict[str, float]
+) -> Iterator[Measured]:
+    """The engine's best people for each user, put in order by what both sides would say.
+
+    Scores are scaled to at most 1 for each person; what a person's sources do not say counts 0.
+    """
+    past = DatasetPast(part.train, part.links, workspace.store.users)
+    asker = Asker(workspace.settings, model, workspace.encoder, past)
+    ids = part.train.users.ids
+    scores = np.zeros((len(ids), len(ids)))
+    used = {name: model.sources[name] for name, weight in weights.items() if weight > 0}
+    for start in range(0, len(ids), TOGETHER):
+        askings = asker.users(ids[start : start + TOGETHER], scenario, len(ids), part.now)
+        queries = [asking.query for asking in askings]
+        found = {name: one.candidates(queries, one.scores(queries)) for name, one in used.items()}
+        for row, candidates in enumerate(fuse(found, weights), start):
+            scores[row, candidates.rows] = candidates.scores
+    scores = np.maximum(scores, 0) / np.maximum(scores.max(axis=1, keepdims=True), 1e-12)
+    there, back = scores[part.users], scores[:, part.users].T
+    for label, both in (
+        ("one side", there),
+        ("harmonic mean", 2 * there * back / np.maximum(there + back, 1e-12)),
+        ("geometric mean", np.sqrt(there * back)),
+    ):
+        for head in HEADS if label != "one side" else HEADS[:1]:
+            best = np.argsort(-there, axis=1, kind="stable")[:, :head]
+            order = np.argsort(-np.take_along_axis(both, best, axis=1), axis=1, kind="stable")
+            lists = np.take_along_axis(best, order, axis=1)[:, :K]
+            yield judged(f"{label} of the best {head}", lists, part, scenario)
 
 
 def parts(workspace: Workspace, part: Split, scenario: str, label: str) -> Iterator[Measured]:
