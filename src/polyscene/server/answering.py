@@ -112,6 +112,7 @@ class Answering:
                 only,
                 question.reasons,
                 contexts=[question.context],
+                explain=question.explain,
             )
             return self._noted(next(answers))
 

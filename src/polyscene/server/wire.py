@@ -10,7 +10,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from polyscene.data.schema import Event, Id
-from polyscene.engine.answer import Answer
+from polyscene.engine.answer import Answer, Recommendation
 from polyscene.server.fallback import NO_MODEL
 from polyscene.server.question import Question
 
@@ -166,6 +166,7 @@ class ItemModel(BaseModel):
     sources: dict[str, float]
     reason: str
     evidence: dict[str, Any] | None = None
+    waterfall: dict[str, Any] | None = None
 
 
 class AnswerModel(BaseModel):
@@ -247,7 +248,7 @@ def rendered(answer: Answer, variant: str, explain: bool) -> Body:
             "score": item.score,
             "sources": item.sources,
             "reason": item.reason,
-            **({"evidence": asdict(item.evidence)} if explain else {}),
+            **(_grounds(item) if explain else {}),
         }
         for item in answer.items
     ]
@@ -275,6 +276,14 @@ def rendered(answer: Answer, variant: str, explain: bool) -> Body:
         propensities=(1.0,) * len(answer.items),
         degraded=tuple(degraded),
     )
+
+
+def _grounds(item: Recommendation) -> dict[str, Any]:
+    fall = item.waterfall
+    return {
+        "evidence": asdict(item.evidence),
+        "waterfall": None if fall is None else asdict(fall),
+    }
 
 
 def dumped(content: Any) -> bytes:
