@@ -160,7 +160,17 @@ def test_a_session_is_known_again_and_no_other_is(monkeypatch: pytest.MonkeyPatc
 
 
 def test_every_page_has_a_policy_that_runs_no_foreign_script(browser: Browser) -> None:
-    for path in ("", "/try", "/items", "/items/tea-1", "/users/ann", "/models", "/items/none"):
+    for path in (
+        "",
+        "/try",
+        "/items",
+        "/items/tea-1",
+        "/users/ann",
+        "/scenarios",
+        "/scenarios/shop",
+        "/models",
+        "/items/none",
+    ):
         headers = browser.get(path).headers
         assert "script-src 'self';" in headers["content-security-policy"]
         assert "default-src 'none'" in headers["content-security-policy"]
@@ -220,7 +230,8 @@ def test_every_text_of_the_pages_is_translated() -> None:
         }
     source = TEMPLATES.parent
     used |= set(re.findall(r'say\(\s*"(.+?)"', (source / "visit.py").read_text()))
-    used |= {"Overview", "Try it", "Items", "Users", "Models", "All sources", "Reward", "Final"}
+    used |= {"Overview", "Try it", "Items", "Users", "Scenarios", "Models"}
+    used |= {"All sources", "Reward", "Final"}
     assert used == table().keys()
     for english, chinese in table().items():
         assert re.findall(r"\{\w+\}", english) == re.findall(r"\{\w+\}", chinese), english
@@ -369,3 +380,43 @@ def test_without_a_model_the_pages_answer(serve: Server) -> None:
     assert "no model yet" in browser.get("/models").text
     assert "nothing to take apart" in browser.post("/try", {"scenario": "shop", "user": "ann"}).text
     assert browser.get("/items/tea-1").status_code == 200
+
+
+def test_another_reward_is_compared_before_it_is_declared(world: Served) -> None:
+    """By `similarity` the order is the declared one; turned round, the last come first."""
+    browser = Browser(world, **{"hx-request": "true"})
+    whole = Browser(world)
+    page = whole.get("/scenarios/shop").text
+    assert "constant" in whole.get("/scenarios").text
+    assert "<textarea" in page
+    browser.get("/try")
+    ask = {"scenario": "shop", "user": "ann"}
+    same = browser.post("/scenarios/shop", ask | {"reward": "similarity"}).text
+    assert "<html" not in same
+    assert not re.search("[↑↓]", same)
+    turned = browser.post("/scenarios/shop", ask | {"reward": "1 - similarity"}).text
+    assert re.search('[↑↓]|class="up">new', turned)
+    assert "[scenarios.shop]\nreward = &#34;1 - similarity&#34;" in turned
+    assert world.service.workspace.settings.scenarios["shop"].reward == {"type": "constant"}
+    again = browser.post("/scenarios/shop", ask | {"reward": "similarity"}).text
+    assert again == same
+
+
+@pytest.mark.parametrize("reward", ["similarity *", "nothing_known(1)", "", "purchase * 2 +"])
+def test_a_wrong_reward_is_said_to_be_wrong(browser: Browser, reward: str) -> None:
+    browser.get("/scenarios/shop")
+    answer = browser.post("/scenarios/shop", {"reward": reward})
+    assert answer.status_code == 422
+    assert "reward" in answer.text
+    assert browser.get("/scenarios/none").status_code == 404
+
+
+def test_the_file_of_settings_is_checked_where_it_stands(serve: Server) -> None:
+    """Missing, wrong, and valid but not yet in use are told apart."""
+    client = serve()
+    browser, path = Browser(client), client.service.workspace.path / "polyscene.toml"
+    assert "no polyscene.toml" in browser.get("/scenarios").text
+    path.write_text("version = 1\n[scenarios.shop]\npreset = 'shp'\n")
+    assert "shp" in browser.get("/scenarios").text
+    path.write_text("version = 1\n[scenarios.shop]\npreset = 'shop'\n")
+    assert "has changed and is valid" in browser.get("/scenarios").text

@@ -52,7 +52,17 @@ def test_a_list_is_asked_for_and_moves_when_an_event_is_simulated(address: str) 
 def test_a_narrow_window_shows_every_page_whole(address: str, dark: bool) -> None:
     """At 390 pixels nothing stands out to the right; the ground is as dark as is preferred."""
     with Chromium(390, 800, dark, "zh-CN") as browser:
-        for page in ("", "/try", "/items", "/items/tea-1", "/users", "/users/ann", "/models"):
+        for page in (
+            "",
+            "/try",
+            "/items",
+            "/items/tea-1",
+            "/users",
+            "/users/ann",
+            "/models",
+            "/scenarios",
+            "/scenarios/shop",
+        ):
             browser.open(address + page)
             assert browser.run("document.documentElement.scrollWidth") <= 390, page
         assert "模型" in browser.text()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from polyscene.server.dashboard import entry, models, overview, records, trying
+from polyscene.server.dashboard import entry, models, overview, records, scenarios, trying
 
 __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
-for _part in (entry, overview, trying, records, models):
+for _part in (entry, overview, trying, records, scenarios, models):
     router.include_router(_part.router, prefix="/dashboard")

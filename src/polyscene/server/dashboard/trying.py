@@ -24,7 +24,7 @@ from polyscene.server.wire import Happened, RecommendQuery
 from polyscene.settings import Scenario
 from polyscene.storage import Store, tables
 
-__all__ = ["Line", "lines", "router"]
+__all__ = ["Line", "lines", "router", "some_users"]
 
 router = APIRouter(route_class=DashboardRoute)
 
@@ -49,7 +49,7 @@ async def ask(request: Request) -> Response:
     """The form, for a user where the address names one."""
     visit = visit_of(request)
     service = visit.service
-    users = await service.aside(lambda: _some_users(service.workspace.store))
+    users = await service.aside(lambda: some_users(service.workspace.store))
     scenarios = list(service.workspace.settings.scenarios)
     chosen = request.query_params.get("scenario", "")
     form = {
@@ -84,7 +84,7 @@ async def answer(request: Request) -> Response:
     if visit.partial:
         return visit.page("_list.html", **values)
     form = {name: visit.field(name) for name in ("user", "scenario", "text", "n")}
-    users = await service.aside(lambda: _some_users(service.workspace.store))
+    users = await service.aside(lambda: some_users(service.workspace.store))
     scenarios = list(service.workspace.settings.scenarios)
     return visit.page("try.html", form=form, users=users, scenarios=scenarios, **values)
 
@@ -155,7 +155,8 @@ def _actions(spec: Scenario) -> list[str]:
     return (liked[: _MOST_ACTIONS - 1] + other[:1]) or ["click"]
 
 
-def _some_users(store: Store) -> list[str]:
+def some_users(store: Store) -> list[str]:
+    """The first users, to suggest."""
     users = tables.users.c
     with store.read() as connection:
         return list(

@@ -42,6 +42,7 @@ _PAGES = (
     ("/try", "Try it"),
     ("/items", "Items"),
     ("/users", "Users"),
+    ("/scenarios", "Scenarios"),
     ("/models", "Models"),
 )
 
