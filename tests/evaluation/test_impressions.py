@@ -43,7 +43,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 
 @pytest.fixture(scope="module")
 def measured(world: Workspace) -> Report:
-    return evaluate(world, PLAN, (2, 3), now=NOW)
+    """With declared weights, so that there is something to leave out."""
+    shop = SHOWN["scenarios"]["商店"] | {"sources": {"kernel": 1.0, "trending": 0.3}}
+    declared = parse_settings(SHOWN | {"scenarios": SHOWN["scenarios"] | {"商店": shop}})
+    with Workspace(world.path, declared, world.encoder) as own:
+        return evaluate(own, PLAN, (2, 3), now=NOW)
 
 
 def cut(workspace: Workspace, plan: Plan = PLAN) -> Split:

@@ -14,6 +14,7 @@ from polyscene.data.schema import Item, User
 from polyscene.ranking.activity import Activity
 from polyscene.ranking.features import FeatureBuilder, fused_column
 from polyscene.ranking.overlap import Overlap
+from polyscene.ranking.predictor import Predictor
 from polyscene.sources.base import SILENT
 
 SETTINGS = settings(here={"tasks": {"liked": "rate>=4", "stars": "value of rate"}})
@@ -119,3 +120,25 @@ def test_the_fused_column_orders_as_the_weights_say() -> None:
         [2 / 3, 1 / 3, 1 / 6]
     )
     assert fused_column(scaled, ["x", "y"], {}).tolist() == [0, 0, 0]
+
+
+def test_tags_that_changed_are_looked_at_anew() -> None:
+    """c shares no tag with a until it is put again with one."""
+    here = space([[1, 0], [0, 1]], [Item(item_id="a", tags=["tea"]), Item(item_id="c")])
+    known = Activity.fit(
+        Training(dataset([], items=["a", "c"]), SETTINGS, here.vectors, NOW), SPECS
+    )
+    tasks = {"liked": "rate>=4", "stars": "value of rate"}
+    predictor = Predictor(("x",), {"here": tasks}, known, None)
+    said = {"x": np.array([0.0, 1.0], np.float32)}
+
+    def shared() -> float:
+        asked, user = query(here, history(here, [0], [1.0]), vector=[1, 0]), User(user_id="u")
+        found = predictor.features(
+            asked, user, np.array([1]), said, {"x": 1.0}, here.targets, here.targets
+        )
+        return float(found.column("tags")[0])
+
+    assert shared() == 0
+    here.targets.put([Item(item_id="c", tags=["tea"])])
+    assert shared() == pytest.approx(1)

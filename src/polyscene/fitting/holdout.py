@@ -28,7 +28,7 @@ __all__ = [
     "validations",
 ]
 
-_ENOUGH = 2500
+_ENOUGH = 1900
 """Users on trial, over all splits, from which on no further split is made."""
 FEW = 50
 """Users on trial below which the latest events are no good measure."""

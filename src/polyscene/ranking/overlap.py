@@ -34,7 +34,7 @@ class Overlap:
         self._words = vocabulary
         self._items = [_wide(matrix, len(vocabulary)) for matrix in own]
         self._targets = [_wide(matrix, len(vocabulary)) for matrix in other]
-        self.size = len(targets)
+        self.changes = targets.changes, items.changes
 
     def __call__(self, history: History, tags: Sequence[str], rows: IntArray) -> list[Column]:
         """Three cosines of each target in [-1, 1]; 0 where one side has nothing.

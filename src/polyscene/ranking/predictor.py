@@ -60,7 +60,7 @@ class Predictor:
         names = dict.fromkeys(task for tasks in declared.values() for task in tasks)
         self._activity = activity
         self._builder = FeatureBuilder(sources, tuple(names), activity)
-        self._overlaps: dict[int, Overlap] = {}
+        self._overlaps: dict[int, tuple[Targets, Overlap]] = {}
 
     def tasks(self, scenario: str) -> list[Task]:
         """The tasks of a scenario that are predicted."""
@@ -93,13 +93,17 @@ class Predictor:
             targets: The targets of the space.
             items: The targets that histories consist of.
         """
-        overlap = self._overlaps.get(id(targets))
-        if overlap is None or overlap.size != len(targets):
-            overlap = self._overlaps[id(targets)] = Overlap(targets, items)
-        values = self._builder(query, user, rows, said, weights, overlap)
+        values = self._builder(query, user, rows, said, weights, self._overlap(targets, items))
         scenarios = tuple(self.declared)
         code = np.full(len(rows), scenarios.index(query.scenario), np.int64)
         return Features(self._builder.names, values, scenarios, code)
+
+    def _overlap(self, targets: Targets, items: Targets) -> Overlap:
+        """The overlaps of a space, made anew when its targets, or the items, have changed."""
+        held, now = self._overlaps.get(id(targets)), (targets.changes, items.changes)
+        if held is None or held[0] is not targets or held[1].changes != now:
+            held = self._overlaps[id(targets)] = targets, Overlap(targets, items)
+        return held[1]
 
     def __call__(
         self,

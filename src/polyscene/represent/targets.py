@@ -55,6 +55,8 @@ class Targets:
         self.is_tag: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
         self.published_at: npt.NDArray[np.float64] = np.zeros(0, np.float64)
         self.text_keys: npt.NDArray[np.uint64] = np.zeros(0, np.uint64)
+        self.changes = 0
+        """How often targets were put: what is made of the columns is out of date when it grew."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -63,6 +65,7 @@ class Targets:
         """Add or replace targets; returns their rows, shape (number of records,)."""
         cells = [_cells(record) for record in records]
         self._put(cells)
+        self.changes += 1
         return self.ids.rows(cell["id"] for cell in cells)
 
     def field(self, name: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -39,6 +39,8 @@ _STEPS: Steps = (
     ("recency", RECENCY),
 )
 _NEW: Steps = (("cold_reg", (0.1, 0.3, 1.0, 3.0)), ("doubt", (0.0, 10.0)))
+_DRAWS = 3
+"""How many times items are drawn that are taken as new: the draws differ more than the options."""
 _COLD = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 _DATED = 0.8
 """The share of events with a time from which on their order is looked at."""
@@ -59,7 +61,8 @@ def chosen(
     trials = [trial for trial in map(_KernelTrial, validations[:_SPLITS]) if trial.possible]
     steps = [step for step in _STEPS if step[0] != "near" or any(one.ordered for one in trials)]
     best = choose("kernel", start, given, steps, trials)
-    best = choose("kernel, new items", best, given, _NEW, [_NewTrial(one) for one in trials])
+    drawn = [_NewTrial(trial, seed) for trial in trials[:1] for seed in range(_DRAWS)]
+    best = choose("kernel, new items", best, given, _NEW, drawn)
     if not trials or given.cold is not None:
         return best
     scores = np.mean([trial.with_cold(best, _COLD) for trial in trials], axis=0)
@@ -155,7 +158,7 @@ class _KernelTrial(Trial):
     ) -> tuple[sp.csr_matrix, Factors]:
         """The interactions over the popular or all warm items, often the same ones."""
         decay, least = bool(config.decay), config.least
-        key = least, decay, config.near, len(columns)
+        key = least, decay, config.near, columns.tobytes()
         if key not in self._factors:
             rows = weighted(sp.csr_matrix(self.rows(decay)[:, columns]), least)
             ranks = sp.csr_matrix(self.all_places[:, columns])
@@ -179,11 +182,12 @@ class _NewTrial:
 
     Args:
         trial: The split.
+        seed: Of the draw of the items.
     """
 
-    def __init__(self, trial: _KernelTrial) -> None:
+    def __init__(self, trial: _KernelTrial, seed: int) -> None:
         self._trial = trial
-        new = np.random.default_rng(0).permutation(trial.columns)[: len(trial.columns) // 5]
+        new = np.random.default_rng(seed).permutation(trial.columns)[: len(trial.columns) // 5]
         self._new, self._old = np.sort(new), np.setdiff1d(trial.columns, new)
         liked = trial.rows(decay=False)[trial.users][:, self._new] > 0
         self._some = np.flatnonzero(liked.getnnz(axis=1))
