@@ -48,5 +48,13 @@ async def _shown(visit: Visit) -> Response:
     service = visit.service
     found = await service.aside(lambda: listed(service))
     template = "_models.html" if visit.partial else "models.html"
-    versions = list(reversed(found["models"]))
-    return visit.page(template, models=versions, fit=found["fit"], trouble=service.trouble)
+    versions, fit = list(reversed(found["models"])), found["fit"]
+    swapping = any(one["current"] and not one["serving"] for one in versions)
+    return visit.page(
+        template,
+        models=versions,
+        fit=fit,
+        trouble=service.trouble,
+        waiting=fit.state == "running" or (swapping and not service.trouble),
+        partial=visit.partial,
+    )

@@ -104,9 +104,10 @@ class Visit:
 
     def go(self, path: str) -> Response:
         """Send the browser to another page of the dashboard."""
+        address = quote(_HOME + path, safe="/?=&%")
         if self.partial:
-            return Response(status_code=204, headers={"hx-redirect": _HOME + path})
-        return RedirectResponse(_HOME + path, 303)
+            return Response(status_code=204, headers={"hx-redirect": address})
+        return RedirectResponse(address, 303)
 
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
         """A page, or a part of one where the name of the template begins with "_"."""
