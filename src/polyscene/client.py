@@ -58,6 +58,8 @@ class Recommended:
     reason: str
     evidence: dict[str, Any] | None = None
     """What the reason is made of, where it was asked for."""
+    waterfall: dict[str, Any] | None = None
+    """What every stage made of it, where it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
