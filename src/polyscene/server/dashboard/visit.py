@@ -64,7 +64,8 @@ class Visit:
         self._sessions: Sessions = request.app.state.sessions
         known = self._sessions.known(request.cookies.get(_SESSION, ""))
         self.session: Session = known or self._sessions.open()
-        self._new = known is None
+        # a form that another site sends comes without the cookie, and must not replace it
+        self._new = known is None and request.method == "GET"
         asked = request.query_params.get("lang", "")
         self._switched = asked in LANGUAGES
         chosen = asked if self._switched else request.cookies.get(_LANGUAGE, "")
@@ -167,12 +168,12 @@ class Visit:
         if self._new:
             response.set_cookie(
                 _SESSION, self._sessions.cookie(self.session), LASTS_S, path=_HOME,
-                secure=secure, httponly=True, samesite="strict",
+                secure=secure, httponly=True, samesite="lax",
             )  # fmt: skip
         if self._switched:
             response.set_cookie(
                 _LANGUAGE, self.language, 31_536_000, path=_HOME,
-                secure=secure, httponly=True, samesite="strict",
+                secure=secure, httponly=True, samesite="lax",
             )  # fmt: skip
         return response
 
