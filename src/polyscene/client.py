@@ -56,6 +56,8 @@ class Recommended:
     sources: dict[str, float]
     """What each source contributed."""
     reason: str
+    propensity: float
+    """The probability with which it stands at this rank."""
     evidence: dict[str, Any] | None = None
     """What the reason is made of, where it was asked for."""
     waterfall: dict[str, Any] | None = None

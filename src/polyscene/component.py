@@ -25,6 +25,7 @@ __all__ = [
     "FUSED_PLACE",
     "FUSED_SCORE",
     "NO_POSTS",
+    "PROPENSITY",
     "VALUE",
     "VALUE_PLACE",
     "Candidates",
@@ -354,6 +355,8 @@ VALUE = "value"
 """A step: the value by the reward."""
 VALUE_PLACE = "value_place"
 """A step: the place by it, before rules and diversity."""
+PROPENSITY = "propensity"
+"""A step: the probability that the target stands at its place; where it is missing, 1."""
 
 
 @dataclass(slots=True)
@@ -372,7 +375,7 @@ class Candidates:
     """The predicted tasks by name, where they were asked for and learned; NaN where not."""
     steps: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     """What stages before gave: `FUSED_SCORE`, `FUSED_PLACE`, `VALUE` and `VALUE_PLACE`, places from
-    1; NaN for what only fills a list up."""
+    1, NaN for what only fills a list up; and `PROPENSITY`, where places were drawn."""
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -10,7 +10,9 @@ import pytest
 
 from calling import call, fails
 
-COLUMNS = ["user_id", "scenario", "rank", "item_id", "score", "sources", "reason", "context"]
+COLUMNS = [
+    "user_id", "scenario", "rank", "item_id", "score", "sources", "reason", "context", "propensity",
+]  # fmt: skip
 
 
 def users_file(path: Path, *ids: str) -> Path:
@@ -64,10 +66,11 @@ class TestRecommend:
         assert [item["rank"] for item in answer["items"]] == [1, 2, 3]
         first = answer["items"][0]
         assert first.keys() == {
-            "rank", "item_id", "title", "score", "sources", "reason", "evidence", "waterfall",
+            "rank", "item_id", "title", "score", "sources", "reason", "evidence", "propensity",
+            "waterfall",
         }  # fmt: skip
         assert first["evidence"].keys() == {
-            "sources", "support", "tags", "stated", "about", "rules", "pinned",
+            "sources", "support", "tags", "stated", "about", "rules", "pinned", "explored",
             "way", "friends", "grounds",
         }  # fmt: skip
         assert first["title"]

@@ -45,6 +45,7 @@ def test_an_answer_is_plain_values(world: Engine) -> None:
     assert [item["rank"] for item in data["items"]] == [1, 2, 3]
     assert list(answer.rows()[0]) == [
         "user_id", "scenario", "rank", "item_id", "score", "sources", "reason", "context",
+        "propensity",
     ]  # fmt: skip
 
 

@@ -102,3 +102,23 @@ def test_presets_withhold_what_their_domain_must_not_show(preset: str, title: st
     item = Item(item_id="x", title=title, description="A text.", provider="Somebody")
     assert Screen(settings.scenario(preset).safety).withheld(item) is not None
     assert Screen(settings.scenario("news").safety).withheld(item) is None
+
+
+def test_what_is_held_waits_for_approval() -> None:
+    """A held term or tag, until `approved` is true, in any form that files have."""
+    tea = {"item_id": "x", "title": "Detox tea", "tags": ["Diet"]}
+    for safety in ({"hold_terms": ["detox"]}, {"hold_tags": ["diet"]}):
+        screen = Screen(Safety.model_validate(safety))
+        assert str(screen.withheld(Item(**tea))).startswith("on hold for t")
+        for no in (False, "false", 0, "yes?"):
+            assert screen.on_hold(Item(**tea, approved=no)) is not None
+        for yes in (True, "true", "True", 1):
+            assert screen.withheld(Item(**tea, approved=yes)) is None
+            assert screen.on_hold(Item(**tea, approved=yes)) is None
+
+
+def test_what_is_blocked_cannot_be_approved_and_does_not_wait() -> None:
+    screen = Screen(Safety(blocked_terms=["cure"], hold_terms=["detox"]))
+    item = Item(item_id="x", title="Detox cure", approved=True)
+    assert screen.withheld(item) == "blocked term 'cure'"
+    assert screen.on_hold(Item(item_id="x", title="Detox cure")) is None

@@ -129,6 +129,21 @@ def test_an_answer_is_logged_and_its_events_join_it(serve: Server) -> None:
     assert outcomes[:2] == [(1, first, "purchase"), (2, second, None)]
 
 
+def test_what_is_drawn_is_drawn_anew_and_logged_with_its_probability(serve: Server) -> None:
+    """Place 2 among three, each alike: over 30 requests more than one, at 1/3 each."""
+    explore = {"slots": [2], "among": 3, "draw": "uniform"}
+    client = serve(scenarios={"shop": {"preset": "shop", "explore": explore}}, pages={})
+    found = [get(client, "/v1/recommend", scenario="shop", user="ann", n=3) for _ in range(30)]
+    assert len({ids(body)[1] for body in found}) > 1
+    for body in found:
+        chances = [item["propensity"] for item in body["items"]]
+        assert chances == pytest.approx([1, 1 / 3, 1])
+    store = client.service.workspace.store
+    eventually(lambda: len(list(store.impressions())) == len(found))
+    for shown in store.impressions():
+        assert list(shown.propensities) == pytest.approx([1, 1 / 3, 1])
+
+
 def test_what_was_answered_is_written_when_the_service_stops(serve: Server) -> None:
     client = serve()
     client.service.impressions._every = 3600.0

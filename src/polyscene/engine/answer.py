@@ -29,6 +29,8 @@ class Recommendation:
     """Why, in one line in the user's language."""
     evidence: Evidence
     """What the reason is made of."""
+    propensity: float = 1.0
+    """The probability with which it stands at this rank; 1 where nothing is drawn."""
     waterfall: Waterfall | None = None
     """What every stage made of it; None without reasons, and for similar targets."""
 
@@ -61,6 +63,7 @@ class Answer:
             "sources": [item.sources for item in items],
             "reason": [item.reason for item in items],
             "context": [self.context] * count,
+            "propensity": [item.propensity for item in items],
         }
 
     def rows(self) -> list[dict[str, Any]]:

@@ -35,6 +35,7 @@ _SCHEMA: dict[str, Any] = {
     "sources": pl.String,
     "reason": pl.String,
     "context": pl.String,
+    "propensity": pl.Float64,
 }
 
 

@@ -17,6 +17,7 @@ from polyscene.engine.answer import Answer
 from polyscene.engine.page import Page, fill_page
 from polyscene.engine.profile import item_texts, user_texts
 from polyscene.engine.recommender import Recommender
+from polyscene.engine.review import Held, on_hold
 from polyscene.errors import DataError, NotFittedError
 from polyscene.fitting.forget import Receipt, forget, held
 from polyscene.fitting.model import Model
@@ -131,6 +132,7 @@ class Engine(Closing):
         context: str | None = None,
         now: float | None = None,
         explain: bool = False,
+        seed: int | None = None,
     ) -> Answer:
         """The n best targets of a scenario for a user.
 
@@ -145,6 +147,7 @@ class Engine(Closing):
             context: Id of the item that is asked about, such as the one that tags are for.
             now: Time of the question, seconds since 1970-01-01 UTC; the clock when omitted.
             explain: Whether to predict the tasks of what is shown, even if no reward names them.
+            seed: Of what the scenario draws; the request id of the answer when omitted.
 
         Raises:
             SettingsError: When the scenario is unknown.
@@ -156,7 +159,7 @@ class Engine(Closing):
         _ = self.model  # reads it on first use
         moment = time.time() if now is None else now
         answers = self._recommender.answers(
-            [user], scenario, n, moment, targets, contexts=[context], explain=explain
+            [user], scenario, n, moment, targets, contexts=[context], explain=explain, seed=seed
         )
         return next(answers)
 
@@ -170,6 +173,7 @@ class Engine(Closing):
         contexts: Iterable[str | None] | None = None,
         now: float | None = None,
         reasons: bool = True,
+        seed: int | None = None,
     ) -> Iterator[Answer]:
         """`recommend` for many users, who are scored together.
 
@@ -181,6 +185,8 @@ class Engine(Closing):
             contexts: For each user the id of the item that is asked about, None for none.
             now: Time of the questions, seconds since 1970-01-01 UTC; the clock when omitted.
             reasons: Whether to say why; without, it is faster.
+            seed: Of what the scenario draws, for each user and context another; the request ids of
+                the answers when omitted.
 
         Raises:
             SettingsError: When the scenario is unknown.
@@ -198,7 +204,9 @@ class Engine(Closing):
         recommender = self._recommender
         if len(asked) >= _TOGETHER:
             recommender = self._over(model, self._past_of_all(model))
-        yield from recommender.answers(asked, scenario, n, moment, targets, reasons, contexts=about)
+        yield from recommender.answers(
+            asked, scenario, n, moment, targets, reasons, contexts=about, seed=seed
+        )
 
     def page(self, user: str | None, name: str, n: int = 10, *, now: float | None = None) -> Page:
         """The lists of a declared page for a user: one for each scenario, in its order.
@@ -252,6 +260,19 @@ class Engine(Closing):
         if self._model is not None:
             self._use(refresh(self.workspace, self._model))
         return receipt
+
+    def on_hold(self, scenario: str | None = None) -> list[Held]:
+        """The targets that wait for approval, by scenario.
+
+        Args:
+            scenario: Name of a scenario; all when omitted.
+
+        Raises:
+            SettingsError: When the scenario is unknown.
+        """
+        settings, store = self.workspace.settings, self.workspace.store
+        names = list(settings.scenarios) if scenario is None else [scenario]
+        return [held for name in names for held in on_hold(store, name, settings.scenario(name))]
 
     def texts(
         self, *, item: str | None = None, user: str | None = None, scenario: str | None = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from polyscene.component import Candidates, Path, Precedent, Query
+from polyscene.component import PROPENSITY, Candidates, Path, Precedent, Query
 from polyscene.data.schema import User
 from polyscene.engine.answer import Recommendation
 from polyscene.engine.grounds import UNCOUNTED, Grounds, grounds_of
@@ -26,6 +26,7 @@ from polyscene.explain.reasons import (
 from polyscene.fitting.asking import Asking
 from polyscene.fitting.model import Model
 from polyscene.represent.space import TargetSpace
+from polyscene.rerank.explore import EXPLORED
 from polyscene.rerank.select import PINNED_ALONE
 from polyscene.settings import Scenario, Settings
 from polyscene.sources import Fresh, Trending
@@ -131,6 +132,7 @@ class Explainer:
             about=self._before(grounds.about.found[position] or ()),
             rules=bare.rules,
             pinned=bare.pinned,
+            explored=bare.explored,
             way=None if path is None else self._way(space, row, path, places, query),
             friends=None if friends == UNCOUNTED else friends,
             grounds=_ordered(bare.sources, givers),
@@ -208,10 +210,13 @@ def _recommendations(
     ids, titles = space.targets.ids.ids, space.targets.titles
     rows, scores = candidates.rows.tolist(), candidates.scores.tolist()
     made: Sequence[Waterfall | None] = steps or [None] * len(rows)
+    chances = candidates.steps.get(PROPENSITY, np.ones(len(rows))).tolist()
     return [
-        Recommendation(rank, ids[row], titles[row], score, dict(told.sources), reason, told, step)
-        for rank, (row, score, told, reason, step) in enumerate(
-            zip(rows, scores, evidence, reasons, made, strict=True), start=1
+        Recommendation(
+            rank, ids[row], titles[row], score, dict(told.sources), reason, told, chance, step
+        )
+        for rank, (row, score, told, reason, chance, step) in enumerate(
+            zip(rows, scores, evidence, reasons, chances, made, strict=True), start=1
         )
     ]
 
@@ -227,7 +232,8 @@ def _told(candidates: Candidates) -> list[Evidence]:
         sources = {
             name: part for name, part in zip(names, own, strict=True) if abs(part) > _NOTHING
         }
-        found.append(Evidence(sources, rules=rules, pinned=PINNED_ALONE in rules))
+        pinned, explored = PINNED_ALONE in rules, EXPLORED in rules
+        found.append(Evidence(sources, rules=rules, pinned=pinned, explored=explored))
     return found
 
 

@@ -26,6 +26,7 @@ from polyscene.fitting.past import Past
 from polyscene.fitting.weights import DEPTH, declared_weights
 from polyscene.ranking.fuse import fuse, joined
 from polyscene.ranking.objective import Objective, objective, ordered
+from polyscene.rerank.explore import seed_of
 from polyscene.rerank.rerank import Asked, Reranker
 from polyscene.settings import Scenario, Settings
 from polyscene.settings.vocabulary import as_name
@@ -71,6 +72,7 @@ class Recommender:
         above: npt.NDArray[np.uint64] | None = None,
         contexts: Sequence[str | None] | None = None,
         explain: bool = False,
+        seed: int | None = None,
     ) -> Iterator[Answer]:
         """The n best targets of a scenario for each user; many users are scored together.
 
@@ -84,6 +86,8 @@ class Recommender:
             above: Text keys of what stands above on the same page, and is not shown again.
             contexts: For each user the id of the item that is asked about, None for none.
             explain: Whether to predict the tasks of what is shown, even if no reward names them.
+            seed: Of what a scenario draws, for each user and context another; if omitted, the
+                request id of each answer.
 
         Raises:
             NotFoundError: When no item has the id of a context.
@@ -102,10 +106,12 @@ class Recommender:
         parts = map(self._found, blocks()) if one else ahead(self._found, blocks())
         found = chain.from_iterable(parts)
         for user, context, (asking, fused) in zip(users, about, found, strict=True):
-            shown = self._ranked(asking, n, fused, steps=reasons)
+            request = uuid.uuid4().hex
+            words = request if seed is None else f"{seed} {scenario} {user!r} {context!r}"
+            shown = self._ranked(asking, n, fused, reasons, seed_of(words))
             if explain and not shown.tasks:
                 shown.tasks = self._learned(scenario, self._predicted(asking, shown.rows))
-            yield self._answer(user, context, asking, shown, n, reasons)
+            yield self._answer(request, user, context, asking, shown, n, reasons)
 
     def similar(self, target: str, scenario: str, n: int, only: Mask | None = None) -> Answer:
         """The targets of a scenario that are nearest to one target by their vectors.
@@ -190,6 +196,7 @@ class Recommender:
 
     def _answer(
         self,
+        request: str,
         user: str | None,
         context: str | None,
         asking: Asking,
@@ -198,7 +205,7 @@ class Recommender:
         reasons: bool,
     ) -> Answer:
         return Answer(
-            request_id=uuid.uuid4().hex,
+            request_id=request,
             user_id=user,
             scenario=asking.query.scenario,
             model=self._model.config.version,
@@ -248,7 +255,9 @@ class Recommender:
             }
         return fuse(found, weights)
 
-    def _ranked(self, asking: Asking, n: int, fused: Candidates, steps: bool) -> Candidates:
+    def _ranked(
+        self, asking: Asking, n: int, fused: Candidates, steps: bool, seed: int
+    ) -> Candidates:
         """The list of n, looked for ever wider until nothing is lacking or none are left."""
         query, reranker = asking.query, self._reranker(asking.query.scenario)
         left = int(np.count_nonzero(query.allowed))
@@ -262,6 +271,7 @@ class Recommender:
             pins=pins,
             history=query.history,
             items=self._model.items.targets,
+            seed=seed,
         )
         trend, tasks = partial(self._trend, query), partial(self._predicted, asking)
         while True:
@@ -271,13 +281,15 @@ class Recommender:
                 pool = self._filled(pool, query.scenario, partial(self._asked, query))
                 shown = reranker(_with_pins(pool, pins), asked)
             if query.n >= left or not reranker.lacks(shown, wanted, asked):
-                return shown
+                break
             outside = query.allowed.copy()
             outside[pool.rows] = False
             if not reranker.helped(shown, wanted, np.flatnonzero(outside), asked):
-                return shown
+                break
             query = replace(query, n=4 * query.n)
             (fused,) = self._fused([query])
+        explored = reranker.explored(_with_pins(pool, pins), asked)
+        return shown if explored is None else explored
 
     def _asked(self, query: Query, name: str) -> Candidates:
         return self._model.sources[name](query)

@@ -87,7 +87,7 @@ def removals(
         asker = Asker(settings, model, workspace.encoder, where)
         return asker.user(user, scenario, DEPTH, now).query
 
-    for answer in recommender.answers(users, scenario, n, now):
+    for answer in recommender.answers(users, scenario, n, now, seed=0):
         query = asked(past, answer.user_id)
         scale = _Scale.of(query, {name: model.sources[name] for name in weights}, weights)
         for item in answer.items:

@@ -102,7 +102,7 @@ class Bench:
         names = [data.users.ids[row] for row in questions.users.tolist()]
         about = [data.items.ids[row] if row >= 0 else None for row in questions.contexts.tolist()]
         answers = recommender.answers(
-            names, scenario, depth, split.now, targets, reasons=False, contexts=about
+            names, scenario, depth, split.now, targets, reasons=False, contexts=about, seed=0
         )
         for place, answer in enumerate(answers):
             found = ids.rows(item.item_id for item in answer.items)

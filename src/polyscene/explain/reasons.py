@@ -3,8 +3,8 @@
 A reason is made of grounds that the sources gave with the candidate (history items that support it,
 what was done about contexts, a way that leads to it, friends, the stated interests, or the source
 itself), the one of the source that contributed most first, of a pin where that alone put the target
-there, and of tags that the target shares with the user or with that history; it never adds anything
-else.
+there, of a draw, and of tags that the target shares with the user or with that history; it never
+adds anything else.
 """
 
 from __future__ import annotations
@@ -106,6 +106,8 @@ class Evidence:
     """What rules did: "pinned", "boosted by CONDITION", "quota CONDITION" and so on."""
     pinned: bool = False
     """Whether a pin alone put it there."""
+    explored: bool = False
+    """Whether it was drawn in place of the one that would have stood there."""
     way: Way | None = None
     """What connects it with the history."""
     friends: int | None = None
@@ -133,19 +135,26 @@ def _folded(tags: tuple[str, ...]) -> tuple[str, ...]:
 def sentence(evidence: Evidence, wording: Template, language: str) -> str:
     """The reason in one line: the first ground that can be said, then the shared tags.
 
+    What was drawn says so first.
+
     Args:
         evidence: What the recommendation rests on.
         wording: The template of the scenario's domain in the user's language.
         language: That language, for the verbs.
     """
+    said = _said(evidence, wording, language)
+    return _capital(wording.explored + _joint(wording) + said if evidence.explored else said)
+
+
+def _said(evidence: Evidence, wording: Template, language: str) -> str:
     if evidence.pinned:
-        return _capital(wording.pinned + _tags(evidence, None, wording))
+        return wording.pinned + _tags(evidence, None, wording)
     for ground in evidence.grounds:
         said = _ground(ground, evidence, wording, language)
         if said:
             way = evidence.way if ground.kind == "way" else None
-            return _capital(said + _tags(evidence, way, wording))
-    return _capital(wording.other + _tags(evidence, None, wording))
+            return said + _tags(evidence, way, wording)
+    return wording.other + _tags(evidence, None, wording)
 
 
 def _joint(wording: Template) -> str:

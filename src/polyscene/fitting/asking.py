@@ -162,14 +162,15 @@ class Asker:
         return mask
 
     def exclude(self, allowed: Mask, scenario: str, user: User, now: float) -> None:
-        """Take what the scenario's rules exclude for a user at a moment out of a mask."""
+        """Take what is excluded for a user at a moment, over or too far out of a mask."""
         targets, rows = self._model.space(scenario).targets, np.flatnonzero(allowed)
         excluded = self._exclusions_of(scenario).varying(targets, rows, user, now)
         allowed[rows[excluded]] = False
 
     def _exclusions_of(self, scenario: str) -> Exclusions:
         if scenario not in self._exclusions:
-            self._exclusions[scenario] = Exclusions(self._settings.scenario(scenario).rules)
+            spec = self._settings.scenario(scenario)
+            self._exclusions[scenario] = Exclusions(spec.rules, spec.attend)
         return self._exclusions[scenario]
 
     def _scenario_strengths(self, scenario: str) -> Strengths:

@@ -2,7 +2,7 @@
 
 In this order: boosts and buries change the values; the list is then filled place by place by value
 and diversity, with pins, maxima, quotas, exposure floors and the removal of duplicates as bounds
-(see `polyscene.rerank.select`).
+(see `polyscene.rerank.select`). At last some places may be drawn (see `polyscene.rerank.explore`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from polyscene.component import Candidates, History
+from polyscene.component import PROPENSITY, Candidates, History
 from polyscene.data.dataset import IdMap, IntArray, Mask
 from polyscene.data.schema import User
 from polyscene.represent.columns import Columns
@@ -28,9 +28,10 @@ from polyscene.rerank.diversity import (
     mix,
 )
 from polyscene.rerank.duplicates import Twins, distinct
+from polyscene.rerank.explore import EXPLORED, drawn, more
 from polyscene.rerank.exposure import exposure_floors
 from polyscene.rerank.rules import Rules
-from polyscene.rerank.select import PINNED, PINNED_ALONE, ByValue, Preference, select
+from polyscene.rerank.select import PINNED, PINNED_ALONE, ByValue, Floor, Preference, select
 from polyscene.settings import Scenario
 from polyscene.settings.diversity import TEXT
 
@@ -56,6 +57,8 @@ class Asked:
     """What the user did."""
     items: Targets
     """The targets that the history is about."""
+    seed: int = 0
+    """Of what is drawn."""
 
 
 class Reranker:
@@ -69,6 +72,7 @@ class Reranker:
         self._rules = Rules(spec.rules)
         self._diversity = spec.diversity
         self._exposure = spec.exposure
+        self._explore = spec.explore
         self._plain = not (self._rules or spec.diversity.strength or spec.exposure.floor)
         # People who are alike are still different people.
         self._threshold = 1.0 if spec.target == "person" else spec.duplicates.threshold
@@ -84,13 +88,39 @@ class Reranker:
             pool: The candidates by value, best first.
             asked: Whose list it is.
         """
-        if self._plain:
-            return pool.take(self.distinct(asked.space, pool.rows, asked.n))
-        columns = _columns(pool.rows, asked)
-        values, marks = self._rules.weighed(pool.scores.astype(np.float64), columns)
-        order = np.argsort(-values, kind="stable")
-        pool = replace(pool.take(order), scores=values[order].astype(np.float32))
-        return self._filled(pool, marks, asked)
+        return self._listed(pool, asked, asked.n)
+
+    def explored(self, pool: Candidates, asked: Asked) -> Candidates | None:
+        """The list after the draws, with the step `PROPENSITY`; None where nothing is drawn.
+
+        What is drawn among follows the list as the rules leave it: maxima and duplicates count over
+        all of it.
+
+        Args:
+            pool: The candidates by value, best first.
+            asked: Whose list it is.
+        """
+        extra = more(self._explore, asked.n)
+        if not extra:
+            return None
+        longer = self._listed(pool, asked, asked.n + extra)
+        place_of = {row: place for place, row in enumerate(longer.rows.tolist())}
+        floors = self._floors(_columns(pool.rows, asked), asked)
+        order, chances = drawn(
+            self._explore,
+            longer.scores.astype(np.float64),
+            asked.n,
+            asked.seed,
+            fixed={place_of[row] for row in asked.pins.values()},
+            floors=[np.isin(longer.rows, pool.rows[floor.members]) for floor in floors],
+        )
+        marks = dict(longer.marks)
+        for place in np.flatnonzero(order >= asked.n).tolist():
+            row = int(longer.rows[order[place]])
+            marks[row] = (*marks.get(row, ()), EXPLORED)
+        shown = replace(longer.take(order), marks=marks)
+        shown.steps[PROPENSITY] = chances
+        return shown
 
     def distinct(self, space: TargetSpace, rows: IntArray, n: int) -> IntArray:
         """Positions of the first n targets that repeat none before them."""
@@ -121,20 +151,29 @@ class Reranker:
             for condition in self._rules.unmet(listed, asked.n)
         )
 
+    def _listed(self, pool: Candidates, asked: Asked, length: int) -> Candidates:
+        """The list for a question, and what would follow it, up to a length of n or more."""
+        if self._plain:
+            return pool.take(self.distinct(asked.space, pool.rows, length))
+        columns = _columns(pool.rows, asked)
+        values, marks = self._rules.weighed(pool.scores.astype(np.float64), columns)
+        order = np.argsort(-values, kind="stable")
+        pool = replace(pool.take(order), scores=values[order].astype(np.float32))
+        return self._filled(pool, marks, asked, length)
+
     def _filled(
-        self, pool: Candidates, marks: Mapping[int, tuple[str, ...]], asked: Asked
+        self, pool: Candidates, marks: Mapping[int, tuple[str, ...]], asked: Asked, length: int
     ) -> Candidates:
         columns = _columns(pool.rows, asked)
         positions = {row: position for position, row in enumerate(pool.rows.tolist())}
         pins = {place: positions[row] for place, row in asked.pins.items()}
         keys = asked.space.targets.text_keys[pool.rows]
-        floors = self._rules.floors(columns, asked.n)
         choices = select(
             self._preference(pool, columns, asked),
             len(pool),
-            asked.n,
+            length,
             pins=pins,
-            floors=[*floors, *exposure_floors(self._exposure, columns, asked.n)],
+            floors=self._floors(columns, asked),
             caps=self._rules.caps(columns),
             twins=Twins(keys, asked.space.vectors, pool.rows, self._threshold),
         )
@@ -147,6 +186,11 @@ class Reranker:
             found[row] = (*found.get(row, ()), *why)
         taken = pool.take(np.array([choice.position for choice in choices], np.int64))
         return replace(taken, marks={row: found[row] for row in taken.rows.tolist() if found[row]})
+
+    def _floors(self, columns: Columns, asked: Asked) -> list[Floor]:
+        """The quotas and the floors of exposure, in a list of n."""
+        exposed = exposure_floors(self._exposure, columns, asked.n)
+        return [*self._rules.floors(columns, asked.n), *exposed]
 
     def _preference(self, pool: Candidates, columns: Columns, asked: Asked) -> Preference:
         """What the next place would best be filled with, apart from the rules."""

@@ -17,8 +17,9 @@ from polyscene.data.schema import User
 from polyscene.expressions import Expression, Kind
 from polyscene.represent.columns import Columns
 from polyscene.represent.targets import Targets
+from polyscene.rerank.attend import Attendance
 from polyscene.rerank.select import Cap, Floor
-from polyscene.settings import Rule
+from polyscene.settings import Attend, Rule
 
 __all__ = ["Exclusions", "Rules", "groups"]
 
@@ -29,13 +30,15 @@ Values = npt.NDArray[np.float64]
 
 
 class Exclusions:
-    """Which targets the rules of a scenario exclude.
+    """Which targets the rules of a scenario exclude, and what is over or too far.
 
     Args:
         rules: The rules.
+        attend: Until when, and how far away, targets are shown.
     """
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], attend: Attend | None = None) -> None:
+        self._attendance = Attendance(attend or Attend())
         conditions = [rule.condition for rule in rules if rule.kind == "exclude"]
         found = [condition for condition in conditions if condition is not None]
         self._fixed = [condition for condition in found if not _varies(condition)]
@@ -44,7 +47,7 @@ class Exclusions:
     @property
     def any_varying(self) -> bool:
         """Whether any depends on who asks, or when."""
-        return bool(self._varying)
+        return bool(self._varying or self._attendance)
 
     def fixed(self, targets: Targets) -> Mask:
         """Those that are excluded for everybody at any time, shape (targets,)."""
@@ -55,9 +58,12 @@ class Exclusions:
 
     def varying(self, targets: Targets, rows: IntArray, user: User, now: float) -> Mask:
         """Those of some rows that are excluded for a user at a moment, shape (rows,)."""
-        if not self._varying:
-            return np.zeros(len(rows), np.bool_)
-        return _any(self._varying, Columns(targets, rows, user, now))
+        found = np.zeros(len(rows), np.bool_)
+        if self._attendance:
+            found |= self._attendance.out_of_reach(targets, rows, user, now)
+        if self._varying:
+            found |= _any(self._varying, Columns(targets, rows, user, now))
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,14 @@ class Answering:
         return None if found is None or time.monotonic() > found[0] else found[1]
 
     def keep(self, question: Question, answer: Any) -> None:
-        """Keep an answer for as long as nothing happens that could change it."""
+        """Keep an answer for as long as nothing happens that could change it.
+
+        What is drawn is drawn anew each time: an answer that is kept until the user acts would be
+        shown the more often the less it was liked.
+        """
+        explore = self._settings.scenario(question.scenario).explore
+        if explore.slots or explore.share:
+            return
         if self._past.late or self.model is None:  # what is made do with is not kept
             return
         entry = self._past.entry(question.user)

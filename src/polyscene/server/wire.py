@@ -165,6 +165,7 @@ class ItemModel(BaseModel):
     score: float
     sources: dict[str, float]
     reason: str
+    propensity: float
     evidence: dict[str, Any] | None = None
     waterfall: dict[str, Any] | None = None
 
@@ -190,6 +191,7 @@ class AnswerModel(BaseModel):
                         "score": 0.71,
                         "sources": {"semantic-soft": 0.71},
                         "reason": "Because you bought “Green tea from Hangzhou”; more of: tea",
+                        "propensity": 1.0,
                     }
                 ],
             }
@@ -248,6 +250,7 @@ def rendered(answer: Answer, variant: str, explain: bool) -> Body:
             "score": item.score,
             "sources": item.sources,
             "reason": item.reason,
+            "propensity": item.propensity,
             **(_grounds(item) if explain else {}),
         }
         for item in answer.items
@@ -273,7 +276,7 @@ def rendered(answer: Answer, variant: str, explain: bool) -> Body:
         context=answer.context,
         model=answer.model,
         targets=tuple(item.item_id for item in answer.items),
-        propensities=(1.0,) * len(answer.items),
+        propensities=tuple(item.propensity for item in answer.items),
         degraded=tuple(degraded),
     )
 

@@ -1,6 +1,8 @@
 """Typed settings: the workspace, its scenarios, and the domain presets."""
 
+from polyscene.settings.attend import Attend
 from polyscene.settings.diversity import Diversity, Exposure
+from polyscene.settings.explore import Explore
 from polyscene.settings.presets import preset_names, preset_table, preset_verbs
 from polyscene.settings.rules import Rule
 from polyscene.settings.scenario import (
@@ -28,9 +30,11 @@ from polyscene.settings.workspace import (
 __all__ = [
     "SETTINGS_FILE",
     "Action",
+    "Attend",
     "Config",
     "Diversity",
     "Duplicates",
+    "Explore",
     "Exposure",
     "IndexSettings",
     "Page",

@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from polyscene.expressions import Expression
+from polyscene.settings.attend import Attend
 from polyscene.settings.diversity import TEXT, Diversity, Exposure
+from polyscene.settings.explore import Explore
 from polyscene.settings.rules import Rule, check_pins
 from polyscene.settings.tasks import Task, task_table
 from polyscene.settings.validate import Config, expression_error
@@ -83,6 +85,11 @@ class Safety(Config):
     """A target with one of these tags is withheld."""
     require: list[Literal["title", "description", "provider", "language", "image"]] = []
     """A target that lacks one of these fields is withheld."""
+    hold_terms: list[str] = []
+    """A target that contains one of these is on hold: withheld until its attribute `approved` is
+    true."""
+    hold_tags: list[str] = []
+    """The same of a target with one of these tags."""
 
 
 class Duplicates(Config):
@@ -145,12 +152,16 @@ class Scenario(Config):
     reward: Annotated[dict[str, Any] | str, BeforeValidator(_reward)] = {"type": "constant"}
     """What orders the candidates. A table, a `type` and its options, is the reward f(u,i), and
     sim·f orders; a text is an expression whose value itself orders."""
+    attend: Attend = Attend()
+    """Until when, and how far away, targets with a time and a place are shown."""
     rules: list[Rule] = []
     """What is excluded, comes forward or back, is pinned, has a quota or a maximum."""
     diversity: Diversity = Diversity()
     """How varied a list is."""
     exposure: Exposure = Exposure()
     """What share of the places every provider gets, at least."""
+    explore: Explore = Explore()
+    """Which places of a list are drawn."""
     users: UserVectors = UserVectors()
     """How a user becomes vectors."""
     safety: Safety = Safety()

@@ -58,6 +58,8 @@ class Template(Config):
     """What a reason says of a target shown because it is new."""
     pinned: str
     """What a reason says of a target that stands there because a rule pins it."""
+    explored: str
+    """What a reason says first of a target that was drawn, to learn what people like."""
     other: str
     """What a reason says of a target that fills a list up."""
     separator: str

@@ -13,7 +13,7 @@ from polyscene.text.tokens import count_tokens, cut, is_chinese
 
 __all__ = ["Deed", "Verbaliser"]
 
-_UNTOLD = frozenset({"name", "url", "link", "href", "starts_at", "ends_at", "currency"})
+_UNTOLD = frozenset({"name", "url", "link", "href", "starts_at", "ends_at", "currency", "approved"})
 """Attributes that say nothing about what a target is about."""
 _RELATED = {"genre": "genres", "actors": "cast", "directors": "director", "category": "categories"}
 """Other names under which files carry the fields that templates use."""
