@@ -60,6 +60,8 @@ class Recommended:
     """The probability with which it stands at this rank."""
     evidence: dict[str, Any] | None = None
     """What the reason is made of, where it was asked for."""
+    waterfall: dict[str, Any] | None = None
+    """What every stage made of it, where it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ def test_what_it_asks_is_typed(address: str) -> None:
         answer = client.recommend("shop", user="ann", n=2, explain=True)
         assert [item.rank for item in answer.items] == [1, 2]
         assert answer.items[0].evidence is not None
+        assert answer.items[0].waterfall is not None
         click = {"user_id": "ann", "item_id": "map-1", "action": "purchase", "scenario": "shop"}
         assert client.add_events([click | {"request_id": answer.request_id}]) == Added(1, 0)
         assert "map-1" not in [item.item_id for item in client.recommend("shop", "ann", 9).items]

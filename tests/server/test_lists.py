@@ -39,7 +39,10 @@ def test_post_takes_what_get_takes(world: Served) -> None:
     by_post = world.post("/v1/recommend", json=asked).json()
     assert by_get["items"] == by_post["items"]
     assert "tea-3" not in ids(by_post)
-    assert by_post["items"][0]["evidence"]["sources"]
+    first = by_post["items"][0]
+    assert first["evidence"]["sources"]
+    assert first["waterfall"]["fused"] == pytest.approx(sum(first["sources"].values()))
+    assert first["waterfall"]["place"] == first["rank"] == 1
 
 
 def test_what_was_done_in_a_session_counts_and_is_not_stored(world: Served) -> None:

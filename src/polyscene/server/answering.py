@@ -29,7 +29,7 @@ from polyscene.fitting.refresh import refresh
 from polyscene.represent.columns import Columns
 from polyscene.server.fallback import Fallback
 from polyscene.server.question import Question
-from polyscene.settings import Settings
+from polyscene.settings import Scenario, Settings, parse
 from polyscene.settings.vocabulary import condition
 from polyscene.text.verbalise import Verbaliser
 from polyscene.workspace import Workspace
@@ -109,9 +109,35 @@ class Answering:
         self._check(question.scenario)
         if self.model is None:
             return self._fallback.answer(question)
+        return self._answer(self._recommender, question)
+
+    def preview(self, question: Question, reward: str) -> Answer:
+        """The list for a question as if the scenario declared another reward.
+
+        Args:
+            question: The question.
+            reward: The reward, as an expression.
+
+        Raises:
+            NotFoundError: When the scenario is unknown.
+            SettingsError: When the reward is no expression, or names what is not known.
+        """
+        self._check(question.scenario)
+        if self.model is None:
+            return self._fallback.answer(question)
+        scenarios = self._settings.scenarios
+        table = scenarios[question.scenario].model_dump(exclude_unset=True) | {"reward": reward}
+        changed = parse(Scenario, table, f"scenarios.{question.scenario}")
+        settings = self._settings.model_copy(
+            update={"scenarios": {**scenarios, question.scenario: changed}}
+        )
+        recommender = Recommender(settings, self.model, self._encoder, self._verbaliser, self._past)
+        return self._answer(recommender, question)
+
+    def _answer(self, recommender: Recommender, question: Question) -> Answer:
         with self._telling(question) as now:
             only = self._only(question, now)
-            answers = self._recommender.answers(
+            answers = recommender.answers(
                 [question.user],
                 question.scenario,
                 question.n,
@@ -119,6 +145,7 @@ class Answering:
                 only,
                 question.reasons,
                 contexts=[question.context],
+                explain=question.explain,
             )
             return self._noted(next(answers))
 

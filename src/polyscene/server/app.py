@@ -12,6 +12,8 @@ from fastapi import FastAPI
 
 from polyscene import __version__
 from polyscene.server import events, gorse, health, lists, models, records
+from polyscene.server.dashboard import router as dashboard
+from polyscene.server.dashboard.session import Sessions
 from polyscene.server.gate import Gate
 from polyscene.server.hot import Hot
 from polyscene.server.problems import handle_problems
@@ -60,6 +62,8 @@ def create_app(
     app.state.service = service
     for part in (lists, events, records, models, gorse, health):
         app.include_router(part.router)
+    app.state.sessions = Sessions()
+    app.include_router(dashboard)
     handle_problems(app)
     app.add_middleware(Hot, service=service)
     app.add_middleware(Gate, guard=service.guard, telemetry=service.telemetry)

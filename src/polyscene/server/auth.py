@@ -24,7 +24,8 @@ Role = Literal["read", "write", "admin"]
 """read: ask; write: also events, items, users, relations; admin: also keys, models, erasures."""
 ROLES: tuple[Role, ...] = get_args(Role)
 
-_OPEN = ("/health/", "/openapi.json", "/docs", "/redoc")
+_OPEN = ("/health/", "/openapi.json", "/docs", "/redoc", "/dashboard")
+"""Open to all without a key; the dashboard asks for one itself."""
 _ADMIN = ("/v1/models", "/v1/exports")
 _ASKING = ("/v1/recommend", "/api/session/recommend")
 _LOCAL = {b"127.0.0.1", b"localhost", b"[::1]"}
@@ -167,6 +168,16 @@ class Guard:
             return Refusal(403, f"this needs a key of role {needed}; this one has {role}", "role")
         return None
 
+    def known(self, text: str) -> str | None:
+        """The id of a key by its text; None where it is no key in use."""
+        held = self._named(text)
+        return None if held is None else held.key.key_id
+
+    def role(self, key_id: str) -> str | None:
+        """The role of a key; None where it is not in use."""
+        held = self._held.get(key_id)
+        return None if held is None else held.key.role
+
     def _of_strangers(self, headers: Mapping[bytes, bytes]) -> Refusal | None:
         """Without keys, pages of other sites must not reach the service through a browser."""
         host = headers.get(b"host", b"").lower()
@@ -180,7 +191,10 @@ class Guard:
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
         if scheme.lower() == b"bearer":
             given = token.strip()
-        _, key_id, secret = [*given.decode("latin-1").split("_", 2), "", "", ""][:3]
+        return self._named(given.decode("latin-1"))
+
+    def _named(self, text: str) -> _Held | None:
+        _, key_id, secret = [*text.split("_", 2), "", "", ""][:3]
         held = self._held.get(key_id)
         digest = _UNKNOWN if held is None else held.key.digest
         same = hmac.compare_digest(_digest(secret), digest)

@@ -15,7 +15,7 @@ from polyscene.server.lists import ERRORS, json_bytes, service_of
 from polyscene.server.service import Service
 from polyscene.server.wire import ErrorModel, dumped
 
-__all__ = ["router"]
+__all__ = ["listed", "roll_back", "router", "serve_version"]
 
 router = APIRouter(prefix="/v1/models", responses=ERRORS, tags=["models"])
 
@@ -63,7 +63,7 @@ class ServingModel(BaseModel):
 async def list_models(request: Request) -> Response:
     """All versions on disk, and how the last fit stands."""
     service = service_of(request)
-    return json_bytes(dumped(await service.aside(lambda: _listed(service))))
+    return json_bytes(dumped(await service.aside(lambda: listed(service))))
 
 
 @router.post(
@@ -78,24 +78,40 @@ async def fit(request: Request) -> Response:
 
 
 @router.post("/rollback", response_model=ServingModel)
-async def roll_back(request: Request) -> Response:
+async def roll_back_model(request: Request) -> Response:
     """Serve the version before the current one."""
-    service = service_of(request)
-    models = service.workspace.models
-    versions, current = model_versions(models), current_version(models)
-    older = [version for version in versions if current is not None and version < current]
-    if not older:
-        raise NotFoundError("there is no older model to go back to")
-    return await _serve(service, older[-1])
+    return _serving(await roll_back(service_of(request)))
 
 
 @router.post("/{version}/promote", response_model=ServingModel)
 async def promote_model(request: Request, version: str) -> Response:
     """Serve a version."""
-    return await _serve(service_of(request), version)
+    await serve_version(service_of(request), version)
+    return _serving(version)
 
 
-async def _serve(service: Service, version: str) -> Response:
+async def roll_back(service: Service) -> str:
+    """Serve the version before the current one, which is returned.
+
+    Raises:
+        NotFoundError: When there is none.
+    """
+    models = service.workspace.models
+    versions, current = model_versions(models), current_version(models)
+    older = [version for version in versions if current is not None and version < current]
+    if not older:
+        raise NotFoundError("there is no older model to go back to")
+    await serve_version(service, older[-1])
+    return older[-1]
+
+
+async def serve_version(service: Service, version: str) -> None:
+    """Serve a version from now on.
+
+    Raises:
+        NotFoundError: When there is none of that name.
+        ModelError: When it cannot be read; the one that serves stays.
+    """
     workspace = service.workspace
 
     def check() -> None:
@@ -108,13 +124,17 @@ async def _serve(service: Service, version: str) -> Response:
     await service.keep_up()
     if service.version != version:
         raise ModelError(service.trouble or "another model was promoted meanwhile")
+
+
+def _serving(version: str) -> Response:
     return json_bytes(dumped({"serving": version}))
 
 
-def _listed(service: Service) -> dict[str, Any]:
+def listed(service: Service) -> dict[str, Any]:
+    """All versions on disk, oldest first, and how the last fit stands."""
     models = service.workspace.models
     current, serving = current_version(models), service.version
-    listed = []
+    found = []
     for version in model_versions(models):
         one: dict[str, Any] = {"version": version, "created_at": None, "seconds": None}
         one |= {"weights": {}, "trouble": ""}
@@ -127,5 +147,5 @@ def _listed(service: Service) -> dict[str, Any]:
             one |= {"created_at": config.created_at, "seconds": config.seconds}
             one["weights"] = {name: fusion.weights for name, fusion in fusions}
         one |= {"current": version == current, "serving": version == serving}
-        listed.append(one)
-    return {"models": listed, "fit": service.fits.state()}
+        found.append(one)
+    return {"models": found, "fit": service.fits.state()}

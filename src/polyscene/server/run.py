@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 import tempfile
 from pathlib import Path
@@ -46,6 +47,7 @@ def serve(path: Path, host: str = "127.0.0.1", port: int = 8000, workers: int = 
     import uvicorn
 
     from polyscene.server.app import WORKSPACE_VARIABLE, create_app
+    from polyscene.server.dashboard.session import SECRET_VARIABLE
 
     options = {
         "host": host,
@@ -61,6 +63,7 @@ def serve(path: Path, host: str = "127.0.0.1", port: int = 8000, workers: int = 
     with tempfile.TemporaryDirectory() as together:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = together
         os.environ[WORKSPACE_VARIABLE] = str(path.resolve())
+        os.environ.setdefault(SECRET_VARIABLE, secrets.token_hex(32))  # one for all workers
         uvicorn.run(
             "polyscene.server.app:from_environment",
             factory=True,

@@ -10,7 +10,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from polyscene.data.schema import Event, Id
-from polyscene.engine.answer import Answer
+from polyscene.engine.answer import Answer, Recommendation
 from polyscene.server.fallback import NO_MODEL
 from polyscene.server.question import Question
 
@@ -167,6 +167,7 @@ class ItemModel(BaseModel):
     reason: str
     propensity: float
     evidence: dict[str, Any] | None = None
+    waterfall: dict[str, Any] | None = None
 
 
 class AnswerModel(BaseModel):
@@ -250,7 +251,7 @@ def rendered(answer: Answer, variant: str, explain: bool) -> Body:
             "sources": item.sources,
             "reason": item.reason,
             "propensity": item.propensity,
-            **({"evidence": asdict(item.evidence)} if explain else {}),
+            **(_grounds(item) if explain else {}),
         }
         for item in answer.items
     ]
@@ -278,6 +279,14 @@ def rendered(answer: Answer, variant: str, explain: bool) -> Body:
         propensities=tuple(item.propensity for item in answer.items),
         degraded=tuple(degraded),
     )
+
+
+def _grounds(item: Recommendation) -> dict[str, Any]:
+    fall = item.waterfall
+    return {
+        "evidence": asdict(item.evidence),
+        "waterfall": None if fall is None else asdict(fall),
+    }
 
 
 def dumped(content: Any) -> bytes:

@@ -1,0 +1,89 @@
+"""The dashboard in a real browser, with real clicks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from chromium import Chromium, executable
+from served import listening
+
+pytestmark = pytest.mark.skipif(executable() is None, reason="Chromium is not installed")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with listening(tmp_path_factory.mktemp("clicks")) as found:
+        yield f"{found}/dashboard"
+
+
+def test_a_list_is_asked_for_and_moves_when_an_event_is_simulated(address: str) -> None:
+    """Only the list is loaded anew, and starting over brings the first one back."""
+    with Chromium() as browser:
+        browser.open(address)
+        browser.click('nav a[href$="/try"]')
+        browser.until("location.pathname == '/dashboard/try'")
+        browser.until("typeof htmx == 'object'")
+        browser.run("window.same = true")
+        browser.write("[name=user]", "bo")
+        browser.run("document.querySelector('[name=scenario]').value = 'shop'")
+        browser.write("[name=n]", "4")
+        browser.click(".ask")
+        ids = "[...document.querySelectorAll('.list code')].map(one => one.innerText).join(' ')"
+        first = browser.until(ids)
+        assert len(first.split()) == 4
+        browser.click(".list li:nth-child(4) .acts button")
+        browser.until("document.querySelector('.deeds') !== null")
+        moved = browser.run(ids)
+        assert moved != first
+        assert first.split()[3] not in moved.split()
+        browser.click(".list li:nth-child(1) summary")
+        browser.until("document.querySelector('.list details').open")
+        assert "All sources" in browser.text()
+        browser.click("[name=reset]")
+        browser.until("document.querySelector('.deeds') === null")
+        assert browser.run(ids) == first
+        assert browser.run("window.same")
+        assert browser.said == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_narrow_window_shows_every_page_whole(address: str, dark: bool) -> None:
+    """At 390 pixels nothing stands out to the right; the ground is as dark as is preferred."""
+    with Chromium(390, 800, dark, "zh-CN") as browser:
+        for page in (
+            "",
+            "/try",
+            "/items",
+            "/items/tea-1",
+            "/users",
+            "/users/ann",
+            "/models",
+            "/scenarios",
+            "/scenarios/shop",
+        ):
+            browser.open(address + page)
+            assert browser.run("document.documentElement.scrollWidth") <= 390, page
+        assert "模型" in browser.text()
+        red = int(
+            browser.run("getComputedStyle(document.body).backgroundColor")
+            .split("(")[1]
+            .split(",")[0]
+        )
+        assert (red < 100) == dark
+        browser.click(".corner a")
+        browser.until("document.documentElement.lang == 'en'")
+        assert "Models" in browser.text()
+        assert browser.said == []
+
+
+def test_a_search_shows_what_fits_while_one_types(address: str) -> None:
+    with Chromium() as browser:
+        browser.open(f"{address}/items")
+        browser.until("typeof htmx == 'object'")
+        browser.write("[name=q]", "harbour")
+        browser.until("document.querySelectorAll('#found tbody tr').length == 2")
+        browser.click("#found a")
+        browser.until("document.querySelector('h1').innerText.includes('arbour')")
+        assert "Neighbours" in browser.text()
