@@ -240,7 +240,7 @@ class Gates(TaskModel):
                 loss = balanced_loss(said, labels[batch], of_value, variance)
                 if loss.requires_grad:
                     steps.zero_grad()
-                    loss.backward()
+                    torch.autograd.backward(loss)
                     steps.step()
             with torch.inference_mode():
                 rows = torch.from_numpy(judged)
