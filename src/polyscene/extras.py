@@ -19,11 +19,17 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
         purpose: What needs it, for the message.
 
     Raises:
-        MissingExtraError: When the module is not installed.
+        MissingExtraError: When the module is not installed, or a library of the system that it
+            needs is not, such as libgomp.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise MissingExtraError(
             f'{purpose} needs {module!r}. Install it with: pip install "polyscene[{extra}]"'
+        ) from error
+    except OSError as error:
+        raise MissingExtraError(
+            f"{purpose} needs {module!r}, which is installed but cannot be loaded: {error}. Install "
+            f"that library with the package manager of the system; libgomp is libgomp1 in Debian"
         ) from error

@@ -10,6 +10,7 @@ import pytest
 
 from polyscene.component import build, component_names
 from polyscene.errors import MissingExtraError, ModelError, SettingsError
+from polyscene.extras import require
 from polyscene.metrics.probability import calibration_error
 from polyscene.ranking import Auto, Fused, Gates, Gbdt, TaskModel
 from polyscene.ranking.auto import losses
@@ -18,10 +19,19 @@ from polyscene.ranking.gates import GatesConfig
 from polyscene.settings import Task
 from polyscene.testing.ranking_contract import TaskModelContract, contract_examples
 
-needs_lightgbm = pytest.mark.skipif(
-    importlib.util.find_spec("lightgbm") is None, reason="needs lightgbm"
-)
 
+def loads(module: str) -> bool:
+    """Whether a module is there with the system's libraries that it needs."""
+    try:
+        require(module, "ranking", "a test")
+    except MissingExtraError:
+        return False
+    return True
+
+
+needs_lightgbm = pytest.mark.skipif(
+    not loads("lightgbm"), reason="needs lightgbm and the system's libgomp"
+)
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs torch")
 
 
