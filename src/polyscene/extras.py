@@ -30,6 +30,7 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
         ) from error
     except OSError as error:
         raise MissingExtraError(
-            f"{purpose} needs {module!r}, which is installed but cannot be loaded: {error}. Install "
-            f"that library with the package manager of the system; libgomp is libgomp1 in Debian"
+            f"{purpose} needs {module!r}, which is installed but cannot be loaded: {error}. "
+            "Install that library with the package manager of the system; libgomp is libgomp1 in "
+            "Debian"
         ) from error
