@@ -48,6 +48,16 @@ def test_times_may_be_written_out() -> None:
     assert missed(Attend(until="start"), *times) == [True, False]
 
 
+def test_an_activity_that_was_moved_counts_at_once() -> None:
+    """It was to start an hour ago, and now starts in an hour."""
+    targets, reach = Targets(), Attendance(Attend(until="start"))
+    rows, user = np.arange(1), User(user_id="u")
+    targets.put([Item(item_id="walk", starts_at=NOW - HOUR)])
+    assert reach.out_of_reach(targets, rows, user, NOW).tolist() == [True]
+    targets.put([Item(item_id="walk", starts_at=NOW + HOUR)])
+    assert reach.out_of_reach(targets, rows, user, NOW).tolist() == [False]
+
+
 def test_a_degree_of_the_equator_and_a_quarter_of_the_earth() -> None:
     """R·π/180 = 111.195 km; pole to equator R·π/2; over the date line 2 degrees, not 358."""
     places = np.array([[0, 1], [90, 50], [0, -180], [np.nan, 0]], np.float64)

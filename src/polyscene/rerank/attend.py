@@ -59,7 +59,7 @@ class Attendance:
     def _columns(self, targets: Targets) -> tuple[Values, Values]:
         """When each target closes, NaN for never, and its place; kept, since texts read slowly."""
         kept = self._read
-        if kept is None or kept[0] is not targets or kept[1] != len(targets):
+        if kept is None or kept[0] is not targets or kept[1] != targets.changes:
             starts, ends = _times(targets, "starts_at"), _times(targets, "ends_at")
             closes = {
                 "always": np.full(len(targets), np.nan),
@@ -67,7 +67,7 @@ class Attendance:
                 "end": np.where(np.isnan(ends), starts, ends),
             }[self._until]
             places = np.array([_place(numbers) for numbers in targets.numbers]).reshape(-1, 2)
-            kept = self._read = targets, len(targets), closes, places
+            kept = self._read = targets, targets.changes, closes, places
         return kept[2], kept[3]
 
 
