@@ -27,9 +27,9 @@ import scipy.sparse as sp
 
 import semantic
 from polyscene.component import Vectors
+from polyscene.data.split import dated
 from polyscene.encoders import open_encoder
 from polyscene.engine import Engine
-from polyscene.fitting.holdout import dated
 from polyscene.metrics.ranking import hit_matrix, ndcg
 from polyscene.represent.interactions import graded, interactions, places, weighted
 from polyscene.represent.whiten import normalise
@@ -136,7 +136,7 @@ def near(name: str, engine: Engine, data: semantic.Split, fitted: Kernel) -> Non
     ranks, right = sp.csr_matrix(places(stored)[:, known]), sp.csr_matrix(test[:, known])
     for weight in (0.0, 0.3, 1.0, 3.0, 10.0):
         config = fitted.config.model_copy(update={"near": weight})
-        factors = factored(rows, ranks, config, config.rank)
+        factors = factored(rows, lambda: ranks, config, config.rank)
         found = {}
         for reg in (100.0, 300.0, 1000.0):
             kernel = low_rank(factors, vectors[known], reg, config.text or 0.0)

@@ -15,6 +15,7 @@ from polyscene.data.dataset import Dataset, IntArray, Mask
 
 __all__ = [
     "after",
+    "dated",
     "last_pairs",
     "pairs_of",
     "random_groups",
@@ -120,3 +121,8 @@ def _rank_within(user: IntArray, key: npt.NDArray[np.float64], may: Mask) -> Int
     rank = np.empty(len(user), np.int64)
     rank[order] = np.arange(len(user)) - starts
     return rank
+
+
+def dated(data: Dataset) -> bool:
+    """Whether most events have a time."""
+    return len(data) > 0 and bool(np.mean(~np.isnan(data.timestamp)) > 0.8)

@@ -32,6 +32,7 @@ from polyscene.data.dataset import Dataset, IntArray, Links, Mask
 from polyscene.data.questions import Questions
 from polyscene.data.split import (
     after,
+    dated,
     last_pairs,
     pairs_of,
     random_groups,
@@ -42,7 +43,6 @@ from polyscene.data.split import (
 from polyscene.errors import DataError
 from polyscene.fitting.holdout import (
     FEW,
-    dated,
     in_scenario,
     split_friends,
     successes,

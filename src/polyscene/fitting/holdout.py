@@ -11,14 +11,13 @@ import scipy.sparse as sp
 from polyscene.component import Training, Validation
 from polyscene.data.dataset import Dataset, IdMap, IntArray, Links, Mask
 from polyscene.data.questions import Questions
-from polyscene.data.split import after, last_pairs, pairs_of, random_pairs, time_at
+from polyscene.data.split import after, dated, last_pairs, pairs_of, random_pairs, time_at
 from polyscene.represent.connections import FRIENDS, MUTUAL
 from polyscene.represent.strength import Strengths
 from polyscene.settings import Settings, ValidationSettings
 
 __all__ = [
     "FEW",
-    "dated",
     "in_scenario",
     "split_friends",
     "succeeded",
@@ -98,11 +97,6 @@ def _splits(training: Training, world: _World) -> list[Validation]:
         if settings.split != "auto" or (found and len(found[0].users) >= FEW):
             break
     return found
-
-
-def dated(data: Dataset) -> bool:
-    """Whether most events have a time."""
-    return len(data) > 0 and bool(np.mean(~np.isnan(data.timestamp)) > 0.8)
 
 
 def in_scenario(data: Dataset, name: str) -> Mask:

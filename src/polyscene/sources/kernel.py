@@ -140,11 +140,10 @@ class Kernel(Source):
             return
         rows = weighted(sp.csr_matrix(matrix[:, warm]), config.least)
         vectors = training.vectors[warm]
-        ranks = sp.csr_matrix(places(training.data)[:, warm])
-        counts = rows.getnnz(axis=0)
-        kernel, columns = learned(
-            factored(rows, ranks, config, config.rank), vectors, counts, config
+        factors = factored(
+            rows, lambda: sp.csr_matrix(places(training.data)[:, warm]), config, config.rank
         )
+        kernel, columns = learned(factors, vectors, rows.getnnz(axis=0), config)
         self._fitted = _Fitted(warm, kernel, np.float32(config.cold or 0.0) * columns)
 
     def scores(self, queries: Sequence[Query]) -> Vectors:

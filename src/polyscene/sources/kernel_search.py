@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from polyscene.component import Validation, Vectors
+from polyscene.data.split import dated
 from polyscene.metrics.ranking import ndcg
 from polyscene.represent.interactions import PIECE, fading, pieces, weighted
 from polyscene.sources.closed_form import Factors, LowRank, behaviour_factors, low_rank
@@ -42,8 +43,6 @@ _NEW: Steps = (("cold_reg", (0.1, 0.3, 1.0, 3.0)), ("doubt", (0.0, 10.0)))
 _DRAWS = 3
 """How many times items are drawn that are taken as new: the draws differ more than the options."""
 _COLD = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
-_DATED = 0.8
-"""The share of events with a time from which on their order is looked at."""
 _SPLITS = 2
 """Splits on which the options are tried, at most; each is a dozen fits."""
 
@@ -71,17 +70,20 @@ def chosen(
     return best.model_copy(update={"cold": _COLD[at]})
 
 
-def factored(rows: sp.csr_matrix, ranks: sp.csr_matrix, config: KernelConfig, rank: int) -> Factors:
+def factored(
+    rows: sp.csr_matrix, ranks: Callable[[], sp.csr_matrix], config: KernelConfig, rank: int
+) -> Factors:
     """What is learned from: the histories, and below them their pieces.
 
     Args:
         rows: The interactions as they are weighted, shape (users, n).
-        ranks: How many items ago, with the same entries; see `represent.interactions.places`.
+        ranks: How many items ago, with the same entries, where it is asked for; see
+            `represent.interactions.places`.
         config: All options set.
         rank: How many directions are kept.
     """
     if config.near:
-        near = np.float32(np.sqrt(config.near)) * pieces(rows, ranks)
+        near = np.float32(np.sqrt(config.near)) * pieces(rows, ranks())
         rows = sp.csr_matrix(sp.vstack([rows, near]))
     return behaviour_factors(rows, rank)
 
@@ -127,7 +129,7 @@ class _KernelTrial(Trial):
         """Whether pieces say more than whole histories: events have times, and many are long."""
         counts = np.diff(self.rows(decay=False).indptr)
         long = counts[counts > PIECE].sum() > counts.sum() / 2
-        return bool(long and np.mean(np.isfinite(self.training.data.timestamp)) > _DATED)
+        return bool(long) and dated(self.training.data)
 
     def score(self, config: KernelConfig) -> float:
         """NDCG@10 among the more popular items."""
@@ -161,8 +163,11 @@ class _KernelTrial(Trial):
         key = least, decay, config.near, columns.tobytes()
         if key not in self._factors:
             rows = weighted(sp.csr_matrix(self.rows(decay)[:, columns]), least)
-            ranks = sp.csr_matrix(self.all_places[:, columns])
-            self._factors[key] = rows, factored(rows, ranks, config, min(config.rank, _RANK))
+            rank = min(config.rank, _RANK)
+            self._factors[key] = (
+                rows,
+                factored(rows, lambda: sp.csr_matrix(self.all_places[:, columns]), config, rank),
+            )
         return self._factors[key]
 
     def asked(
