@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
 
 from polyscene.data.schema import Item, User
+from polyscene.errors import MissingExtraError
 from polyscene.rerank.safety import Screen
 from polyscene.settings import Safety, parse_settings
 
@@ -122,3 +124,65 @@ def test_what_is_blocked_cannot_be_approved_and_does_not_wait() -> None:
     item = Item(item_id="x", title="Detox cure", approved=True)
     assert screen.withheld(item) == "blocked term 'cure'"
     assert screen.on_hold(Item(item_id="x", title="Detox cure")) is None
+
+
+PROFANE = [
+    Item(item_id="en", title="A day out", description="We had tea. Shut up, you stupid bitch."),
+    Item(item_id="zh", title="你是傻逼"),
+    Item(item_id="fr", title="Quel connard", language="fr-CA"),
+    User(user_id="u", name="fucking idiot"),
+]
+HARMLESS = [
+    Item(item_id="en", title="Scunthorpe walking club", description="Cocktail recipes. Bass."),
+    Item(item_id="zh", title="体操运动员的一天"),
+    Item(item_id="eo", title="Saluton", language="tlh"),
+    Item(item_id="none"),
+]
+
+
+@pytest.mark.parametrize("target", PROFANE, ids=lambda t: t.language)
+def test_profane_wording_is_held_or_blocked_as_declared(target: Item | User) -> None:
+    """One sentence, word or name is enough; approval helps only what was held."""
+    assert withheld(target) is None
+    assert str(withheld(target, profanity="hold")).startswith("on hold for ")
+    assert str(withheld(target, profanity="block")).startswith("blocked ")
+    approved = type(target).model_validate({**target.model_dump(), "approved": True})
+    assert withheld(approved, profanity="hold") is None
+    assert withheld(approved, profanity="block") is not None
+
+
+@pytest.mark.parametrize("target", HARMLESS, ids=lambda t: t.item_id)
+def test_harmless_wording_passes(target: Item) -> None:
+    """Parts of words say nothing, and a language without a list is not judged."""
+    assert withheld(target, profanity="block") is None
+
+
+def test_what_profanity_says_names_the_evidence() -> None:
+    english, chinese, *_ = PROFANE
+    why = str(withheld(english, profanity="hold"))
+    assert "'Shut up, you stupid bitch.'" in why
+    assert withheld(chinese, profanity="block") == "blocked profane word '傻逼'"
+
+
+def test_the_threshold_and_harmless_words_are_settings() -> None:
+    doubtful = titled("Dick Tracy")
+    assert withheld(doubtful, profanity="hold") is None
+    assert withheld(doubtful, profanity="hold", profanity_threshold=0.5) is not None
+    assert withheld(titled("你是傻逼"), profanity="hold", profanity_ignore=["傻逼"]) is None
+
+
+def test_many_targets_are_judged_like_one_by_one() -> None:
+    screen = Screen(Safety(profanity="block"))
+    targets = [titled(f"{word} {number}") for number in range(20) for word in ("Tea", "fuck")]
+    screen.prepare(targets)
+    found = [screen.withheld(target) is not None for target in targets]
+    assert found == [False, True] * 20
+
+
+def test_without_the_extra_the_message_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "profanity_check", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "polyscene\[safety\]"'):
+        withheld(titled("Not judged before"), profanity="hold")
+    assert withheld(titled("Not judged before")) is None

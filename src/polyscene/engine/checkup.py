@@ -29,6 +29,7 @@ _EXTRAS = {
     "llm": "xllamacpp",
     "postgres": "psycopg",
     "media": "PIL",
+    "safety": "profanity_check",
     "report": "matplotlib",
     "scale": "ray",
 }

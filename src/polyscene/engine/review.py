@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from polyscene.data.schema import Item, User
 from polyscene.rerank.safety import Screen
@@ -11,6 +12,9 @@ from polyscene.settings import Scenario
 from polyscene.storage import Store
 
 __all__ = ["Held", "on_hold"]
+
+_BATCH = 10_000
+"""Records that are judged at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +40,21 @@ def on_hold(store: Store, scenario: str, spec: Scenario) -> Iterator[Held]:
         spec: Its declaration.
     """
     screen = Screen(spec.safety)
-    records: Iterable[Item] | Iterable[User]
+    records: Iterable[Item | User]
     records = store.users() if spec.target == "person" else store.items()
-    for record in records:
-        why = screen.on_hold(record) if _fits(record, scenario, spec) else None
-        if why is None:
-            continue
-        if isinstance(record, Item):
-            yield Held(scenario, record.item_id, record.title, why)
-        else:
-            yield Held(scenario, record.user_id, str(record.attributes.get("name", "")), why)
+    fitting = (record for record in records if _fits(record, scenario, spec))
+    while batch := list(islice(fitting, _BATCH)):
+        screen.prepare(batch)
+        for record in batch:
+            why = screen.on_hold(record)
+            if why is not None:
+                yield _held(record, scenario, why)
+
+
+def _held(record: Item | User, scenario: str, why: str) -> Held:
+    if isinstance(record, Item):
+        return Held(scenario, record.item_id, record.title, why)
+    return Held(scenario, record.user_id, str(record.attributes.get("name", "")), why)
 
 
 def _fits(record: Item | User, scenario: str, spec: Scenario) -> bool:

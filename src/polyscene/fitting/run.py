@@ -168,6 +168,7 @@ def screen(
 ) -> npt.NDArray[np.bool_]:
     """Which records a scenario's safety screen keeps back. Shape (number of records,)."""
     judge = Screen(settings.scenario(scenario).safety)
+    judge.prepare(records)
     return np.array([judge.withheld(record) is not None for record in records], np.bool_)
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from polyscene.data.schema import Item, User
 from polyscene.expressions import Kind
 from polyscene.represent.attributes import read_as, sorted_out
+from polyscene.rerank.profanity import Verdict, verdicts
 from polyscene.settings import Safety
 
 __all__ = ["Screen"]
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
+
+_QUOTED = 60
+"""Characters of a sentence that are quoted."""
 
 
 class Screen:
@@ -25,14 +30,32 @@ class Screen:
         self._require = safety.require
         self._blocked = _Words(safety.blocked_terms, safety.blocked_tags)
         self._held = _Words(safety.hold_terms, safety.hold_tags)
+        self._profanity = safety.profanity
+        self._threshold = safety.profanity_threshold
+        self._ignored = {word.strip().casefold() for word in safety.profanity_ignore}
+
+    def prepare(self, targets: Sequence[Item | User]) -> None:
+        """Judge the wording of many targets at once, which is far cheaper than one by one.
+
+        Raises:
+            MissingExtraError: As `withheld` raises it.
+        """
+        if self._profanity != "off":
+            verdicts([_text(target) for target in targets], [t.language for t in targets])
 
     def withheld(self, target: Item | User) -> str | None:
-        """Why a target is withheld, in a few words; None when it may be shown."""
+        """Why a target is withheld, in a few words; None when it may be shown.
+
+        Raises:
+            MissingExtraError: When profanity is looked for and the extra `safety` is not installed.
+        """
         return self._for_good(target) or self.on_hold(target)
 
     def on_hold(self, target: Item | User) -> str | None:
         """Why a target waits for approval; None where it does not, or is withheld for good."""
         found = self._held.found(target)
+        if found is None and self._profanity == "hold":
+            found = self._profane(target)
         if found is None or _approved(target) or self._for_good(target):
             return None
         return f"on hold for {found}"
@@ -42,7 +65,17 @@ class Screen:
             if isinstance(target, Item) and not str(getattr(target, field) or "").strip():
                 return f"no {field}"
         found = self._blocked.found(target)
+        if found is None and self._profanity == "block":
+            found = self._profane(target)
         return None if found is None else f"blocked {found}"
+
+    def _profane(self, target: Item | User) -> str | None:
+        """What is profane in a target, such as: profane word '傻逼'; None for nothing."""
+        [verdict] = verdicts([_text(target)], [target.language])
+        for word in verdict.words:
+            if word.casefold() not in self._ignored:
+                return f"profane word {word!r}"
+        return _offence(verdict) if verdict.score >= self._threshold else None
 
 
 class _Words:
@@ -58,12 +91,22 @@ class _Words:
             if tag.casefold() in self._tags:
                 return f"tag {tag!r}"
         if self._terms is not None:
-            title = target.title if isinstance(target, Item) else target.attributes.get("name", "")
-            text = "\n".join((str(title), target.description, *target.tags))
-            match = self._terms.search(text)
+            match = self._terms.search(_text(target))
             if match is not None:
                 return f"term {match.group(0)!r}"
         return None
+
+
+def _text(target: Item | User) -> str:
+    title = target.title if isinstance(target, Item) else target.attributes.get("name", "")
+    return "\n".join((str(title), target.description, *target.tags))
+
+
+def _offence(verdict: Verdict) -> str:
+    said = (
+        verdict.sentence if len(verdict.sentence) <= _QUOTED else verdict.sentence[:_QUOTED] + "…"
+    )
+    return f"wording {said!r} (profane with {verdict.score:.2f})"
 
 
 def _approved(target: Item | User) -> bool:

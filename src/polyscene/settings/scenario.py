@@ -90,6 +90,13 @@ class Safety(Config):
     true."""
     hold_tags: list[str] = []
     """The same of a target with one of these tags."""
+    profanity: Literal["off", "hold", "block"] = "off"
+    """What becomes of a target whose title, description or tags are profane: nothing, on hold until
+    its attribute `approved` is true, or withheld. Needs the extra `safety`."""
+    profanity_threshold: float = Field(default=0.9, gt=0, le=1)
+    """How probable it must be that an English sentence is offensive."""
+    profanity_ignore: list[str] = []
+    """Words of the lists of other languages that count as harmless."""
 
 
 class Duplicates(Config):
