@@ -30,3 +30,7 @@ def test_what_waits_is_listed(empty: Path, tmp_path: Path) -> None:
     assert "Detox tea" in done.out
     assert "water" not in done.out
     fails(call("-w", empty, "review", "--scenario", "shp"), "did you mean 'shop'?")
+    fails(call("-w", empty, "review", "--approve", "a"), "--approve needs --scenario")
+    decided = call("-w", empty, "review", "--scenario", "shop", "--approve", "a", "--block", "c")
+    assert "0 on hold" in decided.out
+    assert call("-w", empty, "review", "--scenario", "shop", "--reopen", "a", "--json").json

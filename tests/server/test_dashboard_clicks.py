@@ -62,6 +62,7 @@ def test_a_narrow_window_shows_every_page_whole(address: str, dark: bool) -> Non
             "/models",
             "/scenarios",
             "/scenarios/shop",
+            "/review",
         ):
             browser.open(address + page)
             assert browser.run("document.documentElement.scrollWidth") <= 390, page

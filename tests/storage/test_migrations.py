@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 
 from polyscene.data.schema import Event
 from polyscene.errors import WorkspaceError
-from polyscene.storage import Store, migrations
+from polyscene.storage import Store, migrations, reviewed
 from polyscene.storage.tables import metadata
 
 
@@ -90,6 +90,13 @@ def test_a_store_of_every_older_version_keeps_what_it_holds(tmp_path: Path) -> N
             "VALUES ('u', 'i', 'view', 1, 'nothing')"
         )
     raw.close()
+
+
+def test_reviews_come_to_a_store_of_before(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    make_old(path, "0004")
+    with Store.open(f"sqlite:///{path}") as store:
+        assert reviewed(store, None, None, 9) == []
 
 
 def make_old(path: Path, version: str) -> None:

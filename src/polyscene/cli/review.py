@@ -11,6 +11,8 @@ from rich.table import Table
 from polyscene.cli.main import app
 from polyscene.cli.output import console, print_json
 from polyscene.engine import Engine
+from polyscene.errors import DataError
+from polyscene.storage import Decision
 
 __all__ = ["review"]
 
@@ -19,10 +21,27 @@ __all__ = ["review"]
 def review(
     context: typer.Context,
     scenario: Annotated[str | None, typer.Option(help="Only of this scenario.")] = None,
+    approve: Annotated[
+        list[str] | None, typer.Option(help="Id of a target to show in --scenario from now on.")
+    ] = None,
+    block: Annotated[
+        list[str] | None, typer.Option(help="Id of a target not to show in --scenario.")
+    ] = None,
+    reopen: Annotated[
+        list[str] | None, typer.Option(help="Id of a target whose decision is taken back.")
+    ] = None,
+    by: Annotated[str, typer.Option(help="Who decides.")] = "command line",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """The targets that are on hold until they are approved, and why."""
+    """The targets that are on hold until somebody decides, and why; or decide on some."""
+    chosen: dict[Decision, list[str] | None]
+    chosen = {"approve": approve, "block": block, "reopen": reopen}
     with Engine.open(context.obj) as engine:
+        for decision, ids in chosen.items():
+            if ids and scenario is None:
+                raise DataError(f"--{decision} needs --scenario: a decision counts in one scenario")
+            if ids and scenario is not None:
+                engine.review(scenario, ids, decision, by)
         found = engine.on_hold(scenario)
     if json:
         print_json([asdict(held) for held in found])

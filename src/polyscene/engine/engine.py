@@ -17,7 +17,7 @@ from polyscene.engine.answer import Answer
 from polyscene.engine.page import Page, fill_page
 from polyscene.engine.profile import item_texts, user_texts
 from polyscene.engine.recommender import Recommender
-from polyscene.engine.review import Held, on_hold
+from polyscene.engine.review import Held, decide, on_hold
 from polyscene.errors import DataError, NotFittedError
 from polyscene.fitting.forget import Receipt, forget, held
 from polyscene.fitting.model import Model
@@ -25,6 +25,7 @@ from polyscene.fitting.past import DatasetPast, Past, StorePast
 from polyscene.fitting.refresh import changed_settings, refresh
 from polyscene.fitting.run import fit, on_rows
 from polyscene.logs import NO_PROGRESS, Progress
+from polyscene.storage import Decision
 from polyscene.text.verbalise import Verbaliser
 from polyscene.workspace import Workspace
 
@@ -273,6 +274,27 @@ class Engine(Closing):
         settings, store = self.workspace.settings, self.workspace.store
         names = list(settings.scenarios) if scenario is None else [scenario]
         return [held for name in names for held in on_hold(store, name, settings.scenario(name))]
+
+    def review(self, scenario: str, ids: Sequence[str], decision: Decision, by: str) -> int:
+        """Decide on targets of a scenario; returns on how many. It counts in the next answer.
+
+        Args:
+            scenario: Where the decision counts.
+            ids: The targets.
+            decision: "approve", "block" or "reopen", which takes a decision back.
+            by: Who decides.
+
+        Raises:
+            SettingsError: When the scenario is unknown.
+            NotFoundError: When a target is unknown.
+            DataError: When a target that is withheld for good is to be approved.
+        """
+        spec, store = self.workspace.settings.scenario(scenario), self.workspace.store
+        with store.write() as writer:
+            count = decide(writer, store, scenario, spec, ids, decision, by)
+        if self._model is not None:
+            self._use(refresh(self.workspace, self._model))
+        return count
 
     def texts(
         self, *, item: str | None = None, user: str | None = None, scenario: str | None = None

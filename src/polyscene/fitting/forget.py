@@ -9,6 +9,7 @@ from typing import Any
 
 from polyscene.errors import ModelError, NotFoundError
 from polyscene.fitting.model import model_versions, read_config
+from polyscene.storage import reviews_of
 from polyscene.workspace import Workspace
 
 __all__ = ["Receipt", "forget", "held"]
@@ -58,6 +59,7 @@ def held(workspace: Workspace, user_id: str) -> dict[str, Any]:
             )
         ],
         "impressions": [asdict(shown) for shown in store.impressions(user_id)],
+        "reviews": [asdict(one) for one in reviews_of(store, user_id)],
         "tags_stand_in_texts": user_id in store.taggers(),
     }
     if not any(found.values()):

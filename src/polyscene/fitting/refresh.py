@@ -9,7 +9,7 @@ import numpy as np
 
 from polyscene.data.schema import Item, User
 from polyscene.fitting.model import Model
-from polyscene.fitting.run import screen, vector_settings
+from polyscene.fitting.run import screen, screened, vector_settings
 from polyscene.logs import get_logger
 from polyscene.represent.deeds import Deeds
 from polyscene.represent.items import encode_groups, item_vectors
@@ -119,7 +119,8 @@ def _screen_new(
     old = model.withheld[scenario]
     mask[: len(old)] = old
     ids = [r.item_id if isinstance(r, Item) else r.user_id for r in records]
-    mask[space.targets.ids.rows(ids)] = screen(workspace.settings, scenario, records)
+    judge = screen(workspace, scenario, ids)
+    mask[space.targets.ids.rows(ids)] = screened(judge, records)
     model.withheld[scenario] = mask
 
 

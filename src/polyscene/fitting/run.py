@@ -32,6 +32,7 @@ from polyscene.represent.whiten import Transform
 from polyscene.rerank.safety import Screen
 from polyscene.settings import Settings
 from polyscene.settings.vocabulary import as_name
+from polyscene.storage import decided
 from polyscene.text.verbalise import Verbaliser
 from polyscene.workspace import Workspace
 
@@ -108,7 +109,8 @@ def fit_to(
         if spec.target == "person"
     }
     for name, space in people.items():
-        withheld[name] = screen(settings, name, list(store.users(list(space.targets.ids.ids))))
+        everybody = list(store.users(list(space.targets.ids.ids)))
+        withheld[name] = screened(screen(workspace, name), everybody)
     sources = build_sources(settings)
     config = ModelConfig(
         format=FORMAT,
@@ -163,11 +165,20 @@ def vector_settings(settings: Settings) -> dict[str, Any]:
     }
 
 
-def screen(
-    settings: Settings, scenario: str, records: Sequence[Item] | Sequence[User]
-) -> npt.NDArray[np.bool_]:
-    """Which records a scenario's safety screen keeps back. Shape (number of records,)."""
-    judge = Screen(settings.scenario(scenario).safety)
+def screen(workspace: Workspace, scenario: str, ids: Sequence[str] | None = None) -> Screen:
+    """The safety screen of a scenario.
+
+    Args:
+        workspace: The workspace.
+        scenario: Name of the scenario.
+        ids: The targets that it will judge; None for any.
+    """
+    safety = workspace.settings.scenario(scenario).safety
+    return Screen(safety, decided(workspace.store, scenario, ids))
+
+
+def screened(judge: Screen, records: Sequence[Item] | Sequence[User]) -> npt.NDArray[np.bool_]:
+    """Which records a safety screen keeps back. Shape (number of records,)."""
     judge.prepare(records)
     return np.array([judge.withheld(record) is not None for record in records], np.bool_)
 
@@ -179,6 +190,7 @@ def _encode_items(
     settings = workspace.settings
     verbaliser, targets = Verbaliser(settings), Targets()
     names = [name for name, spec in settings.scenarios.items() if spec.target != "person"]
+    judges = {name: screen(workspace, name) for name in names}
     vectors: list[Vectors] = []
     kept_back: dict[str, list[npt.NDArray[np.bool_]]] = {name: [] for name in names}
     for batch in _batches(workspace.store.items(), _BATCH):
@@ -186,7 +198,7 @@ def _encode_items(
         texts = [verbaliser.item(item) for item in batch]
         vectors.append(encode_groups(texts, workspace.encoder, progress))
         for name in names:
-            kept_back[name].append(screen(settings, name, batch))
+            kept_back[name].append(screened(judges[name], batch))
     if not vectors:
         raise DataError("the workspace has no items; load some with: polyscene ingest --items FILE")
     return (

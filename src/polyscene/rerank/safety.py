@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from polyscene.data.schema import Item, User
 from polyscene.expressions import Kind
 from polyscene.represent.attributes import read_as, sorted_out
 from polyscene.rerank.profanity import Verdict, verdicts
 from polyscene.settings import Safety
+from polyscene.storage import Review
 
-__all__ = ["Screen"]
+__all__ = ["Screen", "digest"]
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
 
@@ -24,9 +27,11 @@ class Screen:
 
     Args:
         safety: The settings.
+        decisions: What people decided in that scenario, by target.
     """
 
-    def __init__(self, safety: Safety) -> None:
+    def __init__(self, safety: Safety, decisions: Mapping[str, Review] | None = None) -> None:
+        self._decisions = decisions or {}
         self._require = safety.require
         self._blocked = _Words(safety.blocked_terms, safety.blocked_tags)
         self._held = _Words(safety.hold_terms, safety.hold_tags)
@@ -49,18 +54,24 @@ class Screen:
         Raises:
             MissingExtraError: When profanity is looked for and the extra `safety` is not installed.
         """
-        return self._for_good(target) or self.on_hold(target)
+        return self.for_good(target) or self._by_decision(target) or self.on_hold(target)
 
     def on_hold(self, target: Item | User) -> str | None:
-        """Why a target waits for approval; None where it does not, or is withheld for good."""
+        """Why a target waits for a decision; None where it does not, or is withheld for good."""
         found = self._held.found(target)
         if found is None and self._profanity == "hold":
             found = self._profane(target)
-        if found is None or _approved(target) or self._for_good(target):
+        if found is None or _approved(target) or self.for_good(target):
             return None
-        return f"on hold for {found}"
+        decision = self._decisions.get(_id(target))
+        if decision is None:
+            return f"on hold for {found}"
+        if decision.decision == "approve" and decision.digest != digest(target):
+            return f"on hold for {found}; its text has changed since it was approved"
+        return None
 
-    def _for_good(self, target: Item | User) -> str | None:
+    def for_good(self, target: Item | User) -> str | None:
+        """Why no approval lets a target be shown; None where nothing of it forbids that."""
         for field in self._require:
             if isinstance(target, Item) and not str(getattr(target, field) or "").strip():
                 return f"no {field}"
@@ -76,6 +87,21 @@ class Screen:
             if word.casefold() not in self._ignored:
                 return f"profane word {word!r}"
         return _offence(verdict) if verdict.score >= self._threshold else None
+
+    def _by_decision(self, target: Item | User) -> str | None:
+        decision = self._decisions.get(_id(target))
+        if decision is None or decision.decision != "block":
+            return None
+        return f"blocked by {decision.decided_by}"
+
+
+def digest(target: Item | User) -> str:
+    """A short text that changes with what the screen reads of a target."""
+    return hashlib.sha256(json.dumps([_text(target), target.tags]).encode()).hexdigest()[:16]
+
+
+def _id(target: Item | User) -> str:
+    return target.item_id if isinstance(target, Item) else target.user_id
 
 
 class _Words:

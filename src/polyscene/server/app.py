@@ -11,7 +11,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from polyscene import __version__
-from polyscene.server import events, gorse, health, lists, models, records
+from polyscene.server import events, gorse, health, lists, models, records, review
 from polyscene.server.dashboard import router as dashboard
 from polyscene.server.dashboard.session import Sessions
 from polyscene.server.gate import Gate
@@ -60,7 +60,7 @@ def create_app(
         title="Polyscene", version=__version__, description=_DESCRIPTION, lifespan=lifespan
     )
     app.state.service = service
-    for part in (lists, events, records, models, gorse, health):
+    for part in (lists, events, records, models, review, gorse, health):
         app.include_router(part.router)
     app.state.sessions = Sessions()
     app.include_router(dashboard)

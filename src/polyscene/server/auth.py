@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -21,12 +21,13 @@ from polyscene.storage import Key, Store
 __all__ = ["ROLES", "Guard", "Refusal", "Role", "add_key", "needed_role", "revoke_key"]
 
 Role = Literal["read", "write", "admin"]
-"""read: ask; write: also events, items, users, relations; admin: also keys, models, erasures."""
+"""read: ask; write: also events, items, users, relations; admin: also models, exports, reviews,
+erasures."""
 ROLES: tuple[Role, ...] = get_args(Role)
 
 _OPEN = ("/health/", "/openapi.json", "/docs", "/redoc", "/dashboard")
 """Open to all without a key; the dashboard asks for one itself."""
-_ADMIN = ("/v1/models", "/v1/exports")
+_ADMIN = ("/v1/models", "/v1/exports", "/v1/review")
 _ASKING = ("/v1/recommend", "/api/session/recommend")
 _LOCAL = {b"127.0.0.1", b"localhost", b"[::1]"}
 _UNKNOWN = hashlib.sha256(b"no key of this id").hexdigest()
@@ -172,6 +173,16 @@ class Guard:
         """The id of a key by its text; None where it is no key in use."""
         held = self._named(text)
         return None if held is None else held.key.key_id
+
+    def caller(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """The name of the key that a request came with; "" where it came with none."""
+        held = self._key(dict(headers))
+        return "" if held is None else held.key.name
+
+    def name(self, key_id: str) -> str:
+        """The name of a key; "" where it is not in use."""
+        held = self._held.get(key_id)
+        return "" if held is None else held.key.name
 
     def role(self, key_id: str) -> str | None:
         """The role of a key; None where it is not in use."""

@@ -11,6 +11,7 @@ __all__ = [
     "keys",
     "metadata",
     "relations",
+    "reviews",
     "state",
     "taggers",
     "users",
@@ -130,6 +131,27 @@ impressions = sa.Table(
     sa.Column("targets", sa.JSON, nullable=False),
     sa.Column("propensities", sa.JSON, nullable=False),
     comment="One row an answer; the targets shown in it stand in order of their position.",
+)
+
+_REVIEWED_ITEM = sa.text("item_id IS NOT NULL")
+
+reviews = sa.Table(
+    "reviews",
+    metadata,
+    sa.Column("seq", _Sequence, primary_key=True),
+    sa.Column("scenario", sa.Text, nullable=False),
+    sa.Column("item_id", sa.Text, sa.ForeignKey("items.item_id")),
+    sa.Column("person_id", sa.Text, sa.ForeignKey("users.user_id")),
+    sa.Column("decision", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("decided_by", sa.Text, nullable=False),
+    sa.Column("decided_at", sa.Double, nullable=False),
+    sa.CheckConstraint("(item_id IS NULL) != (person_id IS NULL)", name="one_target"),
+    sa.Index(None, "item_id", sqlite_where=_REVIEWED_ITEM, postgresql_where=_REVIEWED_ITEM),
+    sa.Index(None, "person_id", sqlite_where=_ON_PERSON, postgresql_where=_ON_PERSON),
+    sa.Index(None, "scenario"),
+    comment="One row a decision on what a scenario may show; the latest on a target counts.",
 )
 
 keys = sa.Table(

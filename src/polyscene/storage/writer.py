@@ -133,6 +133,7 @@ class StoreWriter:
                     (relations.subject == item_id) | (relations.object == item_id)
                 )
             )
+        execute(sa.delete(tables.reviews).where(tables.reviews.c.item_id == item_id))
         execute(sa.delete(tables.items).where(items.item_id == item_id))
         self._known_items.discard(item_id)
         self._turn()
@@ -167,6 +168,7 @@ class StoreWriter:
             ("events on them", events, events.c.person_id == user_id),
             ("relations", relations, theirs),
             ("impressions", shown, shown.c.user_id == user_id),
+            ("reviews", tables.reviews, tables.reviews.c.person_id == user_id),
             ("taggers", tables.taggers, tables.taggers.c.user_id == user_id),
             ("users", tables.users, tables.users.c.user_id == user_id),
         ):
@@ -220,6 +222,17 @@ class StoreWriter:
         items = self.known_items(wanted)
         people = self._existing(tables.users.c.user_id, wanted - items, self._known_users)
         return items | people
+
+    def add_reviews(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Append decisions, rows of the table `reviews`; their targets count as changed."""
+        self._connection.execute(sa.insert(tables.reviews), list(rows))
+        for table, key, column in (
+            (tables.items, tables.items.c.item_id, "item_id"),
+            (tables.users, tables.users.c.user_id, "person_id"),
+        ):
+            for chunk in chunks({row[column] for row in rows} - {None}):
+                changed = sa.update(table).where(key.in_(chunk))
+                self._connection.execute(changed.values(revision=self._touch()))
 
     def add_key(self, key: Key) -> None:
         """Keep a key of the service."""

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from polyscene.server.dashboard import entry, models, overview, records, scenarios, trying
+from polyscene.server.dashboard import (
+    entry,
+    models,
+    overview,
+    records,
+    review,
+    scenarios,
+    trying,
+)
 
 __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
-for _part in (entry, overview, trying, records, scenarios, models):
+for _part in (entry, overview, trying, records, scenarios, review, models):
     router.include_router(_part.router, prefix="/dashboard")

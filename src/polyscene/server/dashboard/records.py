@@ -21,7 +21,7 @@ from polyscene.server.service import Service
 from polyscene.storage import Store, tables
 from polyscene.text.verbalise import Verbaliser
 
-__all__ = ["found_items", "found_users", "router"]
+__all__ = ["day", "found_items", "found_users", "router"]
 
 router = APIRouter(route_class=DashboardRoute)
 
@@ -87,7 +87,7 @@ async def user(request: Request, user_id: str) -> Response:
         record=record,
         rows=_rows(record),
         texts=texts,
-        history=[(event, titles.get(event.item_id), _day(event.timestamp)) for event in history],
+        history=[(event, titles.get(event.item_id), day(event.timestamp)) for event in history],
         most=_HISTORY,
     )
 
@@ -155,8 +155,9 @@ def _rows(record: Item | User) -> list[tuple[str, str]]:
 def _text(name: str, value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    return _day(value) if name == "published_at" else str(value)
+    return day(value) if name == "published_at" else str(value)
 
 
-def _day(moment: float | None) -> str:
+def day(moment: float | None) -> str:
+    """A moment as the pages show it, in UTC; "" for None."""
     return "" if moment is None else f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"
