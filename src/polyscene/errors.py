@@ -10,6 +10,8 @@
     ├── ModelError             a saved model cannot be read
     ├── EncoderError           text could not be encoded
     │   └── RemoteError        a remote service failed after all retries
+    ├── LanguageModelError     a language model gave no answer
+    │   └── BudgetError        the answer could cost more than is allowed
     ├── BusyError              what runs once at a time is under way, such as a fit
     └── MissingExtraError      an optional dependency is not installed
 
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
     from polyscene.data.report import IngestReport
 
 __all__ = [
+    "BudgetError",
     "BusyError",
     "DataError",
     "EncoderError",
     "IngestError",
+    "LanguageModelError",
     "MissingExtraError",
     "ModelError",
     "NotFittedError",
@@ -96,6 +100,24 @@ class RemoteError(EncoderError):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class LanguageModelError(PolysceneError):
+    """A language model gave no answer.
+
+    Attributes:
+        refused: Whether it refused this one request; otherwise another may fail alike.
+        unanswered: Whether no answer came at all, so that it may have been charged for.
+    """
+
+    def __init__(self, message: str, *, refused: bool = False, unanswered: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
+        self.unanswered = unanswered
+
+
+class BudgetError(LanguageModelError):
+    """A request was not sent because its answer could cost more than is allowed."""
 
 
 class BusyError(PolysceneError):

@@ -21,7 +21,7 @@ from polyscene.logs import get_logger
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["RemoteClient"]
+__all__ = ["Limiter", "RemoteClient"]
 
 log = get_logger(__name__)
 
@@ -72,7 +72,7 @@ class RemoteClient:
         self._key = _read_key(api_key_env)
         self._retries = retries
         self._sleep = sleep
-        self._limiter = _Limiter(requests_per_minute, sleep, clock)
+        self._limiter = Limiter(requests_per_minute, sleep, clock)
         self._jitter = random.Random()
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         self._http = httpx.Client(headers=headers, timeout=timeout_s, transport=transport)
@@ -171,8 +171,14 @@ class _Failure:
         self.retry_after = retry_after
 
 
-class _Limiter:
-    """Spaces requests of all threads evenly."""
+class Limiter:
+    """Spaces what several threads send evenly.
+
+    Args:
+        per_minute: How much may be sent; None for no limit.
+        sleep: Replaces `time.sleep` in tests.
+        clock: Replaces `time.monotonic` in tests.
+    """
 
     def __init__(
         self,
@@ -186,14 +192,14 @@ class _Limiter:
         self._lock = threading.Lock()
         self._next_s = 0.0
 
-    def wait(self) -> None:
-        """Return when the next request may be sent."""
+    def wait(self, amount: float = 1.0) -> None:
+        """Return when the next `amount` may be sent, such as one request or its tokens."""
         if not self._gap_s:
             return
         with self._lock:
             now = self._clock()
             due = max(now, self._next_s)
-            self._next_s = due + self._gap_s
+            self._next_s = due + self._gap_s * amount
         if due > now:
             self._sleep(due - now)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Self
 from polyscene.closing import Closing
 from polyscene.encoders import Encoder, open_encoder
 from polyscene.errors import SettingsError, WorkspaceError
+from polyscene.llm import LanguageModel, Ledger, open_chat
 from polyscene.settings import (
     SETTINGS_FILE,
     Settings,
@@ -85,13 +87,28 @@ class Workspace(Closing):
         return self._given or open_encoder(self.settings.encoders, self.path / "cache")
 
     @property
+    def ledger(self) -> Ledger:
+        """What language models were asked, whether or not one is declared now."""
+        return Ledger(self.store, time.time)
+
+    @cached_property
+    def language_model(self) -> LanguageModel:
+        """The declared language model, opened on first use.
+
+        Raises:
+            SettingsError: When none is declared.
+        """
+        settings = self.settings.llm
+        return LanguageModel(open_chat(settings, self.path), self.store, settings)
+
+    @property
     def models(self) -> Path:
         """The directory of saved models."""
         return self.path / "models"
 
     def close(self) -> None:
         """Close what was opened."""
-        for name in ("store", "encoder"):
+        for name in ("language_model", "store", "encoder"):
             opened = self.__dict__.pop(name, None)
             if opened is not None and opened is not self._given:
                 opened.close()

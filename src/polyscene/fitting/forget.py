@@ -60,6 +60,7 @@ def held(workspace: Workspace, user_id: str) -> dict[str, Any]:
         ],
         "impressions": [asdict(shown) for shown in store.impressions(user_id)],
         "reviews": [asdict(one) for one in reviews_of(store, user_id)],
+        "language_model_answers": workspace.ledger.about(user_id),
         "tags_stand_in_texts": user_id in store.taggers(),
     }
     if not any(found.values()):

@@ -3,6 +3,7 @@
 from polyscene.settings.attend import Attend
 from polyscene.settings.diversity import Diversity, Exposure
 from polyscene.settings.explore import Explore
+from polyscene.settings.llm import LlmSettings
 from polyscene.settings.presets import preset_names, preset_table, preset_verbs
 from polyscene.settings.rules import Rule
 from polyscene.settings.scenario import (
@@ -37,6 +38,7 @@ __all__ = [
     "Explore",
     "Exposure",
     "IndexSettings",
+    "LlmSettings",
     "Page",
     "Rule",
     "Safety",

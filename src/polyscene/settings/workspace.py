@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from polyscene.errors import SettingsError, WorkspaceError, did_you_mean
+from polyscene.settings.llm import LlmSettings
 from polyscene.settings.presets import preset_table
 from polyscene.settings.scenario import Scenario
 from polyscene.settings.validate import Config, parse
@@ -108,6 +109,8 @@ class Settings(Config):
     """The vector index."""
     validation: ValidationSettings = ValidationSettings()
     """What a fit holds out to choose options and weights by."""
+    llm: LlmSettings = LlmSettings()
+    """The language model."""
     sources: dict[str, dict[str, Any]] = {}
     """Options of a source, by its name, for all scenarios."""
     ranking: Annotated[dict[str, Any], BeforeValidator(_ranking)] = {"type": "auto"}

@@ -88,12 +88,18 @@ class Store(Closing):
         Raises:
             WorkspaceError: When another process keeps the store locked, or the disk is full.
         """
+        with self.begin() as connection:
+            yield StoreWriter(connection)
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """A writing transaction as a plain connection; see `write`."""
         with (
             translated(self._name),
             self._engine.connect().execution_options(**WRITE) as connection,
             connection.begin(),
         ):
-            yield StoreWriter(connection)
+            yield connection
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

@@ -9,6 +9,8 @@ __all__ = [
     "impressions",
     "items",
     "keys",
+    "llm_answers",
+    "llm_usage",
     "metadata",
     "relations",
     "reviews",
@@ -165,4 +167,42 @@ keys = sa.Table(
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("revoked_at", sa.Double),
     comment="Keys of the service; of the secret only its SHA-256.",
+)
+
+_OF_SOMEBODY = sa.text("subject IS NOT NULL")
+
+llm_answers = sa.Table(
+    "llm_answers",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("prompt", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("subject", sa.Text),
+    sa.Column("answer", sa.Text),
+    sa.Column("failure", sa.Text),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.CheckConstraint("(answer IS NULL) != (failure IS NULL)", name="one_outcome"),
+    sa.Index(None, "subject", sqlite_where=_OF_SOMEBODY, postgresql_where=_OF_SOMEBODY),
+    comment="Answers of language models by a hash of what they were asked; the subject is the user "
+    "that the question was about.",
+    sqlite_with_rowid=False,
+)
+
+llm_usage = sa.Table(
+    "llm_usage",
+    metadata,
+    sa.Column("day", sa.Text, primary_key=True),
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("prompt", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("calls", sa.BigInteger, nullable=False),
+    sa.Column("hits", sa.BigInteger, nullable=False),
+    sa.Column("repairs", sa.BigInteger, nullable=False),
+    sa.Column("failures", sa.BigInteger, nullable=False),
+    sa.Column("tokens_in", sa.BigInteger, nullable=False),
+    sa.Column("tokens_out", sa.BigInteger, nullable=False),
+    sa.Column("cost", sa.Double, nullable=False),
+    comment="What language models were asked and what it cost, by day (UTC).",
+    sqlite_with_rowid=False,
 )

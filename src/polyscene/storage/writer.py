@@ -169,6 +169,7 @@ class StoreWriter:
             ("relations", relations, theirs),
             ("impressions", shown, shown.c.user_id == user_id),
             ("reviews", tables.reviews, tables.reviews.c.person_id == user_id),
+            ("answers", tables.llm_answers, tables.llm_answers.c.subject == user_id),
             ("taggers", tables.taggers, tables.taggers.c.user_id == user_id),
             ("users", tables.users, tables.users.c.user_id == user_id),
         ):
