@@ -85,9 +85,9 @@ def served(
     path: Path, encoder: Encoder | None = None, every_s: float = 0.05, **options: Any
 ) -> Served:
     """A service over the tiny world in a directory."""
-    command = options.pop("fit_command", ())
+    command, trends = options.pop("fit_command", ()), options.pop("trends_every_s", 20.0)
     engine = tiny_world.reopen(path, options.pop("scenarios", None), encoder, **options)
-    return Served(create_app(engine.workspace, every_s, 0.05, command))
+    return Served(create_app(engine.workspace, every_s, 0.05, command, trends))
 
 
 @contextmanager

@@ -25,8 +25,8 @@ FILES = (
     "people/social/targets.parquet",
     "people/social/vectors.npy",
     "withheld/0.npy",
-    "sources/trending/scenarios.json",
-    "sources/trending/0.npy",
+    "sources/trending/trends.json",
+    "sources/trending/0.own.npy",
 )
 
 

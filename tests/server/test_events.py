@@ -154,3 +154,28 @@ def test_what_was_answered_is_written_when_the_service_stops(serve: Server) -> N
     found = raw.execute("SELECT request_id FROM impressions").fetchall()
     raw.close()
     assert (asked,) in found
+
+
+TRENDING = {"shop": {"preset": "shop", "sources": {"trending": 1.0}}}
+
+
+def test_trends_follow_events_without_a_fit(serve: Server) -> None:
+    """Nobody acted on zh-3 before; then it leads for a stranger, whose list was kept.
+
+    An item that is new to the model trends as well.
+    """
+    client = serve(scenarios=TRENDING, pages={}, trends_every_s=0.05)
+    asked = {"scenario": "shop", "user": "nil", "n": 2}
+    assert set(ids(get(client, "/v1/recommend", **asked))).isdisjoint({"zh-3", "new-1"})
+    client.put("/v1/items/new-1", json={"title": "A vest that is new"})
+    for number in range(9):
+        for name in ("zh-3", "new-1")[: 1 + number % 2]:
+            client.post("/v1/events", json=bought(f"user-{number}", name))
+    eventually(lambda: ids(get(client, "/v1/recommend", **asked)) == ["zh-3", "new-1"])
+    assert not client.service.trouble
+
+
+def test_trends_are_no_older_than_a_minute(serve: Server) -> None:
+    """As a service is started; answers are not kept over a look that found events."""
+    client = serve(scenarios=TRENDING, pages={})
+    assert client.service._trends_every + client.service._every < 60

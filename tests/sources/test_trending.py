@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -149,11 +150,58 @@ class TestTrending:
     def test_no_events_are_no_trend(self) -> None:
         assert len(trend([], here=self.HERE)(query(THINGS))) == 0
 
-    @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[1]", b'["a", "b"]'])
+    def test_events_after_the_fit_count_like_those_before(self) -> None:
+        """Ten days on, i1 = 2 · 1/2, i0 = 1/2 + 1 like of today; the new i3 has 1/2 of a view.
+
+        Shares of all are the same, m = 0: 1, 3/2, 0 and 1/2, by the largest.
+        """
+        source = trend(
+            [(user, "i1", "like", "here", 0) for user in "ab"] + [("a", "i0", "like", "here", 0)],
+            shrink=0, here=self.HERE,
+        )  # fmt: skip
+        more = dataset(
+            [("c", "i0", "like", "here", -10), ("c", "i3", "view", "here", -10)], [*ITEMS, "i3"]
+        )
+        source.follow(more, settings(here=self.HERE), NOW + 10 * DAY)
+        four = space(np.eye(4).tolist())
+        assert scores(source(query(four))) == {0: 1.0, 1: 0.66667, 3: 0.33333}
+
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from("abc"), st.sampled_from(ITEMS), st.sampled_from(["like", "hide"]),
+                st.sampled_from(["here", "there", None]), st.floats(0, 30),
+            ),
+            max_size=12,
+        ),
+        st.lists(st.floats(0, 30), max_size=3),
+    )  # fmt: skip
+    def test_what_followed_is_what_a_new_fit_counts(
+        self, events: list[tuple[str, str, str, str | None, float]], looks: list[float]
+    ) -> None:
+        """Whenever it was fitted, and however the events came in parts."""
+        declared = settings(here=self.HERE, there={})
+
+        def fitted(some: list[tuple[str, str, str, str | None, float]], days: float) -> Trending:
+            source, data = Trending(), dataset(some, ITEMS)
+            source.fit(Training(data, declared, np.eye(3, dtype=np.float32), NOW - days * DAY))
+            return source
+
+        first, *later = sorted([*looks, 0.0], reverse=True)
+        followed = fitted([event for event in events if event[4] >= first], first)
+        for before, days in pairwise([first, *later]):
+            data = dataset([event for event in events if days <= event[4] < before], ITEMS)
+            followed.follow(data, declared, NOW - days * DAY)
+        for name in ("here", "there"):
+            asked = [query(THINGS, scenario=name)]
+            np.testing.assert_allclose(
+                followed.scores(asked), fitted(events, 0).scores(asked), rtol=1e-5
+            )
+
+    @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[1]", b'{"last": 1}'])
     def test_a_damaged_file_is_a_model_error(self, tmp_path: Path, content: bytes) -> None:
         trend([("a", "i0", "like", "here", 0)], here=self.HERE).save(tmp_path)
-        (tmp_path / "0.npy").unlink()
-        (tmp_path / "scenarios.json").write_bytes(content)
+        (tmp_path / "trends.json").write_bytes(content)
         with pytest.raises(ModelError, match="cannot read the trends"):
             Trending().load(tmp_path)
 

@@ -87,6 +87,8 @@ class Dataset:
     request: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     """A number for each event that is equal where the request is, -1 where it names none. Empty
     where requests were not read."""
+    last: int = 0
+    """The number that the store gave to the last event it had when this was read; 0 for none."""
 
     def __len__(self) -> int:
         return len(self.user)

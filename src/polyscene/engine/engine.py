@@ -22,7 +22,7 @@ from polyscene.errors import DataError, NotFittedError
 from polyscene.fitting.forget import Receipt, forget, held
 from polyscene.fitting.model import Model
 from polyscene.fitting.past import DatasetPast, Past, StorePast
-from polyscene.fitting.refresh import changed_settings, refresh
+from polyscene.fitting.refresh import catch_up, changed_settings
 from polyscene.fitting.run import fit, on_rows
 from polyscene.logs import NO_PROGRESS, Progress
 from polyscene.storage import Decision
@@ -80,7 +80,7 @@ class Engine(Closing):
                 raise NotFittedError(
                     f"the model was fitted with other settings ({changed}); run: polyscene fit"
                 )
-            self._use(refresh(self.workspace, model))
+            self._use(catch_up(self.workspace, model))
             return model
         return self._model
 
@@ -259,7 +259,7 @@ class Engine(Closing):
         """
         receipt = forget(self.workspace, user)
         if self._model is not None:
-            self._use(refresh(self.workspace, self._model))
+            self._use(catch_up(self.workspace, self._model))
         return receipt
 
     def on_hold(self, scenario: str | None = None) -> list[Held]:
@@ -325,7 +325,7 @@ class Engine(Closing):
             return load(sink=self.workspace.store, people=self._people, **options)
         finally:
             if self._model is not None:
-                self._use(refresh(self.workspace, self._model))
+                self._use(catch_up(self.workspace, self._model))
 
     def _use(self, model: Model) -> Model:
         self._model, self._all = model, None

@@ -53,7 +53,7 @@ __all__ = [
     "read_config",
 ]
 
-FORMAT = 3
+FORMAT = 4
 """Version of the layout on disk."""
 _KEPT = 3
 """How many versions stay on disk."""

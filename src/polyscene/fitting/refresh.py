@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from polyscene.data.dataset import IdMap
 from polyscene.data.schema import Item, User
 from polyscene.fitting.model import Model
 from polyscene.fitting.run import screen, screened, vector_settings
@@ -14,10 +15,11 @@ from polyscene.logs import get_logger
 from polyscene.represent.deeds import Deeds
 from polyscene.represent.items import encode_groups, item_vectors
 from polyscene.represent.people import person_vectors
+from polyscene.sources import Live
 from polyscene.text.verbalise import Verbaliser
 from polyscene.workspace import Workspace
 
-__all__ = ["changed_settings", "refresh"]
+__all__ = ["catch_up", "changed_settings", "follow", "refresh"]
 
 _log = get_logger(__name__)
 
@@ -48,7 +50,8 @@ def changed_settings(workspace: Workspace, model: Model) -> str:
 def refresh(workspace: Workspace, model: Model) -> Model:
     """Bring a model up to the store: items and people added or changed since are taken in.
 
-    Learned parts (trends, whitening) stay as fitted. The model is changed in place and returned.
+    Learned parts stay as fitted; `follow` brings those up to date that can follow events. The model
+    is changed in place and returned.
     """
     store, settings = workspace.store, workspace.settings
     _rescreen(workspace, model)
@@ -71,6 +74,41 @@ def refresh(workspace: Workspace, model: Model) -> Model:
         records = users if name in model.people else items
         _screen_new(workspace, model, name, records)
     model.config = model.config.model_copy(update={"revision": revision, "epoch": epoch})
+    return model
+
+
+def follow(workspace: Workspace, model: Model, until: int, now: float | None = None) -> int:
+    """Let the sources that can follow events take in those that they do not know.
+
+    An event on a target that the model does not know counts at the next fit: `refresh` it after the
+    number of the last event is read, and before this.
+
+    Args:
+        workspace: The workspace.
+        model: The model; changed in place.
+        until: The number of the last event to take in.
+        now: The time to count ages from, seconds since 1970-01-01 UTC; the clock when omitted.
+
+    Returns:
+        How many events were taken in.
+    """
+    known, count = model.items.targets, 0
+    people = next((space.targets.ids for space in model.people.values()), IdMap())
+    for source in model.sources.values():
+        if isinstance(source, Live) and source.last < until:
+            data = workspace.store.events_between(
+                source.last, until, people, known.ids, known.is_tag
+            )
+            source.follow(data, workspace.settings, time.time() if now is None else now)
+            count = max(count, len(data))
+    return count
+
+
+def catch_up(workspace: Workspace, model: Model) -> Model:
+    """Take in records and events that came after the fit; the model is changed and returned."""
+    last = workspace.store.last_event()
+    refresh(workspace, model)
+    follow(workspace, model, last)
     return model
 
 

@@ -61,6 +61,7 @@ class Answering:
         self._verbaliser = Verbaliser(workspace.settings)
         self._past = past
         self._fallback = fallback
+        self._since = 0.0
         self.model: Model | None = None
         self._recommender: Recommender
 
@@ -78,11 +79,17 @@ class Answering:
         if self.model is not None:
             self.use(refresh(self._workspace, self.model))
 
+    def forget_kept(self) -> None:
+        """Give no answer again that was made before."""
+        self._since = time.monotonic()
+
     def kept(self, question: Question) -> Any:
         """What was kept of the answer to a question, or None. Any thread may call it."""
         entry = self._past.entry(question.user)
         found = None if entry is None else entry.answers.get(question)
-        return None if found is None or time.monotonic() > found[0] else found[1]
+        if found is None or found[0] <= max(self._since, time.monotonic() - KEPT_S):
+            return None
+        return found[1]
 
     def keep(self, question: Question, answer: Any) -> None:
         """Keep an answer for as long as nothing happens that could change it.
@@ -97,7 +104,7 @@ class Answering:
             return
         entry = self._past.entry(question.user)
         if entry is not None and question.keepable and len(entry.answers) < _MOST_KEPT:
-            entry.answers[question] = (time.monotonic() + KEPT_S, answer)
+            entry.answers[question] = (time.monotonic(), answer)
 
     def recommend(self, question: Question) -> Answer:
         """The list for a question.

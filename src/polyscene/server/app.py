@@ -36,6 +36,7 @@ def create_app(
     every_s: float = 0.5,
     log_every_s: float = 1.0,
     fit_command: Sequence[str] = (),
+    trends_every_s: float = 20.0,
 ) -> FastAPI:
     """An ASGI app that serves a workspace; its lifespan starts and stops the service.
 
@@ -44,8 +45,9 @@ def create_app(
         every_s: Seconds between two looks for new records, models and keys.
         log_every_s: Seconds between two writes of impressions.
         fit_command: What fits the workspace in a process of its own; `polyscene fit` when empty.
+        trends_every_s: Seconds between two looks for new events that change the trends.
     """
-    service = Service(workspace, every_s, log_every_s, fit_command)
+    service = Service(workspace, every_s, log_every_s, fit_command, trends_every_s)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -25,7 +25,7 @@ from polyscene.feedback.state import LivePast
 from polyscene.fitting.forget import Receipt, forget
 from polyscene.fitting.model import Model, current_version, model_versions
 from polyscene.fitting.past import StorePast
-from polyscene.fitting.refresh import changed_settings, refresh
+from polyscene.fitting.refresh import catch_up, changed_settings, follow
 from polyscene.logs import get_logger
 from polyscene.represent.targets import Targets
 from polyscene.server.answering import Answering
@@ -56,6 +56,7 @@ class Service:
         every_s: Seconds between two looks for new records and models.
         log_every_s: Seconds between two writes of impressions.
         fit_command: What fits the workspace in a process of its own; `polyscene fit` when empty.
+        trends_every_s: Seconds between two looks for new events that change the trends.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Service:
         every_s: float = 0.5,
         log_every_s: float = 1.0,
         fit_command: Sequence[str] = (),
+        trends_every_s: float = 20.0,
     ) -> None:
         self.workspace = workspace
         self.telemetry = Telemetry()
@@ -72,6 +74,8 @@ class Service:
         """Why the newest model does not serve; "" where it does."""
         self._refused = ""
         self._every = every_s
+        self._trends_every = trends_every_s
+        self._trends_due = 0.0
         store = workspace.store
         self._past = LivePast(StorePast(store, Targets()), store.watch())
         self._encoder = PatientEncoder(workspace.encoder, self._past.late.append)
@@ -226,9 +230,20 @@ class Service:
             if model is not None:
                 await self.ask(lambda: self.answering.use(model))
                 _log.info("serving %s", model.config.version)
-            elif await loop.run_in_executor(self._aside, self._encoded_news):
-                await self.ask(self.answering.take_in)
+            else:
+                await self._take_in()
         self.telemetry.dropped.set(self.impressions.dropped)
+
+    async def _take_in(self) -> None:
+        """Take in records and events that came since the last time."""
+        loop = asyncio.get_running_loop()
+        last = await loop.run_in_executor(self._aside, self.workspace.store.last_event)
+        try:
+            if await loop.run_in_executor(self._aside, self._encoded_news):
+                await self.ask(self.answering.take_in)
+        finally:  # trends do not wait for an encoder that is down
+            if await loop.run_in_executor(self._aside, lambda: self._followed(last)):
+                await self.ask(self.answering.forget_kept)
 
     def _newer(self) -> Model | None:
         """The model to serve in place of the one that does; None for no change."""
@@ -256,7 +271,7 @@ class Service:
             changed = changed_settings(workspace, model)
             if changed:
                 raise NotFittedError(f"it was fitted with other settings ({changed})")
-            refresh(workspace, model)
+            catch_up(workspace, model)
         except PolysceneError as error:
             self.telemetry.loads.labels("failed").inc()
             self.trouble = f"the model {version} does not serve: {error}"
@@ -265,6 +280,14 @@ class Service:
             return None
         self.telemetry.loads.labels("served").inc()
         return model
+
+    def _followed(self, last: int) -> bool:
+        """Whether the trends have changed by events up to a number; looked at now and then."""
+        model = self.answering.model
+        if model is None or time.monotonic() < self._trends_due:
+            return False
+        self._trends_due = time.monotonic() + self._trends_every
+        return follow(self.workspace, model, last) > 0
 
     def _encoded_news(self) -> bool:
         """Whether there are records to take in; their texts are in the cache afterwards."""

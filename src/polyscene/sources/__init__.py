@@ -1,6 +1,6 @@
 """Sources of candidates with scores."""
 
-from polyscene.sources.base import Source
+from polyscene.sources.base import Live, Source
 from polyscene.sources.context import Context
 from polyscene.sources.factor import Factor
 from polyscene.sources.graph import Graph
@@ -19,6 +19,7 @@ __all__ = [
     "Graph",
     "ItemKnn",
     "Kernel",
+    "Live",
     "Rp3Beta",
     "SemanticMean",
     "SemanticMulti",

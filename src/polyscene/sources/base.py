@@ -5,16 +5,17 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
 from polyscene.component import Candidates, Component, Path, Precedent, Query, Vectors
-from polyscene.data.dataset import IntArray
+from polyscene.data.dataset import Dataset, IntArray
+from polyscene.settings import Settings
 
-__all__ = ["SILENT", "Source", "best", "history_rows", "leading", "nothing", "put"]
+__all__ = ["SILENT", "Live", "Source", "best", "history_rows", "leading", "nothing", "put"]
 
 SILENT = np.float32(-np.inf)
 """The score of a target of which a source says nothing."""
@@ -105,6 +106,23 @@ class Source(Component):
             own = found[start:end]
             lists.append(Candidates(rows[start:end], own, {self.name: own}))
         return lists
+
+
+@runtime_checkable
+class Live(Protocol):
+    """A source that takes in events between two fits."""
+
+    last: int
+    """The number of the last event that it knows; 0 for none."""
+
+    def follow(self, data: Dataset, settings: Settings, now: float) -> None:
+        """Take in events; other threads may ask it meanwhile.
+
+        Args:
+            data: The events after `last`, over the rows of the model, which may have become more.
+            settings: The workspace's settings.
+            now: The time to count ages from, seconds since 1970-01-01 UTC.
+        """
 
 
 def nothing(queries: Sequence[Query]) -> Vectors:

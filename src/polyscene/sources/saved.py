@@ -38,7 +38,7 @@ def reading(what: str, path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, ValueError, TypeError, EOFError) as error:
+    except (OSError, ValueError, TypeError, EOFError, KeyError) as error:
         raise ModelError(
             f"cannot read {what} in {path}: {error}; make a new model with: polyscene fit"
         ) from error

@@ -8,20 +8,39 @@ import sqlalchemy as sa
 from polyscene.data.dataset import Dataset, IdMap, IntArray, Mask
 from polyscene.storage import tables
 
-__all__ = ["read_events", "read_requests"]
+__all__ = ["read_events", "read_maps", "read_requests"]
 
 
-def read_events(connection: sa.Connection, users: IdMap, items: IdMap, is_tag: Mask) -> Dataset:
-    """All events in order of arrival.
+def read_maps(connection: sa.Connection) -> tuple[IdMap, IdMap, Mask]:
+    """Rows of all users, rows of all items, and which of the items are tags."""
+    users, items = tables.users.c, tables.items.c
+    known = IdMap(connection.scalars(sa.select(users.user_id).order_by(users.seq)))
+    things = IdMap(connection.scalars(sa.select(items.item_id).order_by(items.seq)))
+    kinds = connection.scalars(sa.select(items.kind == "tag").order_by(items.seq))
+    return known, things, np.fromiter(kinds, np.bool_, count=len(things))
+
+
+def read_events(
+    connection: sa.Connection,
+    users: IdMap,
+    items: IdMap,
+    is_tag: Mask,
+    after: int = 0,
+    until: int | None = None,
+) -> Dataset:
+    """Events in order of arrival.
 
     Args:
         connection: Where they are read, batch by batch.
         users: Rows of all users.
         items: Rows of all items.
         is_tag: Which of them are tags, shape (items,).
+        after: The number of the last event to leave out.
+        until: The number of the last event to read; None for all.
     """
-    table = tables.events
-    count = connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+    table, last = tables.events, after
+    wanted = [table.c.seq > after] + ([] if until is None else [table.c.seq <= until])
+    count = connection.scalar(sa.select(sa.func.count()).select_from(table).where(*wanted)) or 0
     user, target = np.empty(count, np.int64), np.empty(count, np.int64)
     action, scenario = np.empty(count, np.int32), np.empty(count, np.int32)
     timestamp, value = np.empty(count, np.float64), np.empty(count, np.float64)
@@ -30,11 +49,13 @@ def read_events(connection: sa.Connection, users: IdMap, items: IdMap, is_tag: M
     scenarios: dict[str | None, int] = {None: -1}
     query = sa.select(
         table.c.user_id, table.c.item_id, table.c.person_id, table.c.action, table.c.scenario,
-        table.c.timestamp, table.c.value, table.c.context,
-    ).order_by(table.c.seq)  # fmt: skip
+        table.c.timestamp, table.c.value, table.c.context, table.c.seq,
+    ).where(*wanted).order_by(table.c.seq)  # fmt: skip
     start = 0
     for part in connection.execute(query).partitions():
-        actors, things, people, done, places, times, values, about = zip(*part, strict=True)
+        actors, things, people, done, places, times, values, about, numbers = zip(
+            *part, strict=True
+        )
         rows = slice(start, start + len(part))
         user[rows] = users.rows(actors)
         target[rows] = items.rows(things)  # None, on a person, is the id of no item: -1
@@ -46,12 +67,13 @@ def read_events(connection: sa.Connection, users: IdMap, items: IdMap, is_tag: M
         timestamp[rows] = np.array(times, np.float64)  # None becomes NaN
         value[rows] = values
         context[rows] = items.rows(about)  # None is the id of no item: -1
-        start += len(part)
+        start, last = start + len(part), numbers[-1]
     del scenarios[None]
     return Dataset(
         users=users, items=items, is_tag=is_tag, user=user, target=target, on_person=on_person,
         action=action, scenario=scenario, timestamp=timestamp, value=value, context=context,
         actions=tuple(actions), scenarios=tuple(name for name in scenarios if name is not None),
+        last=last,
     )  # fmt: skip
 
 

@@ -7,14 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-import numpy as np
 import sqlalchemy as sa
 
 from polyscene.closing import Closing
-from polyscene.data.dataset import Dataset, IdMap, Links
+from polyscene.data.dataset import Dataset, IdMap, Links, Mask
 from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.storage import rows, tables
-from polyscene.storage.arrays import read_events, read_requests
+from polyscene.storage.arrays import read_events, read_maps, read_requests
 from polyscene.storage.connect import WRITE, connect, translated
 from polyscene.storage.watch import Watch
 from polyscene.storage.writer import StoreWriter, chunks
@@ -351,18 +350,29 @@ class Store(Closing):
         """
         with self.read() as connection:
             connection = connection.execution_options(yield_per=EVENT_ROWS)
-            users = IdMap(
-                connection.scalars(sa.select(tables.users.c.user_id).order_by(tables.users.c.seq))
-            )
-            items = IdMap(
-                connection.scalars(sa.select(tables.items.c.item_id).order_by(tables.items.c.seq))
-            )
-            kinds = connection.scalars(
-                sa.select(tables.items.c.kind == "tag").order_by(tables.items.c.seq)
-            )
-            is_tag = np.fromiter(kinds, np.bool_, count=len(items))
-            data = read_events(connection, users, items, is_tag)
+            data = read_events(connection, *read_maps(connection))
             return replace(data, request=read_requests(connection)) if requests else data
+
+    def events_between(
+        self, after: int, until: int, users: IdMap, items: IdMap, is_tag: Mask
+    ) -> Dataset:
+        """Some events as arrays over the rows given; a target that is none of these has row -1.
+
+        Args:
+            after: The number of the last event to leave out.
+            until: The number of the last event to read.
+            users: Rows of users.
+            items: Rows of items.
+            is_tag: Which of them are tags, shape (items,).
+        """
+        with self.read() as connection:
+            batches = connection.execution_options(yield_per=EVENT_ROWS)
+            return read_events(batches, users, items, is_tag, after, until)
+
+    def last_event(self) -> int:
+        """The number of the event that arrived last; 0 for none."""
+        with self.read() as connection:
+            return connection.scalar(sa.select(sa.func.max(tables.events.c.seq))) or 0
 
     def counts(self) -> Counts:
         """How many records and events there are."""
