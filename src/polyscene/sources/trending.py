@@ -55,7 +55,7 @@ class _Counts:
         own = weights.copy()
         own[np.array([*elsewhere, False], np.bool_)[data.scenario]] = 0.0
         size = len(data.users if spec.target == "person" else data.items)
-        rows = np.maximum(data.target, 0)
+        rows = np.where(weights > 0, data.target, 0)
         # as float: without events bincount has integers
         counted = (np.bincount(rows, w, size).astype(np.float64) for w in (own, weights))
         return cls(now, *counted)
