@@ -293,7 +293,7 @@ class Engine(Closing):
         with store.write() as writer:
             count = decide(writer, store, scenario, spec, ids, decision, by)
         if self._model is not None:
-            self._use(refresh(self.workspace, self._model))
+            self._use(catch_up(self.workspace, self._model))
         return count
 
     def texts(
