@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from planes import query, settings, space
 from polyscene.component import Query, Vectors
-from polyscene.fitting.weights import Scored, choose_weights, declared_weights, scored
+from polyscene.fitting.weights import Scored, choose_weights, declared_weights, found_by, scored
 from polyscene.ranking.fuse import fuse
 from polyscene.sources import Kernel, Source, Trending
 from polyscene.sources.base import SILENT
@@ -264,7 +264,9 @@ class TestScored:
         """x may get 0 to 3: a gives 0, 1, 3 the scores 1, 3, 5 → 0, 1/2, 1; b gives 3 alone → 1.
         y: a gives 2 alone → 1; b gives 0 and 1 → 1, 0. Rows ascend; of 1 and 4 x may get 1.
         """  # fmt: skip
-        found = scored({"a": self.A, "b": self.B}, self.USERS, [self.QUERIES], self.RELEVANT)
+        found = scored(
+            found_by({"a": self.A, "b": self.B}, [self.QUERIES]), self.USERS, self.RELEVANT
+        )
         np.testing.assert_allclose(found.parts["a"], [[0, 0.5, 1], [0, 0, 1]], atol=1e-9)
         np.testing.assert_allclose(found.parts["b"], [[0, 0, 1], [1, 0, 0]], atol=1e-9)
         assert (found.parts["a"] > 0).tolist() == [[True, True, True], [False, False, True]]
@@ -277,25 +279,29 @@ class TestScored:
         """n = 1: of x's targets only the best, 3."""
         queries = [asked("x", [0, 1, 2, 3], n=1)]
         relevant = sp.csr_matrix(self.RELEVANT[:1])
-        found = scored({"a": self.A}, self.USERS[:1], [queries], relevant)
+        found = scored(found_by({"a": self.A}, [queries]), self.USERS[:1], relevant)
         assert found.parts["a"].tolist() == [[1.0]]
         assert found.right.tolist() == [[False]]
 
     def test_shorter_rows_end_with_nothing(self) -> None:
         queries = [self.QUERIES[0], asked("y", [2])]
-        found = scored({"a": self.A, "b": self.B}, self.USERS, [queries], self.RELEVANT)
+        found = scored(found_by({"a": self.A, "b": self.B}, [queries]), self.USERS, self.RELEVANT)
         assert found.parts["a"][1].tolist() == [1, 0, 0]
         assert found.parts["b"][1].tolist() == [0, 0, 0]
 
     def test_nothing_found_at_all(self) -> None:
         queries = [asked("x", [2])]
-        found = scored({"a": self.A}, self.USERS[:1], [queries], sp.csr_matrix(self.RELEVANT[:1]))
+        found = scored(
+            found_by({"a": self.A}, [queries]), self.USERS[:1], sp.csr_matrix(self.RELEVANT[:1])
+        )
         assert found.ndcg({"a": 1.0}).tolist() == [0]
 
     def test_many_in_parts_as_all_at_once(self) -> None:
-        whole = scored({"a": self.A, "b": self.B}, self.USERS, [self.QUERIES], self.RELEVANT)
+        whole = scored(
+            found_by({"a": self.A, "b": self.B}, [self.QUERIES]), self.USERS, self.RELEVANT
+        )
         one_by_one = [[query] for query in self.QUERIES]
-        parts = scored({"a": self.A, "b": self.B}, self.USERS, one_by_one, self.RELEVANT)
+        parts = scored(found_by({"a": self.A, "b": self.B}, one_by_one), self.USERS, self.RELEVANT)
         for name in "ab":
             np.testing.assert_array_equal(whole.parts[name], parts.parts[name])
         np.testing.assert_array_equal(whole.right, parts.right)
@@ -314,7 +320,7 @@ class TestScored:
         }
         weights = {"a": 1.0, "b": weight}
         one = asked("x", [0, 1, 3, 4])
-        found = scored(sources, self.USERS[:1], [[one]], sp.csr_matrix(self.RELEVANT[:1]))
+        found = scored(found_by(sources, [[one]]), self.USERS[:1], sp.csr_matrix(self.RELEVANT[:1]))
         total = weights["a"] * found.parts["a"][0] + weights["b"] * found.parts["b"][0]
         (fused,) = fuse({name: [source(one)] for name, source in sources.items()}, weights)
         np.testing.assert_allclose(

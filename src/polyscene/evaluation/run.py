@@ -41,7 +41,7 @@ from polyscene.metrics.compare import Comparison, paired
 from polyscene.settings import Settings, TargetKind
 from polyscene.workspace import Workspace
 
-__all__ = ["Report", "ScenarioReport", "evaluate"]
+__all__ = ["Report", "ScenarioReport", "context_of", "evaluate", "matched"]
 
 _MATCHING = {"random": "random", "leave-one-out": "last", "given": "last", "time": "latest",
              "cold-users": "cold-users", "cold-items": "random"}  # fmt: skip
@@ -135,7 +135,7 @@ def evaluate(
         DataError: When nothing can be measured.
     """
     moment = time.time() if now is None else now
-    settings = _matched(workspace.settings, plan.protocol)
+    settings = matched(workspace.settings, plan.protocol)
     shown = plan.protocol == "impressions"
     with Workspace(workspace.path, settings, workspace.encoder) as own:
         data = own.store.dataset(requests=shown)
@@ -149,7 +149,7 @@ def evaluate(
             if shown:
                 found = _shown(bench, model, part, settings, name, k, ablation, progress)
             else:
-                context = _context(own, model, part, name)
+                context = context_of(own, model, part, name)
                 found = _scenario(bench, model, context, name, k, ablation, progress)
             if found is not None:
                 reports.append(found[0])
@@ -292,7 +292,7 @@ def _pairs(train: Dataset, kind: TargetKind) -> IntArray:
     return pairs
 
 
-def _context(workspace: Workspace, model: Model, part: Split, scenario: str) -> Context:
+def context_of(workspace: Workspace, model: Model, part: Split, scenario: str) -> Context:
     """What lists are judged by; what the scenario may not show is not to be found either."""
     spec = workspace.settings.scenario(scenario)
     train, on_person = part.train, spec.target == "person"
@@ -320,7 +320,7 @@ def _context(workspace: Workspace, model: Model, part: Split, scenario: str) -> 
     )
 
 
-def _matched(settings: Settings, protocol: str) -> Settings:
+def matched(settings: Settings, protocol: str) -> Settings:
     """The settings with what a fit holds out like what it will be asked."""
     if settings.validation.split != "auto" or protocol not in _MATCHING:
         return settings

@@ -8,7 +8,15 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
-from polyscene.component import Query, Trainable, Training, Tunable, Validation, build
+from polyscene.component import (
+    Query,
+    Questions,
+    Trainable,
+    Training,
+    Tunable,
+    Validation,
+    build,
+)
 from polyscene.data.schema import User
 from polyscene.encoders import Encoder
 from polyscene.fitting.asking import Asker, together
@@ -21,13 +29,14 @@ from polyscene.fitting.weights import (
     Scored,
     choose_weights,
     declared_weights,
+    found_by,
     scored,
 )
 from polyscene.logs import NO_PROGRESS, Progress, Task, get_logger
 from polyscene.settings import Settings
 from polyscene.sources import FALLBACKS, Source
 
-__all__ = ["build_sources", "learn"]
+__all__ = ["build_sources", "fitted", "learn", "on_trial", "questions", "split_asker"]
 
 _log = get_logger(__name__)
 
@@ -88,12 +97,12 @@ def learn(
                 model.sources[name] = source.tuned(splits)
             task.advance()
         for split, names, others, asked in zip(splits, tried, told, sources, strict=True):
-            trial = replace(model, sources=_fitted(model.sources, asked, split.training, task))
-            asker = _asker(trial, split, encoder, users)
+            trial = replace(model, sources=fitted(model.sources, asked, split.training, task))
+            asker = split_asker(trial, split, encoder, users)
             for name in names:
                 tables[name].append(_table(trial, asker, split, name))
             tasks.add(trial, asker, split, others)
-        model.sources = _fitted(model.sources, model.sources.keys(), training, task)
+        model.sources = fitted(model.sources, model.sources.keys(), training, task)
     for name, spec in settings.scenarios.items():
         if tables.get(name):
             fusion = choose_weights(tables[name], spec.sources)
@@ -104,21 +113,25 @@ def learn(
     model.tasks = tasks.predictor(training, model.fusions)
 
 
-def _fitted(
-    sources: Mapping[str, Source], names: Collection[str], training: Training, task: Task
+def fitted(
+    sources: Mapping[str, Source],
+    names: Collection[str],
+    training: Training,
+    task: Task | None = None,
 ) -> dict[str, Source]:
-    """New sources with the same options, fitted."""
+    """New sources with the same options, fitted; each is reported."""
     found = {}
     for name in names:
         source = type(sources[name])(sources[name].config)
         if isinstance(source, Trainable):
             source.fit(training)
         found[name] = source
-        task.advance()
+        if task is not None:
+            task.advance()
     return found
 
 
-def _asker(
+def split_asker(
     model: Model,
     split: Validation,
     encoder: Encoder,
@@ -133,19 +146,30 @@ def _asker(
 
 def _table(model: Model, asker: Asker, split: Validation, scenario: str) -> Scored:
     """What the sources say to the users on trial in a scenario."""
-    training, relevant = split.training, split.relevant[scenario]
+    spec = split.training.settings.scenario(scenario)
+    chosen = {name: model.sources[name] for name in spec.sources}
+    asked, relevant = on_trial(split, scenario)
+    found = found_by(chosen, questions(asker, split, scenario, asked))
+    return scored(found, asked.users, relevant)
+
+
+def on_trial(split: Validation, scenario: str) -> tuple[Questions, sp.csr_matrix]:
+    """The questions with something to be found in a scenario, and what that is."""
+    relevant = split.relevant[scenario]
     able = np.flatnonzero(relevant.getnnz(axis=1))
-    asked, (people, items) = split.questions.take(able), (training.data.users, training.data.items)
+    return split.questions.take(able), sp.csr_matrix(relevant[able])
+
+
+def questions(
+    asker: Asker, split: Validation, scenario: str, asked: Questions
+) -> Iterator[Sequence[Query]]:
+    """The queries of some questions of a split, some at a time."""
+    training = split.training
+    people, items = training.data.users, training.data.items
     names = [people.ids[user] for user in asked.users.tolist()]
     about = [None if context < 0 else items.ids[context] for context in asked.contexts.tolist()]
-
-    def queries() -> Iterator[Sequence[Query]]:
-        size = together(relevant.shape[1])
-        for start in range(0, len(names), size):
-            own = slice(start, start + size)
-            askings = asker.users(names[own], scenario, DEPTH, training.now, contexts=about[own])
-            yield [asking.query for asking in askings]
-
-    spec = training.settings.scenario(scenario)
-    chosen = {name: model.sources[name] for name in spec.sources}
-    return scored(chosen, asked.users, queries(), sp.csr_matrix(relevant[able]))
+    size = together(split.relevant[scenario].shape[1])
+    for start in range(0, len(names), size):
+        own = slice(start, start + size)
+        askings = asker.users(names[own], scenario, DEPTH, training.now, contexts=about[own])
+        yield [asking.query for asking in askings]

@@ -36,7 +36,7 @@ from polyscene.storage import decided
 from polyscene.text.verbalise import Verbaliser
 from polyscene.workspace import Workspace
 
-__all__ = ["fit", "fit_to", "on_rows", "screen", "vector_settings"]
+__all__ = ["fit", "fit_to", "on_rows", "prepare", "screen", "vector_settings"]
 
 _BATCH = 100_000
 """Records whose texts are in memory at once."""
@@ -92,6 +92,37 @@ def fit_to(
         DataError: When there is nothing to recommend.
     """
     started = time.monotonic()
+    model, training = prepare(workspace, data, links, progress, now)
+    users = workspace.store.users
+    learn(model, training, workspace.encoder, lambda ids: users(ids), progress)
+    seconds = round(time.monotonic() - started, 3)
+    model.config = model.config.model_copy(update={"seconds": seconds})
+    _log.info("fitted %s: %d items in %.1f s", model.config.version, len(model.items), seconds)
+    return model
+
+
+def prepare(
+    workspace: Workspace,
+    data: Dataset,
+    links: Links,
+    progress: Progress = NO_PROGRESS,
+    now: float | None = None,
+) -> tuple[Model, Training]:
+    """A model with its targets and their vectors, whose sources have not learned yet.
+
+    Args:
+        workspace: The workspace.
+        data: The events.
+        links: The relations.
+        progress: Where long steps report.
+        now: As for `fit`.
+
+    Returns:
+        The model, and what it is to learn from.
+
+    Raises:
+        DataError: When there is nothing to recommend.
+    """
     moment = time.time() if now is None else now
     settings, store = workspace.settings, workspace.store
     revision, epoch, fingerprint = store.revision(), store.epoch(), store.fingerprint()
@@ -142,11 +173,7 @@ def fit_to(
             if spec.of_items
         },
     )
-    learn(model, training, workspace.encoder, lambda ids: store.users(ids), progress)
-    seconds = round(time.monotonic() - started, 3)
-    model.config = model.config.model_copy(update={"seconds": seconds})
-    _log.info("fitted %s: %d items in %.1f s", config.version, len(items), seconds)
-    return model
+    return model, training
 
 
 def vector_settings(settings: Settings) -> dict[str, Any]:

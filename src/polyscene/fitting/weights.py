@@ -18,7 +18,15 @@ from polyscene.settings import Scenario
 from polyscene.sources import Source
 from polyscene.sources.trial import top_places
 
-__all__ = ["DEPTH", "Scored", "choose_weights", "declared_weights", "scored"]
+__all__ = [
+    "DEPTH",
+    "Found",
+    "Scored",
+    "choose_weights",
+    "declared_weights",
+    "found_by",
+    "scored",
+]
 
 DEPTH = 300
 """Candidates of a source that are fused, at least."""
@@ -87,38 +95,49 @@ def declared_weights(
     }
 
 
-def scored(
-    sources: Mapping[str, Source],
-    users: IntArray,
-    asked: Iterable[Sequence[Query]],
-    relevant: sp.csr_matrix,
-) -> Scored:
-    """Ask every source and lay its best candidates out in a table.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The best candidates of one source for some questions, a list each."""
+
+    rows: list[IntArray]
+    """Rows of the targets, best first."""
+    values: list[npt.NDArray[np.float32]]
+    """Their min-max scores, above 0."""
+
+
+def found_by(sources: Mapping[str, Source], asked: Iterable[Sequence[Query]]) -> dict[str, Found]:
+    """What each source returns.
 
     Args:
         sources: The sources, fitted.
+        asked: The questions in one scenario, some at a time; no more are in memory.
+    """
+    found = {name: Found([], []) for name in sources}
+    for queries in asked:
+        for name, source in sources.items():
+            for one in source.candidates(queries, source.scores(queries)):
+                found[name].rows.append(one.rows)
+                given = min_max(one.scores) if len(one) else one.scores
+                found[name].values.append(np.maximum(given, _LEAST))
+    return found
+
+
+def scored(found: Mapping[str, Found], users: IntArray, relevant: sp.csr_matrix) -> Scored:
+    """The best candidates of every source, laid out in a table.
+
+    Args:
+        found: What each source returned; at least one.
         users: Rows of the users who ask, shape (queries,).
-        asked: Their questions in one scenario, some at a time; no more are in memory.
         relevant: What is right, shape (queries, targets).
     """
-    rows: list[list[npt.NDArray[np.int64]]] = [[] for _ in users]
-    values: list[list[npt.NDArray[np.float32]]] = [[] for _ in users]
-    start = 0
-    for queries in asked:
-        for source in sources.values():
-            lists = source.candidates(queries, source.scores(queries))
-            for place, found in enumerate(lists, start=start):
-                rows[place].append(found.rows)
-                given = min_max(found.scores) if len(found) else found.scores
-                values[place].append(np.maximum(given, _LEAST))
-        start += len(queries)
-    unions = [np.unique(np.concatenate(own)) for own in rows]
+    lists = [own.rows for own in found.values()]
+    unions = [np.unique(np.concatenate(own)) for own in zip(*lists, strict=True)]
     shape = (len(users), max((len(union) for union in unions), default=0) or 1)
-    parts = {name: np.zeros(shape, np.float32) for name in sources}
+    parts = {name: np.zeros(shape, np.float32) for name in found}
     right = np.zeros(shape, np.bool_)
     for place, union in enumerate(unions):
-        for name, own, given in zip(sources, rows[place], values[place], strict=True):
-            parts[name][place, np.searchsorted(union, own)] = given
+        for name, own in found.items():
+            parts[name][place, np.searchsorted(union, own.rows[place])] = own.values[place]
         wanted = relevant.indices[relevant.indptr[place] : relevant.indptr[place + 1]]
         right[place, : len(union)] = np.isin(union, wanted)
     return Scored(users, parts, right, np.asarray(relevant.getnnz(axis=1), np.int64))
