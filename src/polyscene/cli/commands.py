@@ -17,6 +17,7 @@ from polyscene.cli import (
     serve,
     show,
     similar,
+    tune,
 )
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "serve",
     "show",
     "similar",
+    "tune",
 ]

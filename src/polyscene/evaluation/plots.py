@@ -17,7 +17,7 @@ from typing import Any
 
 from polyscene.extras import require
 
-__all__ = ["LINES", "Bar", "Line", "bars", "curves", "need_matplotlib"]
+__all__ = ["LINES", "Bar", "Line", "bars", "curves", "need_matplotlib", "steps"]
 
 LINES = 8
 """How many lines of different looks there are."""
@@ -128,6 +128,33 @@ def curves(
         axes.set_ylabel(axes_names[1], color=_INK["soft"])
         figure.legend(loc="lower left", ncols=2, frameon=False, labelcolor=_INK["text"],
                       bbox_to_anchor=(0.1, 0.0), handlelength=3.2, columnspacing=2.5)  # fmt: skip
+        return _svg(figure, title, mark)
+
+
+def steps(
+    points: Sequence[tuple[float, float]],
+    best: Sequence[tuple[float, float]],
+    axes_names: tuple[str, str],
+    title: str,
+    mark: str,
+) -> str:
+    """A cloud of points, and a line of steps beside them, such as the best so far.
+
+    Args:
+        points: The points (x, y).
+        best: The corners of the line.
+        axes_names: What x and y are.
+        title: What is seen, for those who cannot see it.
+        mark: As for `bars`.
+    """
+    height = 2.6
+    with _drawing(height) as figure:
+        axes = figure.add_axes((0.14, 0.46 / height, 0.84, 1 - 0.54 / height))
+        axes.plot(*zip(*points, strict=True), linestyle="", marker="o", markersize=4,
+                  color=_INK["part"])  # fmt: skip
+        axes.step(*zip(*best, strict=True), where="post", color=_INK["engine"], linewidth=2.0)
+        _plain(axes, axes_names[0], grid="both")
+        axes.set_ylabel(axes_names[1], color=_INK["soft"])
         return _svg(figure, title, mark)
 
 

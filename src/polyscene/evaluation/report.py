@@ -16,7 +16,7 @@ from polyscene.evaluation.sections import section
 from polyscene.evaluation.tables import overview
 from polyscene.evaluation.words import held_out, judged, terms
 
-__all__ = ["check_report", "write_html", "write_json"]
+__all__ = ["check_report", "write_html", "write_json", "write_text"]
 
 
 def check_report(json: Path | None = None, html: Path | None = None) -> None:
@@ -39,7 +39,7 @@ def write_json(report: Report, path: Path) -> None:
     Raises:
         DataError: When the file cannot be written.
     """
-    _write(path, report.to_json())
+    write_text(path, report.to_json())
 
 
 def write_html(report: Report, path: Path) -> None:
@@ -67,7 +67,7 @@ def write_html(report: Report, path: Path) -> None:
         metrics=terms(report),
         lines=range(LINES),
     )
-    _write(path, text)
+    write_text(path, text)
 
 
 def _beside(path: Path) -> Path:
@@ -90,7 +90,12 @@ def _check_writable(path: Path) -> None:
         raise _cannot(path, error) from error
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a file, which appears when it is whole.
+
+    Raises:
+        DataError: When it cannot be written.
+    """
     beside = _beside(path)
     try:
         if _is_stream(path):

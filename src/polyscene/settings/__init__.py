@@ -15,6 +15,7 @@ from polyscene.settings.scenario import (
     UserVectors,
 )
 from polyscene.settings.tasks import Task
+from polyscene.settings.tune import Range, TuneSettings
 from polyscene.settings.validate import Config, parse
 from polyscene.settings.workspace import (
     SETTINGS_FILE,
@@ -40,6 +41,7 @@ __all__ = [
     "IndexSettings",
     "LlmSettings",
     "Page",
+    "Range",
     "Rule",
     "Safety",
     "Scenario",
@@ -47,6 +49,7 @@ __all__ = [
     "TargetKind",
     "Task",
     "TextSettings",
+    "TuneSettings",
     "UserVectors",
     "ValidationSettings",
     "Whitening",

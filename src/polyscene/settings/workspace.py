@@ -12,6 +12,7 @@ from polyscene.errors import SettingsError, WorkspaceError, did_you_mean
 from polyscene.settings.llm import LlmSettings
 from polyscene.settings.presets import preset_table
 from polyscene.settings.scenario import Scenario
+from polyscene.settings.tune import TuneSettings
 from polyscene.settings.validate import Config, parse
 
 __all__ = [
@@ -119,6 +120,8 @@ class Settings(Config):
     """The declared scenarios by name."""
     pages: dict[str, Page] = {}
     """The declared pages by name."""
+    tune: TuneSettings = TuneSettings()
+    """What `polyscene tune` tries."""
 
     def page(self, name: str) -> Page:
         """The page of that name.

@@ -1,0 +1,1 @@
+"""Trying settings on held-out events; the best are written into `polyscene.toml`."""

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from calling import call, fails
+from evaluation.planted import events, friends
+from evaluation.planted import make as planted
+from polyscene.errors import DataError, SettingsError
+from polyscene.evaluation.protocols import Plan
+from polyscene.settings import Range, Settings, ValidationSettings, parse, parse_settings
+from polyscene.tuning.ranges import applied, ranges
+from polyscene.tuning.study import Tuned, tune
+from polyscene.tuning.trials import Trials
+from polyscene.workspace import Workspace
+from tiny_world import NOW
+
+optuna = pytest.importorskip("optuna")
+
+KERNEL = {
+    "rank": 8, "text": 10.0, "graded": True, "floor": 0.2, "decay": False, "near": 0.0,
+    "recency": 0.0, "cold": 0.5, "cold_reg": 1.0, "doubt": 0.0,
+}  # fmt: skip
+"""All but reg, so that little is left for each fit to choose."""
+PLAN = Plan("random", ("商店",), share=0.3)
+TOML = """\
+# a comment
+[tune]
+trials = 3
+
+[tune.ranges]
+"sources.kernel.reg" = { low = 1.0, high = 1000.0, log = true }
+"sources.kernel.graded" = { choices = [true, false] }
+
+[sources.kernel]
+rank = 8
+text = 10.0
+near = 0.0
+recency = 0.0
+cold = 0.5
+cold_reg = 1.0
+doubt = 0.0
+
+[validation]
+folds = 2
+
+[scenarios."商店"]
+sources = { kernel = "auto", semantic-mean = "auto", trending = "auto" }
+"""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """The planted world; a study in it may be continued."""
+    folder = tmp_path_factory.mktemp("tune") / "w"
+    with planted(folder, events(), friends()) as made:
+        settings = made.settings.model_copy(
+            update={
+                "sources": {"kernel": KERNEL},
+                "validation": ValidationSettings(folds=2, users=20),
+            }
+        )
+        with Workspace(folder, settings, made.encoder) as workspace:
+            yield workspace
+
+
+def with_ranges(world: Workspace, **tried: dict[str, Any]) -> Workspace:
+    names = {name.replace("__", "."): one for name, one in tried.items()}
+    tune = {"trials": 4, "ranges": names}
+    settings = world.settings.model_copy(update={"tune": parse_settings({"tune": tune}).tune})
+    return Workspace(world.path, settings, world.encoder)
+
+
+REG = {"low": 1.0, "high": 1000.0, "log": True}
+
+
+@pytest.fixture(scope="module")
+def found(world: Workspace) -> Tuned:
+    with with_ranges(world, sources__kernel__reg=REG) as workspace:
+        return tune(workspace, PLAN, now=NOW)
+
+
+def test_the_best_is_no_worse_than_what_a_fit_chooses(found: Tuned) -> None:
+    """The first trial has what the fit would choose, so that nothing can be lost."""
+    assert len(found.trials) + found.pruned == 4
+    assert found.trials[0] == (0, pytest.approx(found.before))
+    assert found.best == max(score for _, score in found.trials) >= found.before
+    assert 1 <= found.values["sources.kernel.reg"] <= 1000
+    assert found.check["商店"].users > 20
+
+
+def test_a_study_is_continued(world: Workspace, found: Tuned) -> None:
+    """Trials of before are not repeated, and the rest of the number is done."""
+    with with_ranges(world, sources__kernel__reg=REG) as workspace:
+        more = tune(workspace, PLAN, trials=6, now=NOW)
+    assert more.trials[: len(found.trials)] == found.trials
+    assert len(more.trials) + more.pruned == 6
+
+
+def test_a_trial_of_a_killed_process_counts_as_not_done(world: Workspace) -> None:
+    with with_ranges(world, sources__kernel__reg=REG) as workspace:
+        tune(workspace, PLAN, study="killed", trials=1, now=NOW)
+        journal = world.path / "tune" / "killed" / "study.journal"
+        storage = optuna.storages.JournalStorage(
+            optuna.storages.journal.JournalFileBackend(str(journal))
+        )
+        optuna.load_study(storage=storage, study_name="killed").ask()
+        more = tune(workspace, PLAN, study="killed", trials=2, now=NOW)
+    assert len(more.trials) + more.pruned == 2
+
+
+def test_a_study_of_something_else_is_not_continued(world: Workspace, found: Tuned) -> None:
+    with (
+        with_ranges(world, sources__kernel__reg=REG | {"high": 10.0}) as workspace,
+        pytest.raises(DataError, match="made with other ranges"),
+    ):
+        tune(workspace, PLAN, now=NOW)
+    with (
+        with_ranges(world, sources__kernel__reg=REG) as workspace,
+        pytest.raises(DataError, match="made with other seed"),
+    ):
+        tune(workspace, Plan("random", ("商店",), share=0.3, seed=1), now=NOW)
+
+
+def test_weights_and_whitening(world: Workspace) -> None:
+    """Each family of paths reaches what it names."""
+    with with_ranges(world, whitening__dims={"low": 2, "high": 8, "whole": True}) as workspace:
+        found = tune(workspace, PLAN, study="more", trials=3, weights=True, now=NOW)
+    names = ("kernel", "semantic-mean", "trending")
+    paths = [f"scenarios.商店.sources.{name}" for name in names]
+    assert list(found.values) == ["whitening.dims", *paths]
+    assert found.values["whitening.dims"] in range(2, 9)
+
+
+class TestTrials:
+    """What is not changed by a trial is not done again, and changes nothing of its score."""
+
+    def trials(self, world: Workspace) -> Trials:
+        store = world.store
+        return Trials(world, ("商店", "news"), store.dataset(), store.links(), NOW)
+
+    def test_as_scored_afresh(self, world: Workspace) -> None:
+        first = applied(world.settings, {"sources.kernel.reg": 3.0})
+        second = applied(world.settings, {"sources.kernel.reg": 300.0})
+        used = self.trials(world)
+        again = [list(used.scores(one)) for one in (first, second, first)]
+        assert again[0] == again[2] != again[1]
+        assert again[1] == list(self.trials(world).scores(second))
+
+    def test_vectors_are_made_anew_where_they_depend_on_it(self, world: Workspace) -> None:
+        changed = applied(world.settings, {"whitening.dims": 2})
+        used = self.trials(world)
+        assert list(used.scores(changed)) != list(used.scores(world.settings))
+        with Workspace(world.path, changed, world.encoder) as own:
+            assert list(used.scores(changed)) == list(self.trials(own).scores(changed))
+
+
+def declared(**names: Any) -> Settings:
+    tune = {"ranges": {name.replace("__", "."): one for name, one in names.items()}}
+    shop = {"sources": {"kernel": "auto", "trending": "auto"}}
+    return parse_settings({"tune": tune, "scenarios": {"shop": shop, "a b": shop}})
+
+
+class TestRanges:
+    def test_without_any_the_kernel(self) -> None:
+        found = ranges(declared(), ["shop"], weights=False)
+        assert {path.rpartition(".")[0] for path in found} == {"sources.kernel"}
+
+    def test_weights_of_a_name_with_a_blank(self) -> None:
+        found = ranges(declared(sources__kernel__reg=REG), ["a b"], weights=True)
+        path = 'scenarios."a b".sources.trending'
+        assert set(found) == {"sources.kernel.reg", 'scenarios."a b".sources.kernel', path}
+        assert applied(declared(), {path: 0.5}).scenario("a b").sources["trending"] == 0.5
+
+    @pytest.mark.parametrize(
+        ("path", "one", "said"),
+        [
+            ("sources.kernel.rge", REG, "did you mean 'reg'"),
+            ("sources.kernle.reg", REG, "did you mean 'kernel'"),
+            ("sources.kernel.reg", {"low": -1, "high": 1}, "greater than 0"),
+            ("scenarios.shop.sources.graph", REG, "no source 'graph'"),
+            ("scenarios.shpo.sources.kernel", REG, "did you mean 'shop'"),
+            ("scenarios.shop.sources.kernel", {"choices": ["much"]}, "at least 0"),
+            ("whitening.dims", {"low": 1, "high": 9, "whole": True}, "whitening.dims"),
+            ("reward", REG, "expected sources.NAME.OPTION"),
+        ],
+    )
+    def test_what_cannot_be_tried(self, path: str, one: dict[str, Any], said: str) -> None:
+        with pytest.raises(SettingsError, match=said):
+            ranges(declared(**{path: one}), ["shop"], weights=False)
+
+    @pytest.mark.parametrize(
+        ("one", "said"),
+        [
+            ({}, "low and high, or choices"),
+            ({"low": 2, "high": 1}, "low is not below high"),
+            ({"low": 0, "high": 1, "log": True}, "above 0"),
+            ({"low": 0.5, "high": 3, "whole": True}, "whole numbers"),
+            ({"low": 0, "high": 1, "choices": [1]}, "choices, or low and high"),
+        ],
+    )
+    def test_what_is_no_range(self, one: dict[str, Any], said: str) -> None:
+        with pytest.raises(SettingsError, match=said):
+            parse(Range, one, "tune.ranges.x")
+
+    def test_nothing_to_tune(self) -> None:
+        settings = parse_settings({"scenarios": {"shop": {"sources": {"trending": 1.0}}}})
+        with pytest.raises(SettingsError, match="nothing to tune"):
+            ranges(settings, ["shop"], weights=True)
+
+
+def test_the_command(tmp_path: Path, world: Workspace) -> None:
+    """From a file to the file with the best values, and a page; or it says why not."""
+    path = tmp_path / "w"
+    with planted(path, events(), friends()):
+        (path / "polyscene.toml").write_text(TOML, "utf-8")
+    page = tmp_path / "t.html"
+    pytest.importorskip("matplotlib")
+    done = call("-w", path, "tune", "--share", "0.3", "--html", page)
+    assert done.code == 0, done.err
+    assert "sources.kernel.reg" in done.out
+    assert "events that no trial saw" in done.out
+    text = (path / "polyscene.toml").read_text("utf-8")
+    assert text.startswith("# a comment\n")
+    assert ("\nreg = " in text) == ("next: polyscene" in done.out)
+    assert page.read_text("utf-8").count("<svg") == 1
+    fails(call("-w", path, "tune", "--scenario", "x"), "unknown scenario")
+    fails(call("-w", path, "tune", "--study", "../x"), "a name has letters")
+    fails(call("-w", path, "tune", "--protocol", "given"), "--protocol", code=2)
