@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tiny_world
-from polyscene.data.schema import Item, User
+from polyscene.data.schema import Event, Item, User
 from polyscene.engine import Engine
 from tiny_world import DAY, NOW, ids, reopen
 
@@ -56,3 +57,42 @@ def test_what_is_far_is_not_shown_to_those_whose_place_is_known(trips: Engine) -
     assert shown(trips, "lis", until="end", radius_km=50) == {"running", "any"}
     assert shown(trips, "lis", until="end", radius_km=300) == {"running", "ahead", "any"}
     assert shown(trips, "nowhere", until="end", radius_km=50) == {"running", "ahead", "any"}
+
+
+def test_what_is_full_is_not_shown_until_somebody_gives_a_place_back(tmp_path: Path) -> None:
+    """Two places: booked by two, cancelled by one. An event counts at once, in every list."""
+    items = [trip("small", capacity=2), trip("closed", capacity=0), trip("any", capacity="no")]
+    spec = {"travel": {"preset": "travel", "attend": {"until": "always"}}}
+
+    def act(user: str, action: str, when: float) -> None:
+        engine.record(Event(user_id=user, item_id="small", action=action, timestamp=when))
+
+    def seen() -> set[str]:
+        return set(ids(engine.recommend("ann", "travel", 10, now=NOW)))
+
+    with tiny_world.make(tmp_path, spec, items=items, users=[], events=[]) as engine:
+        assert seen() == {"small", "any"}
+        act("ben", "book", NOW - 3)
+        act("ben", "book", NOW - 2)
+        assert "small" in seen()
+        act("cyd", "book", NOW - 2)
+        assert seen() == {"any"}
+        assert ids(engine.similar("any", "travel")) == []
+        assert set(ids(engine.recommend_many(["ann"], "travel", now=NOW).__next__())) == {"any"}
+        act("cyd", "cancel", NOW - 1)
+        assert "small" in seen()
+        engine.ingest(items=_csv(tmp_path, "item_id,title,kind,capacity\nsmall,Walk,activity,1\n"))
+        assert "small" not in seen()
+
+
+def test_without_actions_that_take_places_a_capacity_says_nothing(tmp_path: Path) -> None:
+    spec = {"travel": {"preset": "travel", "attend": {"until": "always", "takes": []}}}
+    items = [trip("kettle", capacity=0)]
+    with tiny_world.make(tmp_path, spec, items=items, users=[], events=[]) as engine:
+        assert ids(engine.recommend("ann", "travel", 10, now=NOW)) == ["kettle"]
+
+
+def _csv(folder: Path, text: str) -> Path:
+    path = folder / "items.csv"
+    path.write_text(text, "utf-8")
+    return path

@@ -12,6 +12,7 @@ import pytest
 from planes import DAY, NOW, settings
 from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.fitting.past import DatasetPast, Known, Meeting, Past, StorePast
+from polyscene.fitting.places import Acts
 from polyscene.fitting.run import on_rows
 from polyscene.represent.deeds import Deeds
 from polyscene.represent.strength import Strengths
@@ -251,3 +252,69 @@ def test_the_latest_to_arrive_comes_first_among_events_without_a_time(store: Sto
     for past in both(store):
         found: Deeds = past.of("a").deeds
         assert found.rows.tolist() == ROWS.rows(["i2", "i1", "i0"]).tolist()
+
+
+ACTS = Acts(takes=frozenset({"buy"}), frees=frozenset({"return"}))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_places_taken_are_the_same_in_both(store: Store, seed: int) -> None:
+    """Counted once, after more events, and from a dataset."""
+    world(store, seed)
+    by_store, by_data = both(store)
+    assert by_store.taken(ACTS).tolist() == by_data.taken(ACTS).tolist()
+    assert by_store.taken(ACTS).sum() > 0
+    with store.write() as writer:
+        writer.add_events(
+            [
+                Event(user_id=f"u{n}", item_id="i1", action=done, timestamp=NOW)
+                for n, done in enumerate(["buy", "return", "buy", "view"])
+            ]
+        )
+    _, by_data = both(store)
+    assert by_store.taken(ACTS).tolist() == by_data.taken(ACTS).tolist()
+
+
+class TestPlaces:
+    """By hand: how many places of i0 are taken."""
+
+    @pytest.mark.parametrize("kind", [StorePast, DatasetPast])
+    @pytest.mark.parametrize(
+        ("acts", "taken"),
+        [
+            ([("a", "buy", 1), ("b", "buy", 1)], 2),
+            ([("a", "buy", 1), ("a", "buy", 2)], 1),
+            ([("a", "buy", 1), ("a", "return", 2)], 0),
+            ([("a", "return", 2), ("a", "buy", 1)], 0),
+            ([("a", "return", 1), ("a", "buy", 1)], 1),
+            ([("a", "return", None), ("a", "buy", None)], 1),
+            ([("a", "return", 1), ("a", "buy", None)], 0),
+            ([("a", "return", 1), ("a", "view", 2)], 0),
+            ([("a", "return", 1), ("b", "buy", 2)], 1),
+        ],
+    )
+    def test_each_user_counts_by_the_last_word(
+        self, store: Store, kind: type[Past], acts: list[tuple[str, str, float | None]], taken: int
+    ) -> None:
+        """By time, and by arrival where times are equal or unknown."""
+        with store.write() as writer:
+            writer.put_items([Item(item_id="i0")])
+            writer.put_users([User(user_id="a"), User(user_id="b")])
+            writer.add_events(
+                [
+                    Event(user_id=user, item_id="i0", action=done, timestamp=when)
+                    for user, done, when in acts
+                ]
+            )
+        past: Past = both(store)[0 if kind is StorePast else 1]
+        assert past.taken(ACTS)[ROWS.row("i0")] == taken
+
+    def test_who_is_forgotten_holds_no_place(self, store: Store) -> None:
+        world(store)
+        past, _ = both(store)
+        with store.write() as writer:
+            writer.add_events([Event(user_id="u8", item_id="i0", action="buy", timestamp=NOW)])
+        before = past.taken(ACTS)[ROWS.row("i0")]
+        with store.write() as writer:
+            writer.erase_user("u8")
+        assert past.taken(ACTS)[ROWS.row("i0")] == before - 1

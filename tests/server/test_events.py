@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import tiny_world
-from polyscene.data.schema import Event
+from polyscene.data.schema import Event, Item
 from served import Served, eventually, get, ids
 from tiny_world import act
 
@@ -40,6 +40,18 @@ def test_what_another_process_writes_counts_at_once(serve: Server) -> None:
     with tiny_world.reopen(client.service.workspace.path) as other:
         tiny_world.put(other, act("cy", "map-1"), act("cy", "map-2"))
     assert "map-3" in ids(get(client, "/v1/recommend", scenario="shop", user="cy", n=3))
+
+
+def test_the_last_place_taken_by_one_is_gone_for_all(serve: Server) -> None:
+    """An answer that was kept for another user is not given again."""
+    trip = Item(item_id="trip", kind="activity", title="A walk", capacity=1)
+    client = serve(scenarios={"travel": {"preset": "travel"}}, items=[trip], events=[], pages={})
+    assert ids(get(client, "/v1/recommend", scenario="travel", user="ann", n=3)) == ["trip"]
+    one = {"user_id": "cy", "item_id": "trip", "scenario": "travel"}
+    client.post("/v1/events", json={**one, "action": "book"})
+    assert ids(get(client, "/v1/recommend", scenario="travel", user="ann", n=3)) == []
+    client.post("/v1/events", json={**one, "action": "cancel"})
+    assert ids(get(client, "/v1/recommend", scenario="travel", user="ann", n=3)) == ["trip"]
 
 
 def test_an_event_counts_once(serve: Server) -> None:

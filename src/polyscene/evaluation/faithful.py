@@ -21,12 +21,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from polyscene.component import Query
-from polyscene.data.dataset import IdMap
+from polyscene.data.dataset import IdMap, IntArray
 from polyscene.engine.recommender import Recommender
 from polyscene.explain.reasons import Evidence, Kind
 from polyscene.fitting.asking import Asker
 from polyscene.fitting.model import Model
 from polyscene.fitting.past import DatasetPast, Known, Past
+from polyscene.fitting.places import Acts
 from polyscene.fitting.run import on_rows
 from polyscene.fitting.weights import DEPTH
 from polyscene.represent.connections import FRIENDS
@@ -160,6 +161,10 @@ class _Without:
     def load(self, user_ids: Sequence[str]) -> None:
         """See `Past`."""
         self.past.load(user_ids)
+
+    def taken(self, acts: Acts) -> IntArray:
+        """See `Past`."""
+        return self.past.taken(acts)
 
     def of(self, user_id: str | None) -> Known:
         """See `Past`."""

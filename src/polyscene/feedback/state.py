@@ -10,8 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from polyscene.data.dataset import IntArray
 from polyscene.errors import WorkspaceError
 from polyscene.fitting.past import Known, Past, nobody
+from polyscene.fitting.places import Acts
 from polyscene.logs import get_logger
 from polyscene.storage import Watch
 
@@ -52,6 +56,7 @@ class LivePast:
         self._patience = patience_s
         self._entries: OrderedDict[str | None, Entry] = OrderedDict()
         self._last: dict[str, Known] = {}
+        self._taken: dict[Acts, IntArray] = {}
         self._lock = threading.Lock()
         self._reading: str | None = None
         self._outdated = False
@@ -68,6 +73,7 @@ class LivePast:
         """Read elsewhere from now on; all that is kept is dropped."""
         with self._lock:
             self._past = past
+            self._taken.clear()  # the rows may be others
             self._drop_all()
 
     def entry(self, user_id: str | None) -> Entry | None:
@@ -87,6 +93,17 @@ class LivePast:
         found = self.entry(user_id)
         known = self._read(user_id) if found is None else found.known
         return known if self._change is None else self._change(known)
+
+    def taken(self, acts: Acts) -> IntArray:
+        """See `Past`. Where the store fails or is late, what was counted last, or nothing."""
+        try:
+            found = self._reader.submit(self._past.taken, acts).result(self._patience)
+        except (TimeoutError, WorkspaceError) as error:
+            _log.warning("the places that are taken could not be counted: %s", error or "too slow")
+            self.late.append("the store is slow or down: what is full may be shown")
+            return self._taken.get(acts, np.zeros(0, np.int64))
+        self._taken[acts] = found
+        return found
 
     @contextmanager
     def changed(self, change: Callable[[Known], Known] | None) -> Iterator[None]:

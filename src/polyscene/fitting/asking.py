@@ -15,12 +15,14 @@ from polyscene.encoders import Encoder
 from polyscene.errors import NotFoundError
 from polyscene.fitting.model import Model
 from polyscene.fitting.past import Known, Meeting, Past
+from polyscene.fitting.places import Acts
 from polyscene.fitting.shown import shown
 from polyscene.represent.connections import BLOCKS, FRIENDS
 from polyscene.represent.deeds import Deeds
 from polyscene.represent.space import TargetSpace
 from polyscene.represent.strength import Strengths
 from polyscene.represent.users import gather_histories, interest_vectors, user_vectors
+from polyscene.rerank.attend import full
 from polyscene.rerank.rules import Exclusions
 from polyscene.settings import Scenario, Settings
 
@@ -59,6 +61,7 @@ class Asker:
         self._shown: dict[str, Mask] = {}
         self._strengths: dict[str, Strengths] = {}
         self._exclusions: dict[str, Exclusions] = {}
+        self._capacity: tuple[int, npt.NDArray[np.float64]] | None = None
 
     def user(
         self,
@@ -162,10 +165,29 @@ class Asker:
         return mask
 
     def exclude(self, allowed: Mask, scenario: str, user: User, now: float) -> None:
-        """Take what is excluded for a user at a moment, over or too far out of a mask."""
+        """Take what is excluded for a user at a moment, over, too far or full out of a mask."""
+        taken = self._full(scenario)
+        if taken is not None:
+            allowed[taken[: len(allowed)]] = False
+        self._exclude(allowed, scenario, user, now)
+
+    def _exclude(self, allowed: Mask, scenario: str, user: User, now: float) -> None:
         targets, rows = self._model.space(scenario).targets, np.flatnonzero(allowed)
         excluded = self._exclusions_of(scenario).varying(targets, rows, user, now)
         allowed[rows[excluded]] = False
+
+    def _full(self, scenario: str) -> Mask | None:
+        """Which targets have no place left, shape (number of targets,); None where none has."""
+        spec, targets = self._settings.scenario(scenario), self._model.space(scenario).targets
+        if not spec.attend.takes or spec.target == "person":
+            return None
+        if self._capacity is None or self._capacity[0] != targets.changes:
+            found = targets.field("capacity", np.arange(len(targets)))
+            self._capacity = targets.changes, found
+        capacity = self._capacity[1]
+        if np.isnan(capacity).all():  # nothing needs to be counted
+            return None
+        return full(capacity, self._past.taken(Acts.of(spec.attend)))
 
     def _exclusions_of(self, scenario: str) -> Exclusions:
         if scenario not in self._exclusions:
@@ -211,13 +233,16 @@ class Asker:
             anybody = anybody & _mask(space, targets)
         if above is not None:
             anybody = anybody & ~np.isin(space.targets.text_keys, above)
+        taken = self._full(scenario)
+        if taken is not None:
+            anybody = anybody & ~taken
         allowed = np.tile(anybody, (len(known), 1))
         if spec.target == "person":
             for mask, one in zip(allowed, known, strict=True):
                 _clear(mask, space.targets.ids.rows(self._unwanted(one, scenario, spec)))
         if self._exclusions_of(scenario).any_varying:
             for mask, one in zip(allowed, known, strict=True):
-                self.exclude(mask, scenario, one.user, now)
+                self._exclude(mask, scenario, one.user, now)
         return allowed
 
     def _unwanted(self, known: Known, scenario: str, spec: Scenario) -> list[str]:

@@ -8,8 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
-from polyscene.data.dataset import Dataset, IdMap, Links
+from polyscene.data.dataset import Dataset, IdMap, IntArray, Links
 from polyscene.data.schema import User
+from polyscene.fitting.places import Acts, StorePlaces, taken_in
 from polyscene.represent.connections import BLOCKS, Connections
 from polyscene.represent.deeds import Deeds, DeedsOfAll
 from polyscene.represent.targets import Targets
@@ -53,6 +54,9 @@ class Past(Protocol):
     def load(self, user_ids: Sequence[str]) -> None:
         """Make ready to be asked about these users."""
 
+    def taken(self, acts: Acts) -> IntArray:
+        """How many places of each item are taken, shape (items,)."""
+
 
 class StorePast:
     """The past as the store has it now.
@@ -65,6 +69,7 @@ class StorePast:
     def __init__(self, store: Store, items: Targets) -> None:
         self._store = store
         self._items = items
+        self._places: dict[Acts, StorePlaces] = {}
 
     def load(self, user_ids: Sequence[str]) -> None:
         """See `Past`; each user is read when asked about."""
@@ -91,6 +96,11 @@ class StorePast:
             apart=[*around.apart(user.user_id), *sorted(blocking)],
         )
 
+    def taken(self, acts: Acts) -> IntArray:
+        """See `Past`; as the store has it now."""
+        places = self._places.setdefault(acts, StorePlaces(self._store, acts))
+        return places.taken(self._items.ids)
+
 
 class DatasetPast:
     """The past of all users in memory: for many answers at once, and for what was held out.
@@ -107,6 +117,7 @@ class DatasetPast:
         self._data = data
         self._users = users
         self._records: dict[str, User] = {}
+        self._taken: dict[Acts, IntArray] = {}
         self._deeds = DeedsOfAll(data)
         self._around = Connections(links)
         events = np.flatnonzero(data.on_person)
@@ -138,6 +149,12 @@ class DatasetPast:
             friends=self._around.friends(user_id),
             apart=[*self._around.apart(user_id), *self._blocking(row)],
         )
+
+    def taken(self, acts: Acts) -> IntArray:
+        """See `Past`; by the events of the dataset."""
+        if acts not in self._taken:
+            self._taken[acts] = taken_in(self._data, acts)
+        return self._taken[acts]
 
     def _meetings(self, row: int) -> list[Meeting]:
         data, names = self._data, (*self._data.scenarios, None)

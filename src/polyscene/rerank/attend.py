@@ -1,4 +1,4 @@
-"""Which targets a user can no longer come to, or only from too far away."""
+"""Which targets one can no longer come to, or only from too far away."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from polyscene.represent.attributes import read_as, sorted_out
 from polyscene.represent.targets import Targets
 from polyscene.settings import Attend
 
-__all__ = ["EARTH_KM", "Attendance", "distances_km"]
+__all__ = ["EARTH_KM", "Attendance", "distances_km", "full"]
 
 EARTH_KM = 6371.0088
 """Mean radius of the Earth."""
@@ -69,6 +69,19 @@ class Attendance:
             places = np.array([_place(numbers) for numbers in targets.numbers]).reshape(-1, 2)
             kept = self._read = targets, targets.changes, closes, places
         return kept[2], kept[3]
+
+
+def full(capacity: Values, taken: IntArray) -> Mask:
+    """Which targets have no place left, shape (targets,).
+
+    Args:
+        capacity: How many places each has, NaN for no limit, shape (targets,).
+        taken: How many of them are taken; of those beyond its end none.
+    """
+    held = np.zeros(len(capacity))
+    held[: len(taken)] = taken[: len(capacity)]
+    found: Mask = held >= capacity
+    return found
 
 
 def distances_km(here: tuple[float, float], places: Values) -> Values:

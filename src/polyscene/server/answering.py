@@ -95,10 +95,10 @@ class Answering:
         """Keep an answer for as long as nothing happens that could change it.
 
         What is drawn is drawn anew each time: an answer that is kept until the user acts would be
-        shown the more often the less it was liked.
+        shown the more often the less it was liked. Nor is kept what somebody else may fill.
         """
-        explore = self._settings.scenario(question.scenario).explore
-        if explore.slots or explore.share:
+        spec = self._settings.scenario(question.scenario)
+        if spec.explore.slots or spec.explore.share or spec.attend.takes:
             return
         if self._past.late or self.model is None:  # what is made do with is not kept
             return

@@ -1,4 +1,4 @@
-"""What has a time and a place is shown while one can still come, to those who are near."""
+"""What has a time, a place and places is shown while one can still come, to those near it."""
 
 from __future__ import annotations
 
@@ -20,3 +20,8 @@ class Attend(Config):
     radius_km: float | None = Field(default=None, gt=0)
     """How far a target may be from the user, by the attributes `latitude` and `longitude` of both,
     in degrees; unset for anywhere."""
+    takes: list[str] = []
+    """The actions that take one of the places of a target, of which its attribute `capacity` says
+    how many there are. A target with none left is not shown. Empty: places are not counted."""
+    frees: list[str] = []
+    """The actions by which a user gives a place back."""

@@ -212,7 +212,7 @@ def _with_preset(name: str, table: Any) -> Any:
         return table
     merged = preset_table(table["preset"], f"scenarios.{name}.preset")
     for key, value in table.items():
-        if key in ("actions", "verbs", "users", "safety") and isinstance(value, dict):
+        if key in ("actions", "verbs", "users", "safety", "attend") and isinstance(value, dict):
             merged[key] = {**merged.get(key, {}), **value}
         else:
             merged[key] = value

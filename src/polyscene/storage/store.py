@@ -278,6 +278,34 @@ class Store(Closing):
             found = connection.execute(query.order_by(columns.seq).limit(n))
             return [(row[0], rows.event_of(row[1:])) for row in found]
 
+    def acts(
+        self, actions: Collection[str], seen: tuple[int, int]
+    ) -> tuple[tuple[int, int], Sequence[tuple[str, str, str, float | None]]]:
+        """The events of some actions on items that came since a moment, in order of arrival.
+
+        Args:
+            actions: Names of actions.
+            seen: The moment, as an earlier call returned it; (-1, 0) for the beginning.
+
+        Returns:
+            The moment now, and item, user, action and timestamp of each event. Where something was
+            deleted meanwhile, the first number of the moment differs and these are all events.
+        """
+        columns, state = tables.events.c, tables.state.c
+        latest = sa.select(state.epoch, sa.select(sa.func.max(columns.seq)).scalar_subquery())
+        with self.read() as connection:
+            epoch, last = connection.execute(latest).one()
+            start = seen[1] if seen[0] == epoch else 0
+            if (last or 0) == start:
+                return (epoch, start), []
+            query = sa.select(columns.item_id, columns.user_id, columns.action, columns.timestamp)
+            query = query.where(
+                columns.seq > start, columns.seq <= last, columns.item_id.is_not(None),
+                columns.action.in_(sorted(actions)),
+            )  # fmt: skip
+            found = connection.execute(query.order_by(columns.seq)).all()
+        return (epoch, last), [(row[0], row[1], row[2], row[3]) for row in found]
+
     def events_on(self, user_id: str) -> list[Event]:
         """The events of others on a person, in order of arrival."""
         columns = tables.events.c
