@@ -7,7 +7,7 @@ line, the documentation test and the contract tests find it there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, ClassVar, Protocol, Self, TypeVar, cast, overload, runtime_checkable
@@ -259,6 +259,11 @@ class Coded(Sequence[NameT]):
             return Coded(self._codes[place], self._names)
         return self._names[int(self._codes[place])]
 
+    def where(self, wanted: Callable[[NameT], bool]) -> npt.NDArray[np.bool_]:
+        """Which of them are wanted; each name is looked at once."""
+        found = np.array([wanted(name) for name in self._names], np.bool_)
+        return np.asarray(found[self._codes])
+
 
 NO_POSTS = Posts(np.zeros(0, np.int64), np.zeros(0, np.int64))
 """Nothing done about anything."""
@@ -292,6 +297,12 @@ class History:
     def vectors(self) -> Vectors:
         """Unit vectors of the items in it, shape (h, dim)."""
         return self.items[self.rows]
+
+    def elsewhere(self, scenario: str) -> npt.NDArray[np.bool_]:
+        """Which entries are of other scenarios; those of an unknown one are not. Shape (h,)."""
+        known = Coded(np.arange(len(self)), self.scenarios)
+        names = self.scenarios if isinstance(self.scenarios, Coded) else known
+        return names.where(lambda name: name not in (None, scenario))
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ def test_options_that_are_given_are_kept_and_the_others_chosen() -> None:
     assert source.config.reg in (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
     everything = KernelConfig(
         rank=8, reg=5.0, text=1.0, graded=True, floor=0.1, decay=False, near=2.0, recency=0.0,
-        cold=0.3, cold_reg=0.5, doubt=2.0,
+        elsewhere=0.5, cold=0.3, cold_reg=0.5, doubt=2.0,
     )  # fmt: skip
     assert Kernel(everything).tuned(splits).config == everything
 
@@ -207,6 +207,42 @@ def test_recency_halves_each_further_entry_of_the_history() -> None:
     both = query(THINGS, history(THINGS, [0, 5], [1.0, 1.0]))
     np.testing.assert_allclose(source.scores([both])[0], alone[0] + alone[1] / 2, atol=1e-5)
     np.testing.assert_allclose(plain.scores([both])[0], alone[0] + alone[1], atol=1e-5)
+
+
+def test_what_was_done_elsewhere_counts_as_told() -> None:
+    """With elsewhere 1/4 a like in another scenario; in the same or an unknown one, in full."""
+    options = {"graded": False, "decay": False, "cold": 1.0}
+    source, plain = fitted(elsewhere=0.25, **options), fitted(elsewhere=1.0, **options)
+    alone = plain.scores([query(THINGS, history(THINGS, [row], [1.0])) for row in (0, 5, 9)])
+    past = replace(history(THINGS, [0, 5, 9], [1.0] * 3), scenarios=("here", "there", None))
+    known = [query(THINGS, past), query(THINGS, history(THINGS, [5], [1.0]))]
+    found = source.scores(known)
+    np.testing.assert_allclose(found[0], alone[0] + alone[1] / 4 + alone[2], atol=1e-5)
+    np.testing.assert_allclose(found[1], alone[1], atol=1e-5)
+    away = query(THINGS, past, scenario="there")
+    wanted = alone[0] / 4 + alone[1] + alone[2]
+    np.testing.assert_allclose(source.scores([away])[0], wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("telling", [True, False])
+def test_how_much_elsewhere_counts_is_chosen(telling: bool) -> None:
+    """Items of six tastes in each of two scenarios; a user has the same taste in both, or any."""
+    rng = np.random.default_rng(0)
+    events = []
+    for number in range(300):
+        tastes = rng.integers(6, size=2)
+        if telling:
+            tastes[1] = tastes[0]
+        for scenario, first in (("shop", 10 * tastes[0]), ("news", 60 + 10 * tastes[1])):
+            for row in rng.choice(10, 3, replace=False):
+                events.append((f"u{number}", f"i{first + row}", "like", scenario, 1.0))
+    data = dataset(events, [f"i{row}" for row in range(120)])
+    declared = settings(shop={**SCENARIOS["shop"], "reads": ["news"]}, news=SCENARIOS["shop"])
+    known = Training(data, declared, np.zeros((120, 2), np.float32), NOW)
+    source = Kernel(KernelConfig(rank=16, reg=10.0, graded=True, decay=False, text=0.0))
+    weight = source.tuned(validations(known)).config.elsewhere
+    assert weight is not None
+    assert (weight == 1) == telling
 
 
 def test_a_loaded_kernel_has_the_options_that_were_chosen(tmp_path: Path) -> None:

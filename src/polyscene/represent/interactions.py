@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from polyscene.data.dataset import Dataset
+from polyscene.data.dataset import Dataset, IntArray
 from polyscene.represent.strength import Strengths
 from polyscene.represent.strength import decay as aged
 from polyscene.settings import Scenario, Settings
 
-__all__ = ["FLOOR", "PIECE", "fading", "graded", "interactions", "pieces", "places", "weighted"]
+__all__ = [
+    "FLOOR",
+    "PIECE",
+    "fading",
+    "graded",
+    "interactions",
+    "origins",
+    "pieces",
+    "places",
+    "weighted",
+]
 
 FLOOR = 0.2
 """What the strongest dislike still counts as an interaction, in `graded`."""
@@ -79,16 +91,39 @@ def places(data: Dataset) -> sp.csr_matrix:
     Returns:
         Shape (users, items), float32, with the entries of `interactions`.
     """
+    used = _latest(data)
+    user = data.user[used]
+    rank = np.arange(1, len(used) + 1) - np.searchsorted(user, user)
+    return _at(data, used, rank)
+
+
+def origins(data: Dataset) -> sp.csr_matrix:
+    """The code of the scenario of what each user did last with each item, -1 where unknown.
+
+    Args:
+        data: All events, their items numbered as the targets are.
+
+    Returns:
+        Shape (users, items), float32, with the entries of `interactions`.
+    """
+    used = _latest(data)
+    return _at(data, used, data.scenario[used])
+
+
+def _latest(data: Dataset) -> IntArray:
+    """The last event of each user on each item, those of a user together, latest first."""
     used = np.flatnonzero(data.aimed("item") & (data.target >= 0))[::-1]
     times = np.nan_to_num(data.timestamp[used], nan=-np.inf)
     used = used[np.lexsort((np.arange(len(used)), -times, data.user[used]))]
     pairs = data.user[used] * np.int64(len(data.items)) + data.target[used]
     _, first = np.unique(pairs, return_index=True)
-    used = used[np.sort(first)]
-    user = data.user[used]
-    rank = np.arange(1, len(used) + 1) - np.searchsorted(user, user)
-    shape = (len(data.users), len(data.items))
-    return sp.csr_matrix((rank.astype(np.float32), (user, data.target[used])), shape=shape)
+    return np.asarray(used[np.sort(first)])
+
+
+def _at(data: Dataset, used: IntArray, values: npt.NDArray[np.integer[Any]]) -> sp.csr_matrix:
+    """Values of events at their user and item, shape (users, items), float32."""
+    places, shape = (data.user[used], data.target[used]), (len(data.users), len(data.items))
+    return sp.csr_matrix((values.astype(np.float32), places), shape=shape)
 
 
 def fading(ranks: npt.NDArray[np.float32], half_life: float) -> npt.NDArray[np.float32]:

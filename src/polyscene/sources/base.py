@@ -15,7 +15,17 @@ from polyscene.component import Candidates, Component, Path, Precedent, Query, V
 from polyscene.data.dataset import Dataset, IntArray
 from polyscene.settings import Settings
 
-__all__ = ["SILENT", "Live", "Source", "best", "history_rows", "leading", "nothing", "put"]
+__all__ = [
+    "SILENT",
+    "Live",
+    "Source",
+    "away",
+    "best",
+    "history_rows",
+    "leading",
+    "nothing",
+    "put",
+]
 
 SILENT = np.float32(-np.inf)
 """The score of a target of which a source says nothing."""
@@ -161,17 +171,35 @@ def history_rows(
         entry its place in the history, 1 for the latest.
     """
     histories, width = [query.history for query in queries], len(columns)
-    none = np.zeros(0, np.int64)
-    rows = np.concatenate([none, *(history.rows for history in histories)])
+    rows, ends = _entries(queries)
     values = [history.strengths if decay else history.undecayed for history in histories]
     data = np.concatenate([np.zeros(0, np.float32), *values])
-    ends = np.cumsum([0, *map(len, histories)])
     ranks = np.arange(1, len(rows) + 1) - np.repeat(ends[:-1], np.diff(ends))
-    places = np.minimum(np.searchsorted(columns, rows), max(width - 1, 0))
-    known = columns[places] == rows if width else np.zeros(len(rows), np.bool_)
+    places, known = _known(rows, columns)
     starts = np.append(0, np.cumsum(known))[ends]
     matrix = sp.csr_matrix((data[known], places[known], starts), shape=(len(queries), width))
     return matrix, ranks[known].astype(np.float32)
+
+
+def away(queries: Sequence[Query], columns: IntArray) -> npt.NDArray[np.bool_]:
+    """Which entries of `history_rows` are of other scenarios than is asked. Shape (entries,)."""
+    rows, _ = _entries(queries)
+    there = [query.history.elsewhere(query.scenario) for query in queries]
+    return np.concatenate([np.zeros(0, np.bool_), *there])[_known(rows, columns)[1]]
+
+
+def _entries(queries: Sequence[Query]) -> tuple[IntArray, IntArray]:
+    """The rows of all histories one after the other, and where each begins and the last ends."""
+    histories = [query.history for query in queries]
+    rows = np.concatenate([np.zeros(0, np.int64), *(history.rows for history in histories)])
+    return rows, np.cumsum([0, *map(len, histories)])
+
+
+def _known(rows: IntArray, columns: IntArray) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+    """The place of each row among ascending columns, and which have one."""
+    places = np.minimum(np.searchsorted(columns, rows), max(len(columns) - 1, 0))
+    known = columns[places] == rows if len(columns) else np.zeros(len(rows), np.bool_)
+    return places, known
 
 
 def leading(scores: Vectors, n: int) -> IntArray:

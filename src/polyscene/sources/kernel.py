@@ -33,7 +33,7 @@ from pydantic import Field
 from polyscene.component import Config, Query, Training, Validation, Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.represent.interactions import fading, graded, interactions, places, weighted
-from polyscene.sources.base import Source, history_rows, nothing, put
+from polyscene.sources.base import Source, away, history_rows, nothing, put
 from polyscene.sources.closed_form import LowRank
 from polyscene.sources.kernel_search import WARM, chosen, factored, learned
 from polyscene.sources.likes import grounds
@@ -50,6 +50,7 @@ _UNSET = {
     "decay": True,
     "near": 0.0,
     "recency": 0.0,
+    "elsewhere": 1.0,
     "cold": 0.5,
     "cold_reg": 1.0,
     "doubt": 0.0,
@@ -81,6 +82,9 @@ class KernelConfig(Config):
     recency: float | None = Field(default=None, ge=0)
     """After how many further items an entry of the history counts half when a user is scored; 0 for
     no such fading; unset to choose it by validation."""
+    elsewhere: float | None = Field(default=None, gt=0, le=1)
+    """How much what the user did in other scenarios counts, beside what they did in the one that is
+    asked; unset to choose it by validation."""
     cold: float | None = Field(default=None, ge=0, le=1)
     """κ, the size of the scores of items without behaviour; unset to choose it by validation."""
     cold_reg: float | None = Field(default=None, gt=0)
@@ -213,4 +217,6 @@ class Kernel(Source):
         if config.least is not None:
             x.data = graded(x.data, config.least)
         x.data *= fading(ranks, config.recency or 0.0)
+        if config.elsewhere != 1:
+            x.data[away(queries, fitted.warm)] *= np.float32(config.elsewhere or 1.0)
         return x

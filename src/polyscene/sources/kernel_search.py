@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ from polyscene.data.split import dated
 from polyscene.metrics.ranking import ndcg
 from polyscene.represent.interactions import PIECE, fading, pieces, weighted
 from polyscene.sources.closed_form import Factors, LowRank, behaviour_factors, low_rank
-from polyscene.sources.likes import RECENCY
+from polyscene.sources.likes import ELSEWHERE, RECENCY
 from polyscene.sources.trial import Steps, Trial, choose, top_hits
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _STEPS: Steps = (
     ("near", (0.0, 1.0, 3.0)),
     ("reg", (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)),
     ("recency", RECENCY),
+    ("elsewhere", ELSEWHERE),
 )
 _NEW: Steps = (("cold_reg", (0.1, 0.3, 1.0, 3.0)), ("doubt", (0.0, 10.0)))
 _DRAWS = 3
@@ -58,7 +60,11 @@ def chosen(
         validations: The splits. With nothing held out, `start` is returned.
     """
     trials = [trial for trial in map(_KernelTrial, validations[:_SPLITS]) if trial.possible]
-    steps = [step for step in _STEPS if step[0] != "near" or any(one.ordered for one in trials)]
+    tried = {
+        "near": any(one.ordered for one in trials),
+        "elsewhere": any(one.several for one in trials),
+    }
+    steps = [(option, values) for option, values in _STEPS if tried.get(option, True)]
     best = choose("kernel", start, given, steps, trials)
     drawn = [_NewTrial(trial, seed) for trial in trials[:1] for seed in range(_DRAWS)]
     best = choose("kernel, new items", best, given, _NEW, drawn)
@@ -131,6 +137,12 @@ class _KernelTrial(Trial):
         long = counts[counts > PIECE].sum() > counts.sum() / 2
         return bool(long) and dated(self.training.data)
 
+    @property
+    def several(self) -> bool:
+        """Whether users on trial did things in more than one scenario."""
+        origins = self.training.data.scenario[np.isin(self.training.data.user, self.users)]
+        return len(np.unique(origins[origins >= 0])) > 1
+
     def score(self, config: KernelConfig) -> float:
         """NDCG@10 among the more popular items."""
         if not len(self.columns):
@@ -138,22 +150,23 @@ class _KernelTrial(Trial):
         rows, factors = self.factored(config, self.columns)
         vectors = self._vectors[self.columns]
         kernel = low_rank(factors, vectors, config.reg or 0.0, config.text or 0.0)
-        asked = self.asked(rows, self.columns, config)
-        return self.ndcg(kernel.scores(asked), self.columns)
+        return self.ndcg(
+            lambda name: kernel.scores(self.asked(rows, self.columns, config, name)), self.columns
+        )
 
     def with_cold(self, config: KernelConfig, shares: Sequence[float]) -> list[float]:
         """NDCG@10 among all items, those without behaviour scored κ times, for each κ."""
         rows, factors = self.factored(config, self._warm)
         counts = rows.getnnz(axis=0)
         kernel, columns = learned(factors, self._vectors[self._warm], counts, config)
-        asked = self.asked(rows, self._warm, config)
-        warm, cold = kernel.scores(asked), np.asarray(asked @ columns) @ self._vectors.T
-        found = []
-        for share in shares:
-            scores = np.float32(share) * cold
-            scores[:, self._warm] = warm
-            found.append(self.ndcg(scores))
-        return found
+
+        def scores(scenario: str, share: float) -> Vectors:
+            asked = self.asked(rows, self._warm, config, scenario)
+            every = np.float32(share) * np.asarray(asked @ columns) @ self._vectors.T
+            every[:, self._warm] = kernel.scores(asked)
+            return every
+
+        return [self.ndcg(partial(scores, share=share)) for share in shares]
 
     def factored(
         self, config: KernelConfig, columns: npt.NDArray[np.int64]
@@ -171,14 +184,24 @@ class _KernelTrial(Trial):
         return self._factors[key]
 
     def asked(
-        self, rows: sp.csr_matrix, columns: npt.NDArray[np.int64], config: KernelConfig
+        self,
+        rows: sp.csr_matrix,
+        columns: npt.NDArray[np.int64],
+        config: KernelConfig,
+        scenario: str | None = None,
     ) -> sp.csr_matrix:
-        """The histories of the users on trial, faded, over some columns."""
+        """The histories of the users on trial, faded, over some columns, as a scenario reads them.
+
+        If none is given, what was done elsewhere counts in full.
+        """
         asked = sp.csr_matrix(rows[self.users])
+        asked.sort_indices()
         if config.recency:
             ranks = self.places[:, columns].sorted_indices()
-            asked.sort_indices()
             asked.data = asked.data * fading(ranks.data, config.recency)
+        if scenario is not None and config.elsewhere != 1:
+            away = self.elsewhere(scenario, columns)
+            asked.data = np.where(away, np.float32(config.elsewhere), np.float32(1)) * asked.data
         return asked
 
 

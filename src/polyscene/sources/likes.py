@@ -15,10 +15,21 @@ from polyscene.represent.interactions import fading, graded
 from polyscene.sources.base import history_rows
 from polyscene.sources.trial import Trial
 
-__all__ = ["LikesConfig", "grounds", "likes", "likes_on_trial", "reweighted", "weights"]
+__all__ = [
+    "ELSEWHERE",
+    "RECENCY",
+    "LikesConfig",
+    "grounds",
+    "likes",
+    "likes_on_trial",
+    "reweighted",
+    "weights",
+]
 
 RECENCY = (0.0, 100.0, 30.0, 10.0)
 """Values of `LikesConfig.recency` to try."""
+ELSEWHERE = (1.0, 0.5, 0.25)
+"""Values to try of how much what was done in other scenarios counts."""
 
 Floats = npt.NDArray[np.float32]
 

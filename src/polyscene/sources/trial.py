@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from polyscene.component import Config, Validation, Vectors
 from polyscene.logs import get_logger
 from polyscene.metrics.ranking import ndcg
-from polyscene.represent.interactions import interactions, places
+from polyscene.represent.interactions import interactions, origins, places
 
 __all__ = ["Steps", "Trial", "choose", "climb", "filled", "top_hits", "top_places"]
 
@@ -70,28 +70,47 @@ class Trial:
         """The same of the users on trial."""
         return self.all_places[self.users]
 
-    def ndcg(self, scores: Vectors, columns: npt.NDArray[np.int64] | None = None) -> float:
+    @cached_property
+    def _origins(self) -> sp.csr_matrix:
+        """Where the users on trial acted on each item; see `represent.interactions`."""
+        return origins(self.training.data)[self.users]
+
+    def elsewhere(self, scenario: str, columns: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which entries of the histories are of other scenarios, as `rows` has them, sorted."""
+        names = self.training.data.scenarios
+        own = names.index(scenario) if scenario in names else -2
+        codes = self._origins[:, columns].sorted_indices().data
+        return np.asarray((codes >= 0) & (codes != own))
+
+    def ndcg(
+        self,
+        scores: Vectors | Callable[[str], Vectors],
+        columns: npt.NDArray[np.int64] | None = None,
+    ) -> float:
         """Mean NDCG@10 of what users on trial are to find in each scenario.
 
         What they have done already, and what a scenario does not show, is not ranked there.
 
         Args:
             scores: Shape (users on trial, items), or (users on trial, columns); changed in place.
+                Or what gives those of a scenario.
             columns: The items that were scored, ascending; all when omitted. Relevant items that
                 are not among them are out of reach.
         """
         scored = slice(None) if columns is None else columns
         seen = self.rows(decay=False)[self.users][:, scored]
-        scores[np.repeat(np.arange(len(scores)), np.diff(seen.indptr)), seen.indices] = -np.inf
+        done = np.repeat(np.arange(len(self.users)), np.diff(seen.indptr)), seen.indices
         values = [np.zeros(0)]
         for name, right in self._right.items():
+            every = scores(name) if callable(scores) else scores
+            every[done] = -np.inf
             asked = np.flatnonzero(right.getnnz(axis=1))
-            counts, own = right[asked].getnnz(axis=1), scores[asked]
+            counts, own = right[asked].getnnz(axis=1), every[asked]
             own[:, ~self._shown(name)[scored]] = -np.inf
             hits = top_hits(own, sp.csr_matrix(right[asked][:, scored]), _AT)
             values.append(ndcg(hits, counts, _AT))
-        every = np.concatenate(values)
-        return float(np.mean(every)) if len(every) else 0.0
+        found = np.concatenate(values)
+        return float(np.mean(found)) if len(found) else 0.0
 
     def _shown(self, scenario: str) -> npt.NDArray[np.bool_]:
         """Which items a scenario recommends; all but tags where nothing else is said."""
