@@ -32,6 +32,7 @@ _EXTRAS = {
     "safety": "profanity_check",
     "report": "matplotlib",
     "scale": "ray",
+    "otel": "opentelemetry",
 }
 _LOW_DISK = 1 << 30
 

@@ -32,6 +32,7 @@ from polyscene.settings import Scenario, Settings
 from polyscene.sources import Fresh, Trending
 from polyscene.text.template import GENERIC
 from polyscene.text.verbalise import Verbaliser
+from polyscene.tracing import traced
 
 __all__ = ["Explainer"]
 
@@ -55,6 +56,7 @@ class Explainer:
         self._model = model
         self._items = model.items
 
+    @traced("reasons")
     def recommendations(
         self, asking: Asking, candidates: Candidates, reasons: bool = True
     ) -> list[Recommendation]:

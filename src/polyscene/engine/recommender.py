@@ -33,6 +33,7 @@ from polyscene.settings.vocabulary import as_name
 from polyscene.sources import FALLBACKS, Trending
 from polyscene.text.verbalise import Verbaliser
 from polyscene.threads import ahead
+from polyscene.tracing import span, traced
 
 __all__ = ["Recommender"]
 
@@ -240,20 +241,20 @@ class Recommender:
         """Each question with what is found for it."""
         return zip(askings, self._fused([asking.query for asking in askings]), strict=True)
 
+    @traced("sources")
     def _fused(self, queries: Sequence[Query]) -> list[Candidates]:
         """What the sources of weight find for each question, joined."""
         weights = self.weights(queries[0].scenario)
-        sources = {name: self._model.sources[name] for name, w in weights.items() if w > 0}
-        if not sources:
-            return [_nothing() for _ in queries]
-        if len(queries) == 1:
-            found = {name: [source(queries[0])] for name, source in sources.items()}
-        else:
-            found = {
-                name: source.candidates(queries, source.scores(queries))
-                for name, source in sources.items()
-            }
-        return fuse(found, weights)
+        found = {name: self._said(name, queries) for name, w in weights.items() if w > 0}
+        return fuse(found, weights) if found else [_nothing() for _ in queries]
+
+    def _said(self, name: str, queries: Sequence[Query]) -> list[Candidates]:
+        """What a source finds for each question."""
+        source = self._model.sources[name]
+        with span(f"source.{name}"):
+            if len(queries) == 1:
+                return [source(queries[0])]
+            return source.candidates(queries, source.scores(queries))
 
     def _ranked(
         self, asking: Asking, n: int, fused: Candidates, steps: bool, seed: int
@@ -299,6 +300,7 @@ class Recommender:
         scores: Vectors = self._model.sources[Trending.name].scores([query])
         return np.asarray(scores[0][rows], np.float64)
 
+    @traced("ranking")
     def _valued(
         self,
         user: User,

@@ -18,6 +18,7 @@ from polyscene.fitting.past import Known, Past, nobody
 from polyscene.fitting.places import Acts
 from polyscene.logs import get_logger
 from polyscene.storage import Watch
+from polyscene.tracing import carried
 
 __all__ = ["Entry", "LivePast"]
 
@@ -118,7 +119,7 @@ class LivePast:
         with self._lock:
             self._reading, self._outdated = user_id, False
         try:
-            known = self._reader.submit(self._past.of, user_id).result(self._patience)
+            known = self._reader.submit(carried(self._past.of), user_id).result(self._patience)
         except (TimeoutError, WorkspaceError) as error:
             _log.warning("what is known of a user could not be read: %s", error or "too slow")
             self.late.append("the store is slow or down: the answer may lack the latest events")

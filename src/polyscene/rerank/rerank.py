@@ -34,6 +34,7 @@ from polyscene.rerank.rules import Rules
 from polyscene.rerank.select import PINNED, PINNED_ALONE, ByValue, Floor, Preference, select
 from polyscene.settings import Scenario
 from polyscene.settings.diversity import TEXT
+from polyscene.tracing import traced
 
 __all__ = ["Asked", "Reranker"]
 
@@ -81,6 +82,7 @@ class Reranker:
         """The rows of the pinned targets that may be shown, by place from 0 in a list of n."""
         return self._rules.pins(ids, allowed, n)
 
+    @traced("rerank")
     def __call__(self, pool: Candidates, asked: Asked) -> Candidates:
         """The list of up to n distinct targets, with what the rules did to each.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from polyscene.server.auth import Guard
 from polyscene.server.problems import problem
+from polyscene.server.spans import answered, request_span
 from polyscene.server.telemetry import Telemetry
 
 __all__ = ["MOST_BYTES", "Gate"]
@@ -45,16 +47,20 @@ class Gate:
                 status = message["status"]
             await send(message)
 
-        try:
-            await self._answer(scope, receive, counted)
-        finally:
-            route = getattr(scope.get("route"), "path", "unmatched")
-            telemetry = self._telemetry
-            telemetry.requests.labels(scope["method"], route, status).inc()
-            telemetry.seconds.labels(route).observe(time.perf_counter() - start)
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        with request_span(scope["method"], headers) as span:
+            try:
+                await self._answer(scope, headers, receive, counted)
+            finally:
+                route = getattr(scope.get("route"), "path", "unmatched")
+                answered(span, scope["method"], route, status)
+                telemetry = self._telemetry
+                telemetry.requests.labels(scope["method"], route, status).inc()
+                telemetry.seconds.labels(route).observe(time.perf_counter() - start)
+
+    async def _answer(
+        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send
+    ) -> None:
         refusal = self._guard.refusal(scope["method"], scope["path"], headers)
         if refusal is not None:
             self._telemetry.refused.labels(refusal.why).inc()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from polyscene.errors import SettingsError
 from polyscene.logs import get_logger
+from polyscene.server.spans import check_tracing
 from polyscene.workspace import Workspace
 
 __all__ = ["LOCAL", "serve", "take_turns"]
@@ -38,6 +39,7 @@ def serve(path: Path, host: str = "127.0.0.1", port: int = 8000, workers: int = 
     """
     with Workspace.open(path) as workspace:  # what is wrong is said before workers start
         keys = workspace.store.service_keys()
+        check_tracing(workspace.settings.traces)
     if host not in LOCAL and not keys:
         raise SettingsError(
             f"cannot listen on {host}: without a key, anybody could read and write everything; "

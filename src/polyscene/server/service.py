@@ -34,10 +34,12 @@ from polyscene.server.fallback import NO_MODEL, Fallback
 from polyscene.server.fits import Fits
 from polyscene.server.question import Question
 from polyscene.server.soft import PatientEncoder
+from polyscene.server.spans import start_tracing
 from polyscene.server.telemetry import Telemetry
 from polyscene.server.wire import Body, rendered
 from polyscene.storage import Impression
 from polyscene.text.verbalise import Verbaliser
+from polyscene.tracing import carried
 from polyscene.workspace import Workspace
 
 __all__ = ["VARIANT", "Service"]
@@ -92,6 +94,7 @@ class Service:
         self._keeper: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._keeping = asyncio.Lock()
+        self._stop_tracing = start_tracing(workspace.settings.traces)
 
     async def start(self) -> None:
         """Read the model, and begin to look for new ones."""
@@ -116,6 +119,7 @@ class Service:
             pool.shutdown(cancel_futures=True)
         self._encoder.close()
         self._past.close()
+        self._stop_tracing()
 
     @property
     def version(self) -> str:
@@ -151,11 +155,11 @@ class Service:
 
     async def ask(self, work: Callable[[], ResultT]) -> ResultT:
         """What a function gives in the answering thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, carried(work))
 
     async def aside(self, work: Callable[[], ResultT]) -> ResultT:
         """What a function gives that reads the store, in a thread beside the answers."""
-        return await asyncio.get_running_loop().run_in_executor(None, work)
+        return await asyncio.get_running_loop().run_in_executor(None, carried(work))
 
     async def unready(self) -> str:
         """Why requests should not be sent here; "" for nothing."""

@@ -12,6 +12,7 @@ from polyscene.component import Vectors
 from polyscene.encoders import Encoder
 from polyscene.errors import EncoderError
 from polyscene.logs import NO_PROGRESS, Progress, get_logger
+from polyscene.tracing import carried, traced
 
 __all__ = ["PatientEncoder"]
 
@@ -62,11 +63,15 @@ class PatientEncoder(Encoder):
         """Vectors of non-blank texts."""
         return self.encode(texts)
 
+    @traced("encode")
+    def _encode(self, texts: list[str], progress: Progress) -> Vectors:
+        return self._encoder.encode(texts, progress)
+
     def encode(self, texts: Sequence[str], progress: Progress = NO_PROGRESS) -> Vectors:
         """One unit vector a text, or zero rows where it failed. Shape (n, dim)."""
         resting = time.monotonic() < self._resting_until
         try:
-            waiting = self._pool.submit(self._encoder.encode, list(texts), progress)
+            waiting = self._pool.submit(carried(self._encode), list(texts), progress)
             return waiting.result(_CACHED_S if resting else self._patience)
         except (TimeoutError, EncoderError) as error:
             _log.warning("a text was not encoded: %s", error or "too slow")

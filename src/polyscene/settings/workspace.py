@@ -21,6 +21,7 @@ __all__ = [
     "Page",
     "Settings",
     "TextSettings",
+    "TraceSettings",
     "ValidationSettings",
     "Whitening",
     "load_settings",
@@ -80,6 +81,17 @@ class ValidationSettings(Config):
     """Of what is drawn at random."""
 
 
+class TraceSettings(Config):
+    """Traces of requests for OpenTelemetry; needs the extra `otel`."""
+
+    endpoint: str | None = Field(default=None, pattern=r"^https?://")
+    """Where the service sends them by OTLP over HTTP; unset means nowhere, and none are made."""
+    sample: float = Field(default=1.0, ge=0, le=1)
+    """The share of the requests that are traced, where the caller has not decided it."""
+    service_name: str = Field(default="polyscene", min_length=1)
+    """Under which name."""
+
+
 class Page(Config):
     """Scenarios that are shown together, with no target twice."""
 
@@ -112,6 +124,8 @@ class Settings(Config):
     """What a fit holds out to choose options and weights by."""
     llm: LlmSettings = LlmSettings()
     """The language model."""
+    traces: TraceSettings = TraceSettings()
+    """Traces of requests for OpenTelemetry."""
     sources: dict[str, dict[str, Any]] = {}
     """Options of a source, by its name, for all scenarios."""
     ranking: Annotated[dict[str, Any], BeforeValidator(_ranking)] = {"type": "auto"}

@@ -17,6 +17,7 @@ from polyscene.storage.arrays import read_events, read_maps, read_requests
 from polyscene.storage.connect import WRITE, connect, translated
 from polyscene.storage.watch import Watch
 from polyscene.storage.writer import StoreWriter, chunks
+from polyscene.tracing import step
 
 __all__ = ["Counts", "Store"]
 
@@ -94,6 +95,7 @@ class Store(Closing):
     def begin(self) -> Iterator[sa.Connection]:
         """A writing transaction as a plain connection; see `write`."""
         with (
+            step("store.write"),
             translated(self._name),
             self._engine.connect().execution_options(**WRITE) as connection,
             connection.begin(),
@@ -107,7 +109,7 @@ class Store(Closing):
         Raises:
             WorkspaceError: When the store cannot be read.
         """
-        with translated(self._name), self._engine.connect() as connection:
+        with step("store.read"), translated(self._name), self._engine.connect() as connection:
             yield connection
 
     def watch(self) -> Watch:
