@@ -43,7 +43,7 @@ def serving(path: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[b
 
 
 def wait_ready(address: str, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         assert process.poll() is None, process.stderr and process.stderr.read().decode()
         with suppress(httpx.TransportError):
