@@ -91,10 +91,10 @@ def served(
 
 
 @contextmanager
-def listening(path: Path) -> Iterator[str]:
+def listening(path: Path, scenarios: dict[str, dict[str, Any]] | None = None) -> Iterator[str]:
     """The address of a service over a new tiny world in a directory, on a port that is free."""
-    tiny_world.make(path).close()
-    app = create_app(tiny_world.reopen(path).workspace, 0.05, 0.05)
+    tiny_world.make(path, scenarios).close()
+    app = create_app(tiny_world.reopen(path, scenarios).workspace, 0.05, 0.05)
     with socket.create_server(("127.0.0.1", 0)) as port:
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([port])), daemon=True)

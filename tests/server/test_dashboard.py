@@ -172,6 +172,8 @@ def test_every_page_has_a_policy_that_runs_no_foreign_script(browser: Browser) -
         "/scenarios",
         "/scenarios/shop",
         "/models",
+        "/map",
+        "/map?user=ann&scenario=shop",
         "/review",
         "/items/none",
     ):
@@ -234,7 +236,7 @@ def test_every_text_of_the_pages_is_translated() -> None:
         }
     source = TEMPLATES.parent
     used |= set(re.findall(r'say\(\s*"(.+?)"', (source / "visit.py").read_text()))
-    used |= {"Overview", "Try it", "Items", "Users", "Scenarios", "Models", "Review"}
+    used |= {"Overview", "Try it", "Items", "Users", "Scenarios", "Models", "Review", "Map"}
     used |= {"All sources", "Reward", "Final"}
     assert used == table().keys()
     for english, chinese in table().items():

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import tiny_world
 from chromium import Chromium, executable
 from served import listening
 
@@ -14,7 +15,9 @@ pytestmark = pytest.mark.skipif(executable() is None, reason="Chromium is not in
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with listening(tmp_path_factory.mktemp("clicks")) as found:
+    shop = {"preset": "shop", "safety": {"hold_tags": ["clay"]}}
+    scenarios = {**tiny_world.SCENARIOS, "shop": shop}
+    with listening(tmp_path_factory.mktemp("clicks"), scenarios) as found:
         yield f"{found}/dashboard"
 
 
@@ -62,6 +65,7 @@ def test_a_narrow_window_shows_every_page_whole(address: str, dark: bool) -> Non
             "/models",
             "/scenarios",
             "/scenarios/shop",
+            "/map",
             "/review",
         ):
             browser.open(address + page)
@@ -88,3 +92,29 @@ def test_a_search_shows_what_fits_while_one_types(address: str) -> None:
         browser.click("#found a")
         browser.until("document.querySelector('h1').innerText.includes('arbour')")
         assert "Neighbours" in browser.text()
+
+
+def test_what_is_approved_leaves_the_queue(address: str) -> None:
+    """Only the lists of the queue are loaded anew; taken back, it waits again. Then to the map."""
+    settled = "document.querySelector('.htmx-settling, .htmx-added') === null && "
+    with Chromium() as browser:
+        browser.open(f"{address}/review")
+        browser.until("typeof htmx == 'object'")
+        browser.run("window.same = true")
+        browser.click(".held button[value=approve]")
+        browser.until(settled + "document.querySelector('.held') === null")
+        assert "Tea cup of white clay" in browser.run("document.querySelector('table').innerText")
+        browser.click("button[value=reopen]")
+        browser.until(settled + "document.querySelector('.held') !== null")
+        browser.click(".held button[value=approve]")
+        browser.until(settled + "document.querySelector('.held') === null")
+        assert browser.run("window.same")
+        browser.click('nav a[href$="/map"]')
+        browser.until("document.querySelectorAll('.map circle').length > 10")
+        browser.write("form [name=user]", "ann")
+        browser.click(".ask")
+        browser.until("document.querySelector('.map .star') !== null")
+        titles = "[...document.querySelectorAll('.map title')].map(one => one.textContent).join()"
+        assert "Green tea kettle · shop" in browser.run(titles)
+        assert "Nearest to ann" in browser.text()
+        assert browser.said == []

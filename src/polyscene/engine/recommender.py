@@ -55,8 +55,9 @@ class Recommender:
         self._settings = settings
         self._model = model
         self._past = past
-        self._asker = Asker(settings, model, encoder, past)
-        self.search = Searcher(settings, model, encoder, self._asker)
+        self.asker = Asker(settings, model, encoder, past)
+        """Builds the questions."""
+        self.search = Searcher(settings, model, encoder, self.asker)
         """Finds targets by a text."""
         self._explainer = Explainer(settings, verbaliser, model)
         self._objectives: dict[str, Objective] = {}
@@ -95,13 +96,13 @@ class Recommender:
         """
         about = contexts or [None] * len(users)
         for context in set(about):
-            self._asker.context(context)  # an unknown one fails before the work
+            self.asker.context(context)  # an unknown one fails before the work
         size = together(len(self._model.space(scenario)))
 
         def blocks() -> Iterator[list[Asking]]:
             for start in range(0, len(users), size):
                 some, own = users[start : start + size], about[start : start + size]
-                yield self._asker.users(some, scenario, _pool(n), now, targets, above, own)
+                yield self.asker.users(some, scenario, _pool(n), now, targets, above, own)
 
         one = len(users) <= size
         parts = map(self._found, blocks()) if one else ahead(self._found, blocks())
@@ -132,12 +133,12 @@ class Recommender:
         if row < 0:
             kind = "user" if spec.target == "person" else "item"
             raise NotFoundError(f"unknown {kind} {target!r}")
-        allowed = self._asker.shown(scenario).copy()
+        allowed = self.asker.shown(scenario).copy()
         if row < len(allowed):
             allowed[row] = False
         if only is not None:
             allowed &= only
-        self._asker.exclude(allowed, scenario, User(user_id="anybody"), time.time())
+        self.asker.exclude(allowed, scenario, User(user_id="anybody"), time.time())
         candidates = _nothing()
         notes = [] if space.vectors[row].any() else [f"{target!r} has no text to compare"]
         if not notes:
@@ -229,7 +230,7 @@ class Recommender:
         return notes
 
     def _why_empty(self, query: Query) -> str:
-        count = int(self._asker.shown(query.scenario).sum())
+        count = int(self.asker.shown(query.scenario).sum())
         if not count:
             return f"nothing to show: the scenario may show no target of kind {query.spec.target}"
         return (

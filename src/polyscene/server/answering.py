@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from polyscene.component import Vectors
 from polyscene.data.dataset import Mask
 from polyscene.data.schema import User
 from polyscene.encoders import Encoder
@@ -155,6 +156,18 @@ class Answering:
                 explain=question.explain,
             )
             return self._noted(next(answers))
+
+    def shown(self, scenario: str) -> Mask:
+        """Which targets a scenario may show to somebody. There must be a model."""
+        return self._recommender.asker.shown(scenario).copy()
+
+    def vector(self, user: str, scenario: str) -> Vectors:
+        """What a scenario knows of a user as one unit vector, zero for nothing. Shape (dim,).
+
+        There must be a model.
+        """
+        with self._telling(Question(scenario, user=user)) as now:
+            return self._recommender.asker.user(user, scenario, 1, now).query.vector
 
     def page(self, name: str, question: Question) -> Page:
         """The lists of a page.

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from polyscene import __version__
 from polyscene.server import events, gorse, health, lists, models, records, review
 from polyscene.server.dashboard import router as dashboard
+from polyscene.server.dashboard.atlas import Atlas
 from polyscene.server.dashboard.session import Sessions
 from polyscene.server.gate import Gate
 from polyscene.server.hot import Hot
@@ -65,6 +66,7 @@ def create_app(
     for part in (lists, events, records, models, review, gorse, health):
         app.include_router(part.router)
     app.state.sessions = Sessions()
+    app.state.atlas = Atlas()
     app.include_router(dashboard)
     handle_problems(app)
     app.add_middleware(Hot, service=service)

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from polyscene.server.dashboard import (
     entry,
+    map,
     models,
     overview,
     records,
@@ -17,5 +18,5 @@ from polyscene.server.dashboard import (
 __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
-for _part in (entry, overview, trying, records, scenarios, review, models):
+for _part in (entry, overview, trying, records, scenarios, review, map, models):
     router.include_router(_part.router, prefix="/dashboard")

@@ -43,6 +43,7 @@ _PAGES = (
     ("/items", "Items"),
     ("/users", "Users"),
     ("/scenarios", "Scenarios"),
+    ("/map", "Map"),
     ("/review", "Review"),
     ("/models", "Models"),
 )
