@@ -12,22 +12,26 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from polyscene.cli.audit import print_audit
 from polyscene.cli.main import app
 from polyscene.cli.output import console, error_console, progress_bars
 from polyscene.engine import Engine
 from polyscene.engine.batch import read_ids
+from polyscene.evaluation.audit import Audit
 from polyscene.evaluation.given import read_given
 from polyscene.evaluation.protocols import PROTOCOLS, SPLITS, Plan, Protocol, SplitBy
 from polyscene.evaluation.report import check_report, write_html, write_json
 from polyscene.evaluation.run import Report, ScenarioReport
 from polyscene.evaluation.run import evaluate as measure
 from polyscene.evaluation.systems import ENGINE
+from polyscene.evaluation.trade import TRADES, Knob
 from polyscene.metrics.compare import Comparison, Interval
 
 __all__ = ["evaluate"]
 
 ProtocolName = StrEnum("ProtocolName", {name.upper(): name for name in PROTOCOLS})  # type: ignore[misc]
 SplitName = StrEnum("SplitName", {name.upper(): name for name in SPLITS})  # type: ignore[misc]
+KnobName = StrEnum("KnobName", {name.upper(): name for name in TRADES})  # type: ignore[misc]
 _RANDOM, _AUTO = ProtocolName("random"), SplitName("auto")
 _LENGTHS = (10, 20)
 
@@ -60,6 +64,17 @@ def evaluate(
     ablation: Annotated[
         bool, typer.Option(help="Measure each source alone, and the engine without it.")
     ] = True,
+    groups: Annotated[
+        list[str] | None,
+        typer.Option(help="Compare users by a field, by activity or by mainstream."),
+    ] = None,
+    providers: Annotated[
+        list[str] | None, typer.Option(help="Compare who is shown with who is there, by a field.")
+    ] = None,
+    trade: Annotated[
+        list[KnobName] | None,
+        typer.Option(help="What more diversity, or exposure for all providers, costs."),
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report as a page.")] = None,
 ) -> None:
@@ -68,6 +83,15 @@ def evaluate(
         raise typer.BadParameter("--protocol given and --given FILE go together")
     if by != _AUTO and protocol.value != "impressions":
         raise typer.BadParameter("--by goes with --protocol impressions")
+    audit = Audit(
+        groups=tuple(dict.fromkeys(groups or ())),
+        providers=tuple(dict.fromkeys(providers or ())),
+        trades=tuple(cast("Knob", knob.value) for knob in dict.fromkeys(trade or ())),
+    )
+    if audit and protocol.value == "impressions":
+        raise typer.BadParameter(
+            "--groups, --providers and --trade look at lists; with impressions there are none"
+        )
     check_report(json, html)
     with Engine.open(context.obj) as engine:
         workspace = engine.workspace
@@ -86,7 +110,9 @@ def evaluate(
             by=cast("SplitBy", by.value),
         )
         lengths = tuple(dict.fromkeys(k or _LENGTHS))
-        report = measure(workspace, plan, lengths, ablation=ablation, progress=progress_bars())
+        report = measure(
+            workspace, plan, lengths, ablation=ablation, audit=audit, progress=progress_bars()
+        )
     for note in report.notes:
         error_console.print(f"note: {note}", markup=False)
     for found in report.scenarios:
@@ -135,6 +161,9 @@ def _print(report: Report, found: ScenarioReport) -> None:
             f"tasks on {kind}; rate: share or mean; base: loss of the rate; ece: error of\n"
             "calibration in ten bins; ratio: predicted over true; fused: gauc of the fused score\n"
         )
+
+    if found.audit is not None:
+        print_audit(found.audit, f"{metric} at {k}")
 
 
 def _table(found: ScenarioReport, k: int) -> Table:

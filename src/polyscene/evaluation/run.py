@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 from pydantic import TypeAdapter
 
 from polyscene.data.dataset import Dataset, IntArray
 from polyscene.errors import DataError
+from polyscene.evaluation.audit import NO_AUDIT, Asked, Audit, Audited, audited, check_audit
 from polyscene.evaluation.measures import (
     Context,
     Measured,
@@ -32,6 +35,7 @@ from polyscene.evaluation.ordering import (
 from polyscene.evaluation.predictions import Predicted
 from polyscene.evaluation.protocols import Plan, Split, split
 from polyscene.evaluation.systems import BASELINES, ENGINE, Bench
+from polyscene.evaluation.trade import steps
 from polyscene.fitting.holdout import succeeded
 from polyscene.fitting.model import Fusion, Model, library_versions
 from polyscene.fitting.run import fit_to
@@ -42,6 +46,9 @@ from polyscene.settings import Settings, TargetKind
 from polyscene.workspace import Workspace
 
 __all__ = ["Report", "ScenarioReport", "context_of", "evaluate", "matched"]
+
+Lists = Mapping[str, IntArray]
+Values = Mapping[str, npt.NDArray[np.float64]]
 
 _MATCHING = {"random": "random", "leave-one-out": "last", "given": "last", "time": "latest",
              "cold-users": "cold-users", "cold-items": "random"}  # fmt: skip
@@ -74,6 +81,8 @@ class ScenarioReport:
     """What was shown, with protocol impressions."""
     tasks: list[Predicted] = field(default_factory=list)
     """What the predicted tasks are worth."""
+    audit: Audited | None = None
+    """Who is served and shown, and what changing that costs, where it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +124,7 @@ def evaluate(
     k: Sequence[int] = (10, 20),
     *,
     ablation: bool = True,
+    audit: Audit = NO_AUDIT,
     progress: Progress = NO_PROGRESS,
     now: float | None = None,
 ) -> Report:
@@ -128,15 +138,17 @@ def evaluate(
         plan: The protocol and its options.
         k: List lengths that metrics are reported for, the main one first.
         ablation: Whether each source alone, and the engine without each, are measured too.
+        audit: What to look at beside accuracy; not with protocol impressions.
         progress: Where the steps report.
         now: The time of the questions, but with protocol `time`; the clock when omitted.
 
     Raises:
-        DataError: When nothing can be measured.
+        DataError: When nothing can be measured, or no record has a field of the audit.
     """
     moment = time.time() if now is None else now
     settings = matched(workspace.settings, plan.protocol)
     shown = plan.protocol == "impressions"
+    check_audit(audit, workspace.store)
     with Workspace(workspace.path, settings, workspace.encoder) as own:
         data = own.store.dataset(requests=shown)
         part = split(data, own.store.links(), settings, plan, moment)
@@ -150,7 +162,8 @@ def evaluate(
                 found = _shown(bench, model, part, settings, name, k, ablation, progress)
             else:
                 context = context_of(own, model, part, name)
-                found = _scenario(bench, model, context, name, k, ablation, progress)
+                look = partial(_audited, audit, bench, model, part, name, k[0], progress)
+                found = _scenario(bench, model, context, name, k, ablation, progress, look)
             if found is not None:
                 reports.append(found[0])
                 asked += found[1]
@@ -199,6 +212,7 @@ def _scenario(
     k: Sequence[int],
     ablation: bool,
     progress: Progress,
+    look: Callable[[Context, Lists, Values], Audited | None],
 ) -> tuple[ScenarioReport, float] | None:
     """What was measured in a scenario, and the seconds that the engine took for its lists.
 
@@ -232,8 +246,43 @@ def _scenario(
         },
         slices=slices(compared, context, k[0]),
         tasks=bench.predictions(scenario),
+        audit=look(context, compared, {name: main[name] for name in compared}),
     )
     return report, seconds[ENGINE]
+
+
+def _audited(
+    audit: Audit,
+    bench: Bench,
+    model: Model,
+    part: Split,
+    scenario: str,
+    n: int,
+    progress: Progress,
+    context: Context,
+    lists: Lists,
+    values: Values,
+) -> Audited | None:
+    """What is to be looked at beside accuracy; None for nothing."""
+    if not audit:
+        return None
+    spec, train = bench.spec(scenario), part.train
+    targets, pairs = model.space(scenario).targets, _pairs(train, spec.target)
+    asked = Asked(
+        spec=spec,
+        context=context,
+        users=train.users,
+        targets=targets,
+        rows=targets.ids.rows((train.users if spec.target == "person" else train.items).ids),
+        taken=(pairs[0], pairs[1]),
+        n=n,
+        lists=lists,
+        values=values,
+    )
+    count = len(context.questions) * steps(audit.trades)
+    with progress.task(f"audit {scenario}", count, "lists") as task:
+        ask = partial(bench.redeclared, context.questions, scenario, depth=n, task=task)
+        return audited(audit, asked, bench.store.users, ask)
 
 
 def _shown(

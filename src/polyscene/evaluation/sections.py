@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from polyscene.evaluation.audit_page import audit_plots, audit_tables
 from polyscene.evaluation.ordering import Impressions
 from polyscene.evaluation.plots import LINES, Line, curves
 from polyscene.evaluation.run import Report, ScenarioReport
@@ -51,6 +52,8 @@ class Section:
     slices: Table | None
     slices_note: str
     tasks: Table | None
+    audit: Sequence[Table]
+    audit_plots: Sequence[Plot]
 
 
 def section(report: Report, found: ScenarioReport, mark: str) -> Section:
@@ -82,6 +85,8 @@ def section(report: Report, found: ScenarioReport, mark: str) -> Section:
         slices=parts,
         slices_note=told,
         tasks=_tasks(found),
+        audit=audit_tables(report, found),
+        audit_plots=audit_plots(report, found, mark),
     )
 
 

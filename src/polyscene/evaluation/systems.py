@@ -20,8 +20,9 @@ from polyscene.fitting.model import Model
 from polyscene.fitting.past import DatasetPast
 from polyscene.fitting.run import on_rows
 from polyscene.logs import Task
-from polyscene.settings import Settings
+from polyscene.settings import Scenario, Settings
 from polyscene.sources import FALLBACKS, SemanticMean, Trending
+from polyscene.storage import Store
 from polyscene.text.verbalise import Verbaliser
 from polyscene.workspace import Workspace
 
@@ -55,6 +56,15 @@ class Bench:
         )
         extra = {"semantic-mean": SemanticMean(), "popularity": popularity}
         self._model = replace(model, sources=extra | model.sources | {"popularity": popularity})
+
+    @property
+    def store(self) -> Store:
+        """The store of the workspace."""
+        return self._workspace.store
+
+    def spec(self, scenario: str) -> Scenario:
+        """A scenario as declared."""
+        return self._workspace.settings.scenario(scenario)
 
     def systems(self, scenario: str, ablation: bool = True) -> dict[str, dict[str, float]]:
         """The weights of each system by its name.
@@ -92,6 +102,21 @@ class Bench:
             Rows of targets as in `Split.relevant`, -1 past the last; shape (q, depth).
         """
         settings = _with_weights(self._workspace.settings, scenario, weights)
+        return self._lists(questions, scenario, settings, depth, task)
+
+    def redeclared(
+        self, questions: Questions, scenario: str, spec: Scenario, depth: int, task: Task
+    ) -> IntArray:
+        """The lists of the engine, as `lists` has them, under another declaration."""
+        weights = self._recommender(self._workspace.settings).weights(scenario)
+        scenarios = self._workspace.settings.scenarios | {scenario: spec}
+        settings = self._workspace.settings.model_copy(update={"scenarios": scenarios})
+        settings = _with_weights(settings, scenario, weights)
+        return self._lists(questions, scenario, settings, depth, task)
+
+    def _lists(
+        self, questions: Questions, scenario: str, settings: Settings, depth: int, task: Task
+    ) -> IntArray:
         recommender = self._recommender(settings)
         data, split = self._split.train, self._split
         people = settings.scenario(scenario).target == "person"
