@@ -77,6 +77,8 @@ class Answer:
     context: str | None
     notes: list[str]
     items: list[Recommended]
+    understood: Mapping[str, Any] | None = None
+    """What a request in plain words came to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +190,11 @@ class Client(_Calls):
         """The targets of a scenario that read most like one."""
         return _answer(self._send(_similar(item, scenario, n)))
 
-    def search(self, q: str, scenario: str, user: str | None = None, n: int = 10) -> Answer:
-        """The targets of a scenario that fit a text."""
-        return _answer(self._send(_search(q, scenario, user, n)))
+    def search(
+        self, q: str, scenario: str, user: str | None = None, n: int = 10, **asked: Any
+    ) -> Answer:
+        """The targets of a scenario that fit a text; `asked` has the other fields."""
+        return _answer(self._send(_search(q, scenario, user, n, asked)))
 
     def add_events(self, events: Sequence[Record]) -> Added:
         """Store events, all or none; when this returns, they are on disk."""
@@ -291,9 +295,11 @@ class AsyncClient(_Calls):
         """See `Client.similar`."""
         return _answer(await self._send(_similar(item, scenario, n)))
 
-    async def search(self, q: str, scenario: str, user: str | None = None, n: int = 10) -> Answer:
+    async def search(
+        self, q: str, scenario: str, user: str | None = None, n: int = 10, **asked: Any
+    ) -> Answer:
         """See `Client.search`."""
-        return _answer(await self._send(_search(q, scenario, user, n)))
+        return _answer(await self._send(_search(q, scenario, user, n, asked)))
 
     async def add_events(self, events: Sequence[Record]) -> Added:
         """See `Client.add_events`."""
@@ -367,9 +373,9 @@ def _similar(item: str, scenario: str, n: int) -> _Call:
     return _Call("GET", f"/v1/similar/{_quoted(item)}", {"scenario": scenario, "n": n})
 
 
-def _search(q: str, scenario: str, user: str | None, n: int) -> _Call:
-    asked = _given({"q": q, "scenario": scenario, "user": user, "n": n})
-    return _Call("GET", "/v1/search", asked)
+def _search(q: str, scenario: str, user: str | None, n: int, asked: Mapping[str, Any]) -> _Call:
+    fields = _given({"q": q, "scenario": scenario, "user": user, "n": n, **asked})
+    return _Call("GET", "/v1/search", fields)
 
 
 def _events(events: Sequence[Record]) -> _Call:

@@ -13,7 +13,7 @@ from typing import Self
 from polyscene.closing import Closing
 from polyscene.encoders import Encoder, open_encoder
 from polyscene.errors import SettingsError, WorkspaceError
-from polyscene.llm import LanguageModel, Ledger, open_chat
+from polyscene.llm import LanguageModel, Ledger, Soon, open_chat
 from polyscene.settings import (
     SETTINGS_FILE,
     Settings,
@@ -101,6 +101,11 @@ class Workspace(Closing):
         settings = self.settings.llm
         return LanguageModel(open_chat(settings, self.path), self.store, settings)
 
+    @cached_property
+    def soon(self) -> Soon | None:
+        """The language model for answers that somebody waits for; None where none is declared."""
+        return None if self.settings.llm.provider == "none" else Soon(self.language_model)
+
     @property
     def models(self) -> Path:
         """The directory of saved models."""
@@ -108,7 +113,7 @@ class Workspace(Closing):
 
     def close(self) -> None:
         """Close what was opened."""
-        for name in ("language_model", "store", "encoder"):
+        for name in ("soon", "language_model", "store", "encoder"):
             opened = self.__dict__.pop(name, None)
             if opened is not None and opened is not self._given:
                 opened.close()

@@ -320,3 +320,18 @@ class TestShow:
         fails(call("-w", fitted, "show", "--user", "x"), "unknown user 'x'")
         fails(call("-w", fitted, "show"), code=2)
         fails(call("-w", fitted, "show", "--item", "a", "--user", "b"), code=2)
+
+
+def test_ask_searches_for_what_was_said(fitted: Path) -> None:
+    done = call("-w", fitted, "ask", "find me an old map", "--scenario", "shop", "-n", "3")
+    assert done.code == 0, done
+    assert "searched for, as it was said: an old map" in done.out
+    assert "map-" in done.out
+    words = ("ask", "harbour", "--after", "old map of Lisbon", "--scenario", "shop", "--json")
+    found = call("-w", fitted, *words).json
+    assert found["understood"]["text"] == "old map of Lisbon. harbour"
+    assert found["items"][0]["item_id"] == "map-2"
+
+
+def test_ask_needs_a_scenario_where_there_are_several(fitted: Path) -> None:
+    fails(call("-w", fitted, "ask", "tea"), "name one of: shop, news", code=2)

@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
+from polyscene.testing.fake_llm import FakeChatServer
 from served import Served, get, ids
+from understood import plan, says
+
+from .conftest import Server
 
 
 def test_a_list_says_what_and_why_and_who_answered(world: Served) -> None:
@@ -104,6 +108,29 @@ def test_search_is_a_little_by_who_searches(world: Served) -> None:
     """Of two equal matches, the one that is nearer to the user has a part of theirs."""
     found = get(world, "/v1/search", q="trails", scenario="shop", user="ann", n=5)
     assert any("user" in item["sources"] for item in found["items"])
+
+
+def test_a_request_in_plain_words(world: Served) -> None:
+    """Without a model, what was said is searched for."""
+    asked = {"scenario": "shop", "ask": True, "n": 1}
+    found = get(world, "/v1/search", q="find me an old map", **asked)
+    assert found["understood"] == {"text": "an old map", "filter": "", "by_model": False}
+    later = get(world, "/v1/search", q="of lisbon harbour", after=["an old map", "paper"], **asked)
+    assert later["understood"]["text"] == "an old map. paper. of lisbon harbour"
+    assert ids(later) == ["map-2"]
+    assert "understood" not in get(world, "/v1/search", q="old map", scenario="shop")
+
+
+def test_a_language_model_filters_what_is_searched_for(serve: Server) -> None:
+    with FakeChatServer() as model:
+        llm = {"provider": "openai", "model": "m", "base_url": model.url, "retries": 0}
+        world = serve(llm=llm)
+        says(model, plan("paper", ["tag maps"]))
+        asked = {"scenario": "shop", "user": "ann", "ask": True}
+        found = get(world, "/v1/search", q="something old", filter="'books' not in tags", **asked)
+        assert set(ids(found)) == {"map-1", "map-2"}
+        assert found["understood"]["by_model"]
+        assert found["understood"]["filter"] == "'maps' in item.tags"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Importing this module registers every command."""
 
 from polyscene.cli import (
+    ask,
     bench,
     demo,
     doctor,
@@ -21,6 +22,7 @@ from polyscene.cli import (
 )
 
 __all__ = [
+    "ask",
     "bench",
     "demo",
     "doctor",

@@ -9,7 +9,7 @@ from typing import Any
 from polyscene.engine.waterfall import Waterfall
 from polyscene.explain.reasons import Evidence
 
-__all__ = ["Answer", "Recommendation"]
+__all__ = ["Answer", "Recommendation", "Understood"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,18 @@ class Recommendation:
 
 
 @dataclass(frozen=True, slots=True)
+class Understood:
+    """What a request in plain words came to."""
+
+    text: str
+    """What was searched for."""
+    filter: str
+    """The condition that every target in the answer meets; "" for none."""
+    by_model: bool
+    """Whether a language model had a part in it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The recommendations for one question, best first."""
 
@@ -50,6 +62,8 @@ class Answer:
     """What the reader should know, such as that the user is unknown."""
     context: str | None = None
     """Id of the item that was asked about."""
+    understood: Understood | None = None
+    """What a request in plain words came to; None for other questions."""
 
     def columns(self) -> dict[str, list[Any]]:
         """The columns of the results format, a value for each recommendation."""

@@ -18,6 +18,7 @@ from polyscene.engine.page import Page, fill_page
 from polyscene.engine.profile import item_texts, user_texts
 from polyscene.engine.recommender import Recommender
 from polyscene.engine.review import Held, decide, on_hold
+from polyscene.engine.understand import Catalogues, interpret
 from polyscene.errors import DataError, NotFittedError
 from polyscene.fitting.forget import Receipt, forget, held
 from polyscene.fitting.model import Model
@@ -49,6 +50,7 @@ class Engine(Closing):
         self._verbaliser = Verbaliser(workspace.settings)
         self._model: Model | None = None
         self._all: tuple[str, DatasetPast] | None = None
+        self._catalogues = Catalogues()
         self._recommender: Recommender
 
     @classmethod
@@ -247,6 +249,45 @@ class Engine(Closing):
         _ = self.model  # reads it on first use
         return self._recommender.similar(item, scenario, n)
 
+    def ask(
+        self,
+        request: str,
+        scenario: str,
+        n: int = 10,
+        *,
+        user: str | None = None,
+        after: Sequence[str] = (),
+        now: float | None = None,
+        budget_s: float | None = None,
+    ) -> Answer:
+        """The targets that fit a request in plain words, a little by who asks.
+
+        A declared language model makes filters and search words of it; without one, or where it
+        does not answer in time, the words are searched for as they are.
+
+        Args:
+            request: What is asked for.
+            scenario: Name of the scenario.
+            n: Length of the list, at most.
+            user: User id, or None for somebody unknown.
+            after: The requests that it follows, oldest first.
+            now: Time of the question, seconds since 1970-01-01 UTC; the clock when omitted.
+            budget_s: How long to wait for the model; `llm.ask_budget_s` when omitted.
+
+        Raises:
+            SettingsError: When the scenario is unknown.
+            NotFittedError: When there is no model.
+            ValueError: When `n` is below 1.
+        """
+        _check(n, after)
+        _ = self.model  # reads it on first use
+        workspace, search = self.workspace, self._recommender.search
+        moment = time.time() if now is None else now
+        budget = workspace.settings.llm.ask_budget_s if budget_s is None else budget_s
+        catalogue = search.catalogue(scenario, self._catalogues)
+        plan = interpret(request, after, catalogue, workspace.soon, search.encode, budget, user)
+        return search.ask(plan, scenario, n, moment, user)
+
     def held(self, user: str) -> dict[str, Any]:
         """All that is held on a person; see `polyscene.fitting.forget.held`."""
         return held(self.workspace, user)
@@ -351,4 +392,4 @@ def _check(n: int, targets: Sequence[str] | None = None) -> None:
     if n < 1:
         raise ValueError(f"n is the length of a list, at least 1; got {n}")
     if isinstance(targets, str):
-        raise ValueError("targets is a list of ids, not one string")
+        raise ValueError("a list of texts is needed here, not one text")

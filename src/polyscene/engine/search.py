@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from polyscene.component import Candidates
+from polyscene.component import Candidates, Vectors
 from polyscene.data.dataset import Mask
 from polyscene.encoders import Encoder
-from polyscene.engine.answer import Answer, Recommendation
+from polyscene.engine.answer import Answer, Recommendation, Understood
+from polyscene.engine.understand import Catalogue, Catalogues, Plan, narrowed
 from polyscene.explain.reasons import Evidence, shared_tags
 from polyscene.fitting.asking import Asker
 from polyscene.fitting.model import Model
@@ -18,12 +20,17 @@ from polyscene.represent.whiten import normalise
 from polyscene.rerank.rerank import Reranker
 from polyscene.settings import Settings
 
-__all__ = ["Searcher"]
+__all__ = ["Searcher", "encoded"]
 
 _PERSONAL = 0.2
 """Share of the likeness to the user in the order of what was found."""
 _DEEP = 10
 """How many times the wanted length is looked at."""
+
+
+def encoded(model: Model, encoder: Encoder, texts: list[str]) -> Vectors:
+    """Texts of requests as unit vectors in the space of the targets, shape (texts, dim)."""
+    return normalise(model.transform(encoder.encode(texts), "description"))
 
 
 class Searcher:
@@ -73,7 +80,7 @@ class Searcher:
         if only is not None:
             allowed &= only
         self._asker.exclude(allowed, scenario, asking.user, now)
-        wanted = normalise(model.transform(self._encoder.encode([text]), "description"))[0]
+        wanted = self.encode([text])[0]
         notes = [] if user is None or asking.known else [f"user {user!r} is unknown"]
         if not wanted.any():
             return self._answer(user, scenario, [], [*notes, "the text says nothing to search for"])
@@ -92,6 +99,43 @@ class Searcher:
             self._found(candidates, position, scenario, words) for position in range(len(kept))
         ]
         return self._answer(user, scenario, items, notes)
+
+    def ask(
+        self,
+        plan: Plan,
+        scenario: str,
+        n: int,
+        now: float,
+        user: str | None = None,
+        only: Mask | None = None,
+    ) -> Answer:
+        """The n targets that fit best what a request came to; the rest is as in a search.
+
+        Args:
+            plan: What it came to; see `polyscene.engine.understand`.
+            scenario: Whose targets are searched.
+            n: Length of the list, at most.
+            now: Time of the question, seconds since 1970-01-01 UTC.
+            user: Who asks, or None.
+            only: If given, only these targets are found, shape (number of targets,).
+        """
+        allowed = self._asker.shown(scenario)
+        if only is not None:
+            allowed = allowed & only
+        targets = self._model.space(scenario).targets
+        left, condition, note = narrowed(plan, targets, allowed, now)
+        answer = self(plan.text, scenario, n, now, user, left)
+        notes = [*answer.notes, *(said for said in (plan.note, note) if said)]
+        understood = Understood(plan.text, condition, plan.by_model)
+        return replace(answer, notes=notes, understood=understood)
+
+    def catalogue(self, scenario: str, kept: Catalogues) -> Catalogue:
+        """What requests to a scenario can be filtered by."""
+        return kept.of(scenario, self._model.space(scenario).targets, self._asker.shown(scenario))
+
+    def encode(self, texts: list[str]) -> Vectors:
+        """Texts of requests as unit vectors, shape (number of texts, dim)."""
+        return encoded(self._model, self._encoder, texts)
 
     def _found(
         self, candidates: Candidates, position: int, scenario: str, words: Sequence[str]

@@ -51,6 +51,8 @@ class Failure(StrEnum):
     """The model could not be reached; asked again the next time."""
     BUDGET = "budget"
     """The answer could have cost more than allowed."""
+    LATE = "late"
+    """It did not come in the time that was allowed; it may be there the next time."""
 
 
 def _no_check(_: Any) -> None:
@@ -226,6 +228,15 @@ class Job:
         for key, outcome in self._ask_open(account, list(open_ones.values()), progress):
             outcomes[key] = outcome
         return [outcomes[one.key] for one in asked]
+
+    def remembered(
+        self, prompt: Prompt, requests: Sequence[Request[AnswerT]]
+    ) -> list[tuple[str, Outcome[AnswerT] | None]]:
+        """The key of each question, and what came of it when it was asked before; else None."""
+        account = Account(self._model.chat.id, prompt.name, prompt.version)
+        asked = [_Asked.of(prompt, request, account) for request in requests]
+        kept = self._model.ledger.kept({one.key for one in asked})
+        return [(one.key, _from_kept(one, kept.get(one.key), again=False)) for one in asked]
 
     def reserve(self, cost: float) -> None:
         """Set aside what a request costs at most.

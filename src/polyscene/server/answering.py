@@ -7,8 +7,9 @@ locks.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,8 @@ from polyscene.encoders import Encoder
 from polyscene.engine.answer import Answer
 from polyscene.engine.page import Page, fill_page
 from polyscene.engine.recommender import Recommender
+from polyscene.engine.search import encoded
+from polyscene.engine.understand import Catalogues, Plan, interpret, words_of
 from polyscene.errors import NotFoundError, did_you_mean
 from polyscene.feedback.session import told
 from polyscene.feedback.state import LivePast
@@ -63,6 +66,7 @@ class Answering:
         self._past = past
         self._fallback = fallback
         self._since = 0.0
+        self._catalogues = Catalogues()
         self.model: Model | None = None
         self._recommender: Recommender
 
@@ -200,8 +204,34 @@ class Answering:
         only = self._only(question, time.time())
         return self._recommender.similar(item, question.scenario, question.n, only)
 
-    def search(self, question: Question) -> Answer:
-        """The targets that fit the text of a question.
+    def understanding(self, question: Question, earlier: Sequence[str]) -> Callable[[], Plan]:
+        """What makes a plan of the text of a question; it may take long, and any thread may run it.
+
+        Args:
+            question: The question.
+            earlier: The requests before it, oldest first.
+
+        Raises:
+            NotFoundError: When the scenario is unknown.
+        """
+        self._check(question.scenario)
+        text, model, workspace = question.text or "", self.model, self._workspace
+        if model is None:
+            return lambda: Plan(words_of(text, earlier))
+        catalogue = self._recommender.search.catalogue(question.scenario, self._catalogues)
+        return partial(
+            interpret,
+            text,
+            earlier,
+            catalogue,
+            workspace.soon,
+            partial(encoded, model, workspace.encoder),
+            workspace.settings.llm.ask_budget_s,
+            question.user,
+        )
+
+    def search(self, question: Question, plan: Plan | None = None) -> Answer:
+        """The targets that fit the text of a question, or the plan that was made of it.
 
         Raises:
             NotFoundError: When the scenario is unknown.
@@ -212,9 +242,11 @@ class Answering:
         asked = Question(question.scenario, user=question.user, language=question.language)
         with self._telling(asked) as now:
             only = self._only(question, now)
-            answer = self._recommender.search(
-                question.text or "", question.scenario, question.n, now, question.user, only
-            )
+            search, where = self._recommender.search, (question.scenario, question.n, now)
+            if plan is None:
+                answer = search(question.text or "", *where, question.user, only)
+            else:
+                answer = search.ask(plan, *where, question.user, only)
             return self._noted(answer)
 
     def _check(self, scenario: str) -> None:
@@ -245,15 +277,7 @@ class Answering:
         if not self._past.late:
             return answer
         notes = [*answer.notes, *dict.fromkeys(self._past.late)]
-        return Answer(
-            answer.request_id,
-            answer.user_id,
-            answer.scenario,
-            answer.model,
-            answer.items,
-            notes,
-            answer.context,
-        )
+        return replace(answer, notes=notes)
 
     def _only(self, question: Question, now: float) -> Mask | None:
         """The targets that filter and exclusions of a question leave; None for all."""

@@ -39,6 +39,9 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 """What every route may answer besides."""
 
+_TURNS = 20
+"""Earlier requests that one may follow, at most."""
+
 router = APIRouter(prefix="/v1", responses=ERRORS, tags=["lists"])
 
 
@@ -126,9 +129,19 @@ async def search(
     n: Length = 10,
     filter: Words | None = None,
     explain: bool = False,
+    ask: Annotated[bool, Query(description="Whether it is a request to be understood.")] = False,
+    after: Annotated[
+        list[Words],
+        Query(max_length=_TURNS, description="The requests that it follows, oldest first."),
+    ] = [],  # noqa: B006  (FastAPI copies it)
 ) -> Response:
-    """The targets of a scenario whose text fits a text, a little by who searches."""
+    """The targets of a scenario whose text fits a text, a little by who searches.
+
+    With `ask`, a language model makes filters and search words of it, where one is declared.
+    """
     service = service_of(request)
     question = Question(scenario, n, user, text=q, filter=filter)
+    if ask or after:
+        return json_bytes(await service.asked(question, after, explain))
     body = await service.listed(lambda: service.answering.search(question), explain)
     return json_bytes(body)

@@ -46,6 +46,8 @@ __all__ = ["VARIANT", "Service"]
 
 VARIANT = "default"
 """The variant of a scenario as it is declared."""
+_UNDERSTOOD = 8
+"""Requests in plain words that wait for a language model at once."""
 ResultT = TypeVar("ResultT")
 _log = get_logger(__name__)
 
@@ -91,6 +93,7 @@ class Service:
         self.fits = Fits(workspace.path, fit_command)
         self._thread = ThreadPoolExecutor(1, "answering")
         self._aside = ThreadPoolExecutor(1, "keeper")
+        self._words = ThreadPoolExecutor(_UNDERSTOOD, "understanding")
         self._keeper: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._keeping = asyncio.Lock()
@@ -115,7 +118,7 @@ class Service:
     def _close(self) -> None:
         self.commits.close()
         self.impressions.close()
-        for pool in (self._thread, self._aside):
+        for pool in (self._words, self._thread, self._aside):
             pool.shutdown(cancel_futures=True)
         self._encoder.close()
         self._past.close()
@@ -145,6 +148,17 @@ class Service:
         body = rendered(await self.ask(answer), VARIANT, explain)
         self.telemetry.answers.labels(body.scenario, "new").inc()
         return self._shown(body)
+
+    async def asked(self, question: Question, earlier: Sequence[str], explain: bool) -> bytes:
+        """The answer to a request in plain words as JSON; nobody else waits while it is understood.
+
+        Raises:
+            NotFoundError: When the scenario is unknown.
+        """
+        understand = await self.ask(lambda: self.answering.understanding(question, earlier))
+        loop = asyncio.get_running_loop()
+        plan = await loop.run_in_executor(self._words, understand)
+        return await self.listed(lambda: self.answering.search(question, plan), explain)
 
     async def page(self, name: str, question: Question) -> bytes:
         """The lists of a page as JSON; each is logged as shown."""

@@ -206,6 +206,9 @@ class AnswerModel(BaseModel):
     context: str | None
     notes: list[str]
     items: list[ItemModel]
+    understood: dict[str, Any] | None = None
+    """Of a request in plain words: the text that was searched for, the filter, and whether a
+    language model had a part in it."""
 
 
 class PageModel(BaseModel):
@@ -255,7 +258,7 @@ def rendered(answer: Answer, variant: str, explain: bool) -> Body:
         }
         for item in answer.items
     ]
-    content = {
+    content: dict[str, Any] = {
         "variant": variant,
         "user_id": answer.user_id,
         "scenario": answer.scenario,
@@ -264,6 +267,8 @@ def rendered(answer: Answer, variant: str, explain: bool) -> Body:
         "notes": list(answer.notes),
         "items": items,
     }
+    if answer.understood is not None:
+        content["understood"] = asdict(answer.understood)
     notes = " ".join(answer.notes)
     signs = {"encoder": "the encoder is slow or down", "store": "the store is slow or down"}
     degraded = [name for name, sign in signs.items() if sign in notes]

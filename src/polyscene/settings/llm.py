@@ -55,6 +55,8 @@ class LlmSettings(Config):
     """Room for one request and its answer in a local model."""
     threads: int | None = Field(default=None, ge=1)
     """Threads of a local model; unset: one a core."""
+    ask_budget_s: float = Field(default=10.0, ge=0)
+    """How long a request in plain words waits for the model; then it is searched for as it is."""
     failures_to_pause: int = Field(default=5, ge=1)
     """After so many failures one after the other nothing is sent for `pause_s`."""
     pause_s: float = Field(default=30.0, ge=0)
