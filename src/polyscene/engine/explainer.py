@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from polyscene.component import PROPENSITY, Candidates, Path, Precedent, Query
+from polyscene.data.dataset import IntArray
 from polyscene.data.schema import User
 from polyscene.engine.answer import Recommendation
 from polyscene.engine.grounds import UNCOUNTED, Grounds, grounds_of
 from polyscene.engine.profile import verbs
-from polyscene.engine.waterfall import Waterfall, waterfall
+from polyscene.engine.waterfall import Waterfall, waterfalls
 from polyscene.explain.reasons import (
     TAG,
     Before,
@@ -26,6 +27,7 @@ from polyscene.explain.reasons import (
 from polyscene.fitting.asking import Asking
 from polyscene.fitting.model import Model
 from polyscene.represent.space import TargetSpace
+from polyscene.represent.targets import Targets
 from polyscene.rerank.explore import EXPLORED
 from polyscene.rerank.select import PINNED_ALONE
 from polyscene.settings import Scenario, Settings
@@ -74,13 +76,14 @@ class Explainer:
         grounds = grounds_of(self._model.sources, query, candidates)
         language = self._language(asking.user)
         wording = self._verbaliser.wording(query.spec.preset or GENERIC, language)
-        places = {int(row): place for place, row in enumerate(query.history.rows)}
+        entries = _Entries(self._settings, self._items.targets, query)
+        supports = _supports(grounds.supports.found, candidates.rows, query, entries)
         evidence = [
-            self._evidence(asking, row, bare, position, grounds, places)
+            self._evidence(asking, row, bare, position, grounds, supports[position], entries)
             for position, (row, bare) in enumerate(zip(candidates.rows.tolist(), told, strict=True))
         ]
         why = [sentence(one, wording, language) for one in evidence]
-        steps = [waterfall(candidates, place, query.spec) for place in range(len(candidates))]
+        steps = waterfalls(candidates, query.spec)
         return _recommendations(space, candidates, evidence, why, steps)
 
     def similar(
@@ -110,12 +113,11 @@ class Explainer:
         bare: Evidence,
         position: int,
         grounds: Grounds,
-        places: Mapping[int, int],
+        support: Sequence[tuple[int, Support]],
+        entries: _Entries,
     ) -> Evidence:
-        """What one candidate rests on; `places` are those of history rows in the history."""
+        """What one candidate rests on; `support` are the near entries with their rows."""
         query, space = asking.query, asking.space
-        rows = grounds.supports.found[position] or ()
-        support = self._support(space, row, rows, places, query)
         path, friends = grounds.paths.found[position], grounds.friends.found[position]
         stating = self._stating(bare.sources, row, query)
         givers: dict[Kind, str] = {
@@ -135,7 +137,7 @@ class Explainer:
             rules=bare.rules,
             pinned=bare.pinned,
             explored=bare.explored,
-            way=None if path is None else self._way(space, row, path, places, query),
+            way=None if path is None else self._way(space, row, path, entries),
             friends=None if friends == UNCOUNTED else friends,
             grounds=_ordered(bare.sources, givers),
         )
@@ -147,24 +149,6 @@ class Explainer:
         reading = [n for n, part in sources.items() if part > 0 and self._model.sources[n].stated]
         return max(reading, key=lambda name: sources[name], default="")
 
-    def _support(
-        self,
-        space: TargetSpace,
-        row: int,
-        rows: Sequence[int],
-        places: Mapping[int, int],
-        query: Query,
-    ) -> list[tuple[int, Support]]:
-        """The history entries behind a target with their rows, nearest first, near ones only."""
-        if not rows:
-            return []
-        cosines = query.history.items[list(rows)] @ space.vectors[row]
-        return [
-            (rows[order], self._entry(rows[order], float(cosines[order]), places, query))
-            for order in np.argsort(-cosines, kind="stable").tolist()
-            if cosines[order] > 0
-        ]
-
     def _before(self, precedents: Sequence[Precedent]) -> list[Before]:
         """What was done about contexts, with their names."""
         targets = self._items.targets
@@ -173,23 +157,7 @@ class Explainer:
             for one in precedents
         ]
 
-    def _entry(
-        self, row: int, similarity: float, places: Mapping[int, int], query: Query
-    ) -> Support:
-        """One entry of the history, by its row."""
-        targets, history, place = self._items.targets, query.history, places[row]
-        action, origin = history.actions[place], history.scenarios[place]
-        return Support(
-            item_id=targets.ids.ids[row],
-            title=targets.titles[row],
-            action=action,
-            verbs=verbs(self._settings, action, origin, query.scenario),
-            similarity=similarity,
-        )
-
-    def _way(
-        self, space: TargetSpace, row: int, path: Path, places: Mapping[int, int], query: Query
-    ) -> Way:
+    def _way(self, space: TargetSpace, row: int, path: Path, entries: _Entries) -> Way:
         """A path with names."""
         targets, name = self._items.targets, path.via
         item = -1 if path.kind == TAG else targets.ids.row(path.via)
@@ -197,9 +165,55 @@ class Explainer:
             name = ""
         elif item >= 0:
             name = targets.titles[item] or path.via
-        cosine = float(query.history.items[path.start] @ space.vectors[row])
-        start = self._entry(path.start, cosine, places, query)
-        return Way(start, path.kind, path.via, name)
+        cosine = float(self._items.vectors[path.start] @ space.vectors[row])
+        return Way(entries.support(path.start, cosine), path.kind, path.via, name)
+
+
+class _Entries:
+    """The entries of one history as reasons name them; many targets rest on the same few."""
+
+    def __init__(self, settings: Settings, items: Targets, query: Query) -> None:
+        self._settings = settings
+        self._items = items
+        self._query = query
+        rows = query.history.rows.tolist()
+        self._places = dict(zip(rows, range(len(rows)), strict=True))
+        self._told: dict[int, tuple[str, str, str, Mapping[str, str]]] = {}
+
+    def support(self, row: int, similarity: float) -> Support:
+        """One entry, by its row."""
+        told = self._told.get(row)
+        if told is None:
+            history, place = self._query.history, self._places[row]
+            action, origin = history.actions[place], history.scenarios[place]
+            said = verbs(self._settings, action, origin, self._query.scenario)
+            told = self._items.ids.ids[row], self._items.titles[row], action, said
+            self._told[row] = told
+        return Support(*told, similarity)
+
+
+def _supports(
+    found: Sequence[Sequence[int] | None], rows: IntArray, query: Query, entries: _Entries
+) -> list[list[tuple[int, Support]]]:
+    """The history entries behind each target with their rows, nearest first, near ones only.
+
+    Args:
+        found: The rows of the entries of each target; None for none.
+        rows: The targets.
+        query: The question.
+        entries: The history.
+    """
+    counts = [len(own or ()) for own in found]
+    behind = np.array([row for own in found for row in own or ()], np.int64)
+    targets = query.space.vectors[np.repeat(rows, counts)]
+    cosines = np.einsum("ij,ij->i", query.history.items[behind], targets).tolist()
+    lists, start = [], 0
+    for own, count in zip(found, counts, strict=True):
+        some = zip(own or (), cosines[start : start + count], strict=True)
+        near = sorted((pair for pair in some if pair[1] > 0), key=lambda pair: -pair[1])
+        lists.append([(row, entries.support(row, cosine)) for row, cosine in near])
+        start += count
+    return lists
 
 
 def _recommendations(

@@ -7,7 +7,7 @@ number does not say who they are: at least two, and not all that the user has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -84,26 +84,42 @@ def grounds_of(sources: Mapping[str, Source], query: Query, candidates: Candidat
         most = len(query.friends)
         return [n if n == UNCOUNTED or _LEAST <= n < most else None for n in found.tolist()]
 
+    turns = [(sources[name], places) for name, places in _turns(candidates)]
     return Grounds(
-        _strongest(sources, candidates, supports),
-        _strongest(sources, candidates, paths),
-        _strongest(sources, candidates, about),
-        _strongest(sources, candidates, friends),
+        _strongest(turns, candidates.rows, supports),
+        _strongest(turns, candidates.rows, paths),
+        _strongest(turns, candidates.rows, about),
+        _strongest(turns, candidates.rows, friends),
     )
 
 
+def _turns(candidates: Candidates) -> Iterator[tuple[str, IntArray]]:
+    """Who is to be asked about which candidates: for each the source that gave most comes first."""
+    names = list(candidates.parts)
+    if not names:
+        return
+    parts = np.stack(list(candidates.parts.values()))
+    order = np.argsort(-parts, axis=0, kind="stable")
+    gave = np.take_along_axis(parts, order, axis=0) > 0
+    for turn, own in zip(order, gave, strict=True):
+        for number, name in enumerate(names):
+            places = np.flatnonzero((turn == number) & own)
+            if len(places):
+                yield name, places
+
+
 def _strongest(
-    sources: Mapping[str, Source],
-    candidates: Candidates,
+    turns: Sequence[tuple[Source, IntArray]],
+    rows: IntArray,
     ask: Callable[[Source, IntArray], Sequence[T | None] | None],
 ) -> Told[T]:
     """For each candidate what the source that gave most has to say, of those that say something."""
-    found: list[T | None] = [None] * len(candidates)
-    givers, most = [""] * len(candidates), np.zeros(len(candidates), np.float32)
-    for name, part in candidates.parts.items():
-        chosen = np.flatnonzero(part > most)
-        said = ask(sources[name], candidates.rows[chosen]) if len(chosen) else None
-        for place, one in zip(chosen.tolist(), said or (), strict=said is not None):
+    found: list[T | None] = [None] * len(rows)
+    givers, open_ = [""] * len(rows), np.ones(len(rows), np.bool_)
+    for source, places in turns:
+        asked = places[open_[places]]
+        said = ask(source, rows[asked]) if len(asked) else None
+        for place, one in zip(asked.tolist(), said or (), strict=said is not None):
             if one is not None:
-                found[place], givers[place], most[place] = one, name, part[place]
+                found[place], givers[place], open_[place] = one, source.name, False
     return Told(found, givers)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from polyscene.component import FUSED_PLACE, FUSED_SCORE, VALUE, VALUE_PLACE, Candidates
 from polyscene.settings import Scenario
 
-__all__ = ["Waterfall", "waterfall"]
+__all__ = ["Waterfall", "waterfalls"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,35 +39,40 @@ class Waterfall:
     """The final place, after rules, diversity and near-duplicates."""
 
 
-def waterfall(candidates: Candidates, position: int, spec: Scenario) -> Waterfall:
-    """The waterfall of one of the targets that are shown.
+def waterfalls(candidates: Candidates, spec: Scenario) -> list[Waterfall]:
+    """The waterfall of each target that is shown.
 
     Args:
         candidates: What is shown, best first.
-        position: Which of them.
         spec: The scenario.
     """
-    steps = {name: float(column[position]) for name, column in candidates.steps.items()}
-    fused, value = _known(steps.get(FUSED_SCORE)), _known(steps.get(VALUE))
     reward = spec.reward
     if isinstance(reward, dict):
         reward = f"sim * {reward.get('type', 'constant')}"
-    return Waterfall(
-        fused=fused,
-        fused_place=None if fused is None else int(steps[FUSED_PLACE]),
-        tasks={
-            name: float(column[position])
-            for name, column in candidates.tasks.items()
-            if math.isfinite(column[position])
-        },
-        reward=reward,
-        value=value,
-        value_place=None if value is None else int(steps[VALUE_PLACE]),
-        rules=tuple(candidates.marks.get(int(candidates.rows[position]), ())),
-        score=float(candidates.scores[position]),
-        place=position + 1,
-    )
+    steps, unknown = candidates.steps, [None] * len(candidates)
+    names = (FUSED_SCORE, FUSED_PLACE, VALUE, VALUE_PLACE)
+    told = [_known(steps[name].tolist()) if name in steps else unknown for name in names]
+    tasks = {name: _known(column.tolist()) for name, column in candidates.tasks.items()}
+    rows, scores = candidates.rows.tolist(), candidates.scores.tolist()
+    return [
+        Waterfall(
+            fused=fused,
+            fused_place=None if fused is None or fused_place is None else int(fused_place),
+            tasks={
+                name: found for name, own in tasks.items() if (found := own[position]) is not None
+            },
+            reward=reward,
+            value=value,
+            value_place=None if value is None or value_place is None else int(value_place),
+            rules=tuple(candidates.marks.get(row, ())),
+            score=score,
+            place=position + 1,
+        )
+        for position, (row, score, fused, fused_place, value, value_place) in enumerate(
+            zip(rows, scores, *told, strict=True)
+        )
+    ]
 
 
-def _known(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else value
+def _known(values: Sequence[float]) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values]

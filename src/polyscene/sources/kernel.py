@@ -33,7 +33,7 @@ from pydantic import Field
 from polyscene.component import Config, Query, Training, Validation, Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.represent.interactions import fading, graded, interactions, places, weighted
-from polyscene.sources.base import Source, away, history_rows, nothing, put
+from polyscene.sources.base import Source, away, history_rows, nothing
 from polyscene.sources.closed_form import LowRank
 from polyscene.sources.kernel_search import WARM, chosen, factored, learned
 from polyscene.sources.likes import grounds
@@ -159,10 +159,16 @@ class Kernel(Source):
         told = np.flatnonzero(np.diff(x.indptr))
         if not len(told):
             return scores
-        x, vectors = x[told], queries[0].space.vectors
-        cold = np.delete(np.arange(len(vectors)), fitted.warm)
-        put(scores, told, fitted.warm, fitted.kernel.scores(x))
-        put(scores, told, cold, np.asarray(x @ fitted.cold) @ vectors[cold].T)
+        if len(told) < len(queries):
+            x = x[told]
+        if self._set.cold:  # of all, as copying out the vectors of the others takes longer
+            found = np.asarray(x @ fitted.cold) @ queries[0].space.vectors.T
+        else:
+            found = np.zeros((len(told), scores.shape[1]), np.float32)
+        found[:, fitted.warm] = fitted.kernel.scores(x)
+        if len(told) == len(queries):
+            return found
+        scores[told] = found
         return scores
 
     def support(self, query: Query, rows: IntArray) -> IntArray:

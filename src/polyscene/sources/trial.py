@@ -150,9 +150,8 @@ def top_hits(scores: Vectors, relevant: sp.csr_matrix, k: int) -> npt.NDArray[np
 
 def filled(config: ConfigT, usual: Mapping[str, Any]) -> ConfigT:
     """The options with the usual value where they are None."""
-    given = config.model_dump()
-    unset = {name: value for name, value in usual.items() if given[name] is None}
-    return config.model_copy(update=unset)
+    unset = {name: value for name, value in usual.items() if getattr(config, name) is None}
+    return config.model_copy(update=unset) if unset else config
 
 
 class Scoring(Protocol[ConfigC]):
