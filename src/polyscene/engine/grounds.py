@@ -84,12 +84,12 @@ def grounds_of(sources: Mapping[str, Source], query: Query, candidates: Candidat
         most = len(query.friends)
         return [n if n == UNCOUNTED or _LEAST <= n < most else None for n in found.tolist()]
 
-    turns = [(sources[name], places) for name, places in _turns(candidates)]
+    turns = list(_turns(candidates))
     return Grounds(
-        _strongest(turns, candidates.rows, supports),
-        _strongest(turns, candidates.rows, paths),
-        _strongest(turns, candidates.rows, about),
-        _strongest(turns, candidates.rows, friends),
+        _strongest(sources, turns, candidates.rows, supports),
+        _strongest(sources, turns, candidates.rows, paths),
+        _strongest(sources, turns, candidates.rows, about),
+        _strongest(sources, turns, candidates.rows, friends),
     )
 
 
@@ -109,17 +109,18 @@ def _turns(candidates: Candidates) -> Iterator[tuple[str, IntArray]]:
 
 
 def _strongest(
-    turns: Sequence[tuple[Source, IntArray]],
+    sources: Mapping[str, Source],
+    turns: Sequence[tuple[str, IntArray]],
     rows: IntArray,
     ask: Callable[[Source, IntArray], Sequence[T | None] | None],
 ) -> Told[T]:
     """For each candidate what the source that gave most has to say, of those that say something."""
     found: list[T | None] = [None] * len(rows)
     givers, open_ = [""] * len(rows), np.ones(len(rows), np.bool_)
-    for source, places in turns:
+    for name, places in turns:
         asked = places[open_[places]]
-        said = ask(source, rows[asked]) if len(asked) else None
+        said = ask(sources[name], rows[asked]) if len(asked) else None
         for place, one in zip(asked.tolist(), said or (), strict=said is not None):
             if one is not None:
-                found[place], givers[place], open_[place] = one, source.name, False
+                found[place], givers[place], open_[place] = one, name, False
     return Told(found, givers)
