@@ -45,7 +45,7 @@ class LivePast:
         past: Where it is read.
         watch: What tells who was written about.
         size: How many users are kept.
-        patience_s: How long one user is waited for before the answer goes on without.
+        patience_s: How long the store is waited for before answers go on without it.
     """
 
     def __init__(
@@ -59,8 +59,9 @@ class LivePast:
         self._last: dict[str, Known] = {}
         self._taken: dict[Acts, IntArray] = {}
         self._lock = threading.Lock()
-        self._reading: str | None = None
-        self._outdated = False
+        self._loaded: dict[str | None, Known] = {}
+        self._reading: set[str | None] = set()
+        self._outdated: set[str | None] = set()
         self._change: Callable[[Known], Known] | None = None
         self._reader = ThreadPoolExecutor(4, "past")
         self.late: list[str] = []
@@ -87,12 +88,18 @@ class LivePast:
             return found
 
     def load(self, user_ids: Sequence[str]) -> None:
-        """See `Past`; each user is read when asked about."""
+        """See `Past`. Where the store fails or is late, what was known last, or nothing."""
+        self._loaded = {}
+        unknown = [name for name in dict.fromkeys(user_ids) if self.entry(name) is None]
+        if unknown:
+            self._loaded = self._read(unknown)
 
     def of(self, user_id: str | None) -> Known:
-        """See `Past`. Where the store fails or is late, what was known last, or nothing."""
-        found = self.entry(user_id)
-        known = self._read(user_id) if found is None else found.known
+        """See `Past`; who was loaded is known as of then."""
+        known = self._loaded.get(user_id)
+        if known is None:
+            found = self.entry(user_id)
+            known = self._read([user_id])[user_id] if found is None else found.known
         return known if self._change is None else self._change(known)
 
     def taken(self, acts: Acts) -> IntArray:
@@ -113,20 +120,31 @@ class LivePast:
         try:
             yield
         finally:
-            self._change = None
+            self._change, self._loaded = None, {}
 
-    def _read(self, user_id: str | None) -> Known:
+    def _read(self, user_ids: Sequence[str | None]) -> dict[str | None, Known]:
+        """What is known of some users, read together."""
         with self._lock:
-            self._reading, self._outdated = user_id, False
+            self._reading, self._outdated = set(user_ids), set()
+        found: dict[str | None, Known] = {}
+
+        def read() -> None:
+            for name in user_ids:
+                found[name] = self._past.of(name)
+
         try:
-            known = self._reader.submit(carried(self._past.of), user_id).result(self._patience)
+            self._reader.submit(carried(read)).result(self._patience)
         except (TimeoutError, WorkspaceError) as error:
-            _log.warning("what is known of a user could not be read: %s", error or "too slow")
+            _log.warning("what is known of users could not be read: %s", error or "too slow")
             self.late.append("the store is slow or down: the answer may lack the latest events")
-            return self._last.get(user_id or "") or nobody(user_id)
+        known = dict(found)
         with self._lock:
-            if not self._outdated:
-                self._keep(user_id, known)
+            for name, own in known.items():
+                if name not in self._outdated:
+                    self._keep(name, own)
+        for name in user_ids:
+            if name not in known:
+                known[name] = self._last.get(name or "") or nobody(name)
         return known
 
     def _keep(self, user_id: str | None, known: Known) -> None:
@@ -151,11 +169,11 @@ class LivePast:
             dropped = self._entries.pop(name, None)
             if dropped is not None:
                 self._last[name] = dropped.known
-            if name == self._reading:
-                self._outdated = True
+            if name in self._reading:
+                self._outdated.add(name)
         while len(self._last) > self._size:
             del self._last[next(iter(self._last))]
 
     def _drop_all(self) -> None:
         self._entries.clear()
-        self._outdated = True
+        self._outdated |= self._reading

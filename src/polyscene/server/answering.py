@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ from polyscene.engine.page import Page, fill_page
 from polyscene.engine.recommender import Recommender
 from polyscene.engine.search import encoded
 from polyscene.engine.understand import Catalogues, Plan, interpret, words_of
-from polyscene.errors import NotFoundError, did_you_mean
+from polyscene.errors import NotFoundError, PolysceneError, did_you_mean
 from polyscene.feedback.session import told
 from polyscene.feedback.state import LivePast
 from polyscene.fitting.model import Model
@@ -121,7 +121,38 @@ class Answering:
         self._check(question.scenario)
         if self.model is None:
             return self._fallback.answer(question)
-        return self._answer(self._recommender, question)
+        return self._answers(self._recommender, [question])[0]
+
+    def recommend_all(self, questions: Sequence[Question]) -> list[Answer | Exception]:
+        """`recommend` for several questions, each answered or with what went wrong.
+
+        Those that ask the same for several users are answered together.
+        """
+        found: dict[int, Answer | Exception] = {}
+        groups: dict[Question, list[int]] = {}
+        for place, question in enumerate(questions):
+            # A filter may look at the user; other questions differ by whom they are about.
+            plain = question.filter is None
+            shared = replace(question, user=None, context=None) if plain else question
+            groups.setdefault(shared, []).append(place)
+        for places in groups.values():
+            some = [questions[place] for place in places]
+            found.update(zip(places, self._together(some), strict=True))
+        return [found[place] for place in range(len(questions))]
+
+    def _together(self, questions: Sequence[Question]) -> list[Answer | Exception]:
+        """The answers to questions that differ by user and context alone."""
+        if self.model is not None and len(questions) > 1:
+            with suppress(PolysceneError):  # one of them is wrong: which, the others do not feel
+                self._check(questions[0].scenario)
+                return [*self._answers(self._recommender, questions)]
+        answers: list[Answer | Exception] = []
+        for question in questions:
+            try:
+                answers.append(self.recommend(question))
+            except Exception as error:
+                answers.append(error)
+        return answers
 
     def preview(self, question: Question, reward: str) -> Answer:
         """The list for a question as if the scenario declared another reward.
@@ -144,22 +175,24 @@ class Answering:
             update={"scenarios": {**scenarios, question.scenario: changed}}
         )
         recommender = Recommender(settings, self.model, self._encoder, self._verbaliser, self._past)
-        return self._answer(recommender, question)
+        return self._answers(recommender, [question])[0]
 
-    def _answer(self, recommender: Recommender, question: Question) -> Answer:
-        with self._telling(question) as now:
-            only = self._only(question, now)
+    def _answers(self, recommender: Recommender, questions: Sequence[Question]) -> list[Answer]:
+        """The answers to questions that differ by user and context alone."""
+        shared = questions[0]
+        with self._telling(shared) as now:
+            only = self._only(shared, now)
             answers = recommender.answers(
-                [question.user],
-                question.scenario,
-                question.n,
+                [question.user for question in questions],
+                shared.scenario,
+                shared.n,
                 now,
                 only,
-                question.reasons,
-                contexts=[question.context],
-                explain=question.explain,
+                shared.reasons,
+                contexts=[question.context for question in questions],
+                explain=shared.explain,
             )
-            return self._noted(next(answers))
+            return [self._noted(answer) for answer in answers]
 
     def shown(self, scenario: str) -> Mask:
         """Which targets a scenario may show to somebody. There must be a model."""

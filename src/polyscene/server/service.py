@@ -30,6 +30,7 @@ from polyscene.logs import get_logger
 from polyscene.represent.targets import Targets
 from polyscene.server.answering import Answering
 from polyscene.server.auth import Guard
+from polyscene.server.desk import Desk
 from polyscene.server.fallback import NO_MODEL, Fallback
 from polyscene.server.fits import Fits
 from polyscene.server.question import Question
@@ -92,6 +93,7 @@ class Service:
         self.impressions.observe = lambda count: self.telemetry.impressions.inc(count)
         self.fits = Fits(workspace.path, fit_command)
         self._thread = ThreadPoolExecutor(1, "answering")
+        self._desk: Desk[Question, Body] = Desk(self._thread, self._made)
         self._aside = ThreadPoolExecutor(1, "keeper")
         self._words = ThreadPoolExecutor(_UNDERSTOOD, "understanding")
         self._keeper: asyncio.Task[None] | None = None
@@ -139,7 +141,7 @@ class Service:
         body: Body | None = self.answering.kept(question) if question.keepable else None
         made = "kept"
         if body is None:
-            body, made = await self.ask(lambda: self._made(question)), "new"
+            body, made = await self._desk.ask(question), "new"
         self.telemetry.answers.labels(question.scenario, made).inc()
         return self._shown(body)
 
@@ -200,11 +202,18 @@ class Service:
         await self.keep_up()
         return receipt
 
-    def _made(self, question: Question) -> Body:
-        answer = self.answering.recommend(question)
-        body = rendered(answer, VARIANT, question.explain)
-        self.answering.keep(question, body)
-        return body
+    def _made(self, questions: Sequence[Question]) -> list[Body | Exception]:
+        """The answers to some questions, or what went wrong; in the answering thread."""
+        made: list[Body | Exception] = []
+        answers = self.answering.recommend_all(questions)
+        for question, answer in zip(questions, answers, strict=True):
+            if isinstance(answer, Exception):
+                made.append(answer)
+                continue
+            body = rendered(answer, VARIANT, question.explain)
+            self.answering.keep(question, body)
+            made.append(body)
+        return made
 
     def _shown(self, body: Body) -> bytes:
         """An answer with a new request id, logged."""
