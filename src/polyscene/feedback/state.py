@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from polyscene.data.dataset import IntArray
+from polyscene.data.schema import Event
 from polyscene.errors import WorkspaceError
-from polyscene.fitting.past import Known, Past, nobody
+from polyscene.fitting.past import Known, StorePast, nobody
 from polyscene.fitting.places import Acts
 from polyscene.logs import get_logger
 from polyscene.storage import Watch
@@ -30,16 +31,19 @@ class Entry:
     """What is known of one user, and what was made of it. It is dropped as a whole."""
 
     known: Known
+    since: list[Event] = field(default_factory=list)
+    """What the user did since, to be added when it is asked for; the last to arrive first."""
     answers: dict[Any, Any] = field(default_factory=dict)
     """Answers that hold as long as this does, by what was asked."""
 
 
 class LivePast:
-    """The past of users, read once and kept until somebody writes about them.
+    """The past of users, read once and kept up with what they do.
 
-    A look at the store before each use tells whether anybody wrote, in this process or another; so
-    an event that was acknowledged counts in the next answer. Answers are made by one thread, but
-    any thread may call `entry`.
+    A look at the store before each use tells what was written, in this process or another; so an
+    event that was acknowledged counts in the next answer. What a user did with items is added to
+    what is kept; whom other records concern is read anew. Answers are made by one thread, but any
+    thread may call `entry`.
 
     Args:
         past: Where it is read.
@@ -49,7 +53,7 @@ class LivePast:
     """
 
     def __init__(
-        self, past: Past, watch: Watch, size: int = 20_000, patience_s: float = 0.5
+        self, past: StorePast, watch: Watch, size: int = 20_000, patience_s: float = 0.5
     ) -> None:
         self._past = past
         self._watch = watch
@@ -59,7 +63,7 @@ class LivePast:
         self._last: dict[str, Known] = {}
         self._taken: dict[Acts, IntArray] = {}
         self._lock = threading.Lock()
-        self._loaded: dict[str | None, Known] = {}
+        self._loaded: dict[str | None, Known] = {}  # what is made do with, for one answer
         self._reading: set[str | None] = set()
         self._outdated: set[str | None] = set()
         self._change: Callable[[Known], Known] | None = None
@@ -71,7 +75,7 @@ class LivePast:
         """Give up its threads."""
         self._reader.shutdown(wait=False, cancel_futures=True)
 
-    def use(self, past: Past) -> None:
+    def use(self, past: StorePast) -> None:
         """Read elsewhere from now on; all that is kept is dropped."""
         with self._lock:
             self._past = past
@@ -83,8 +87,15 @@ class LivePast:
         with self._lock:
             self._follow()
             found = self._entries.get(user_id)
-            if found is not None:
-                self._entries.move_to_end(user_id)
+            if found is None:
+                return None
+            if found.since:
+                known = self._past.grown(found.known, found.since)
+                if known is None:
+                    self._drop(user_id)
+                    return None
+                found = self._entries[user_id] = Entry(known)
+            self._entries.move_to_end(user_id)
             return found
 
     def load(self, user_ids: Sequence[str]) -> None:
@@ -92,14 +103,15 @@ class LivePast:
         self._loaded = {}
         unknown = [name for name in dict.fromkeys(user_ids) if self.entry(name) is None]
         if unknown:
-            self._loaded = self._read(unknown)
+            found = self._read(unknown)
+            self._loaded = {name: own for name, own in found.items() if name not in self._entries}
 
     def of(self, user_id: str | None) -> Known:
-        """See `Past`; who was loaded is known as of then."""
-        known = self._loaded.get(user_id)
+        """See `Past`. Where the store fails or is late, what was known last, or nothing."""
+        found = self.entry(user_id)
+        known = self._loaded.get(user_id) if found is None else found.known
         if known is None:
-            found = self.entry(user_id)
-            known = self._read([user_id])[user_id] if found is None else found.known
+            known = self._read([user_id])[user_id]
         return known if self._change is None else self._change(known)
 
     def taken(self, acts: Acts) -> IntArray:
@@ -139,9 +151,11 @@ class LivePast:
             self.late.append("the store is slow or down: the answer may lack the latest events")
         known = dict(found)
         with self._lock:
+            self._follow()  # what came meanwhile may or may not have been read
             for name, own in known.items():
                 if name not in self._outdated:
                     self._keep(name, own)
+            self._reading = set()
         for name in user_ids:
             if name not in known:
                 known[name] = self._last.get(name or "") or nobody(name)
@@ -165,14 +179,20 @@ class LivePast:
             self._drop_all()
             self._last.clear()  # it may hold somebody who was erased
             return
+        self._outdated |= self._reading & {*changes.users, *changes.acted}
+        for name in changes.acted:
+            found = self._entries.get(name)
+            if found is not None:
+                self._entries[name] = Entry(found.known, [*changes.done(name), *found.since])
         for name in changes.users:
-            dropped = self._entries.pop(name, None)
-            if dropped is not None:
-                self._last[name] = dropped.known
-            if name in self._reading:
-                self._outdated.add(name)
+            self._drop(name)
         while len(self._last) > self._size:
             del self._last[next(iter(self._last))]
+
+    def _drop(self, name: str | None) -> None:
+        dropped = self._entries.pop(name, None)
+        if dropped is not None and name is not None:
+            self._last[name] = dropped.known
 
     def _drop_all(self) -> None:
         self._entries.clear()

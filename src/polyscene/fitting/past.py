@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from polyscene.data.dataset import Dataset, IdMap, IntArray, Links
-from polyscene.data.schema import User
+from polyscene.data.schema import Event, User
 from polyscene.fitting.places import Acts, StorePlaces, taken_in
 from polyscene.represent.connections import BLOCKS, Connections
 from polyscene.represent.deeds import Deeds, DeedsOfAll
@@ -100,6 +100,22 @@ class StorePast:
         """See `Past`; as the store has it now."""
         places = self._places.setdefault(acts, StorePlaces(self._store, acts))
         return places.taken(self._items.ids)
+
+    def grown(self, known: Known, events: Sequence[Event]) -> Known | None:
+        """What is known of a user after further events, as `of` would read it.
+
+        Args:
+            known: What was known before.
+            events: What the user did since, the last to arrive first.
+
+        Returns:
+            None where it has to be read: not all is about items of the model.
+        """
+        items = self._items
+        if not known.stored or any(event.item_id not in items.ids for event in events):
+            return None
+        newest = Deeds.of(events, items.ids, items.is_tag)
+        return replace(known, deeds=Deeds.joined([newest, known.deeds])[0])
 
 
 class DatasetPast:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from polyscene.storage import tables
+from polyscene.data.schema import Event
+from polyscene.storage import rows, tables
 
 __all__ = ["Changes", "Watch"]
 
@@ -21,8 +22,9 @@ _STATE = sa.select(
     sa.select(sa.func.max(tables.events.c.seq)).scalar_subquery(),
 )
 _EVENTS = (
-    sa.select(tables.events.c.user_id, tables.events.c.person_id)
+    sa.select(tables.events.c.user_id, tables.events.c.person_id, *rows.EVENT_COLUMNS)
     .where(tables.events.c.seq > sa.bindparam("seq"))
+    .order_by(tables.events.c.seq)
     .limit(_MANY)
 )
 _USERS = (
@@ -37,9 +39,15 @@ class Changes:
     """What has been written since the last look."""
 
     users: Collection[str]
-    """Who acted, was acted on, or has a new record."""
+    """Who met somebody, was met, or has a new record."""
+    acted: Mapping[str, Sequence[sa.Row[Any]]]
+    """What others did with items, by user; see `done`."""
     everybody: bool
     """Whether it may concern anybody: relations, deletions, or very many events."""
+
+    def done(self, user_id: str) -> list[Event]:
+        """What one of those who acted did with items, the last to arrive first."""
+        return [rows.event_of(row[2:]) for row in reversed(self.acted[user_id])]
 
 
 class Watch:
@@ -83,15 +91,17 @@ class Watch:
         seq = seq or 0
         if (revision, epoch) == (self._revision, self._epoch):
             return None
-        users: set[str] = set()
+        users, acted = set[str](), dict[str, list[sa.Row[Any]]]()
         events = execute(_EVENTS, {"seq": self._seq}).all() if seq > self._seq else []
-        for actor, person in events:
-            users.add(actor)
+        for event in events:
+            actor, person = event[:2]
             if person is not None:
-                users.add(person)
+                users |= {actor, person}
+            acted.setdefault(actor, []).append(event)
         written = execute(_USERS, {"revision": self._revision}).scalars().all()
         users.update(written)
         many = len(events) == _MANY or len(written) == _MANY
         everybody = many or epoch != self._epoch
         self._revision, self._epoch, self._seq = revision, epoch, seq
-        return Changes(users, everybody)
+        alone = {name: own for name, own in acted.items() if name not in users}
+        return Changes(users, alone, everybody)
