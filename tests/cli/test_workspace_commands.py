@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -376,3 +378,37 @@ class TestBrokenWorkspaces:
             assert done.json.keys() == {"error"}
             assert done.json["error"]["type"] == "WorkspaceError"
             assert "no polyscene.toml" in done.json["error"]["message"]
+
+
+def test_a_report_says_what_came_of_each_file(empty: Path, tmp_path: Path) -> None:
+    """Also of what failed, in the file that a page reads while it goes on."""
+    good, bad, report = tmp_path / "good.csv", tmp_path / "bad.csv", tmp_path / "report.json"
+    good.write_text("item_id,title\na,Tea\n", "utf-8")
+    bad.write_text("user_id,item_id,action\nann,a,view\nann,none,view\n", "utf-8")
+    done = call("-w", empty, "ingest", "--items", good, "--events", bad, "--report", report)
+    assert done.code == 1
+    told = json.loads(report.read_text("utf-8"))
+    assert told["state"] == "failed"
+    assert told["message"] == f"{bad}: 1 problem; nothing of the file was kept"
+    assert [(file["kind"], file["loaded"]) for file in told["files"]] == [
+        ("items", 1), ("events", 0),
+    ]  # fmt: skip
+    (problem,) = told["files"][1]["problems"]
+    assert (problem["row"], problem["column"], problem["value"]) == (2, "item_id", "'none'")
+    again = ["ingest", "--events", bad, "--on-error", "skip", "--report", report]
+    assert call("-w", empty, *again).code == 0
+    told = json.loads(report.read_text("utf-8"))
+    assert (told["state"], told["files"][0]["skipped"]) == ("done", 1)
+    assert told["unit"] == "bytes"
+    fails(call("-w", empty, *again[:-1], tmp_path / "none" / "report.json"), "cannot write")
+
+
+def test_an_export_is_read_again(empty: Path, tmp_path: Path) -> None:
+    items, archive = tmp_path / "items.csv", tmp_path / "out.zip"
+    items.write_text("item_id,title,price\na,Tea,3\n", "utf-8")
+    call("-w", empty, "ingest", "--items", items)
+    assert "1 items" in call("-w", empty, "export", archive).out
+    with zipfile.ZipFile(archive) as found:
+        row = json.loads(found.read("items.jsonl"))
+    assert row == {"item_id": "a", "title": "Tea", "price": 3}
+    fails(call("-w", empty, "export", tmp_path), "cannot write")

@@ -173,6 +173,7 @@ def test_every_page_has_a_policy_that_runs_no_foreign_script(browser: Browser) -
         "/scenarios/shop",
         "/models",
         "/map",
+        "/data",
         "/map?user=ann&scenario=shop",
         "/review",
         "/items/none",
@@ -235,8 +236,9 @@ def test_every_text_of_the_pages_is_translated() -> None:
             unescape(text) for text in re.findall(r"""_\(["'](.+?)["'][,)]""", page.read_text())
         }
     source = TEMPLATES.parent
-    used |= set(re.findall(r'say\(\s*"(.+?)"', (source / "visit.py").read_text()))
-    used |= {"Overview", "Try it", "Items", "Users", "Scenarios", "Models", "Review", "Map"}
+    for code in source.glob("*.py"):
+        used |= set(re.findall(r'say\(\s*"(.+?)"', code.read_text("utf-8")))
+    used |= {"Overview", "Try it", "Items", "Users", "Scenarios", "Models", "Review", "Map", "Data"}
     used |= {"All sources", "Reward", "Final"}
     assert used == table().keys()
     for english, chinese in table().items():

@@ -66,6 +66,7 @@ def test_a_narrow_window_shows_every_page_whole(address: str, dark: bool) -> Non
             "/scenarios",
             "/scenarios/shop",
             "/map",
+            "/data",
             "/review",
         ):
             browser.open(address + page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +12,11 @@ import typer
 from polyscene.cli.main import app
 from polyscene.cli.output import console, print_report, progress_bars
 from polyscene.data.importers import importer_names
+from polyscene.data.report import FileReport, IngestReport
+from polyscene.data.report_file import ReportFile
 from polyscene.engine import Engine
 from polyscene.engine.batch import read_id_lines
-from polyscene.errors import IngestError
+from polyscene.errors import IngestError, PolysceneError
 
 __all__ = ["OnError", "ingest"]
 
@@ -46,6 +49,10 @@ def ingest(
         OnError, typer.Option(help="fail keeps nothing of a bad file; skip leaves bad rows out.")
     ] = OnError.FAIL,
     encoding: Annotated[str, typer.Option(help="Encoding of text files.")] = "utf-8",
+    report: Annotated[
+        Path | None,
+        typer.Option(help="JSON file that says how far it is, and in the end what came of it."),
+    ] = None,
 ) -> None:
     """Load items, users, events and relations from files, each file whole or not at all."""
     files = {"items": items, "users": users, "events": events, "relations": relations}
@@ -60,20 +67,30 @@ def ingest(
         options["exclude_tags_of"] = read_id_lines(exclude_tags_of, "user_id")
     with Engine.open(context.obj) as engine:
         progress = progress_bars()
+        told = None if report is None else ReportFile(report, progress)
+        done: list[FileReport] = []
         try:
             if format is not None and path is not None:
-                report = engine.import_folder(
-                    format, path, on_error=on_error.value, progress=progress, **options
-                )
-                print_report(report)
+                done += engine.import_folder(
+                    format, path, on_error=on_error.value, progress=told or progress, **options
+                ).files
             if any(files.values()):
-                report = engine.ingest(
-                    **files, on_error=on_error.value, encoding=encoding, progress=progress
-                )
-                print_report(report)
+                done += engine.ingest(
+                    **files, on_error=on_error.value, encoding=encoding, progress=told or progress
+                ).files
+            print_report(IngestReport(done))
         except IngestError as error:
-            _print_kept(error)
+            done += error.report.files
+            _print_kept(done)
+            if told is not None:
+                told.finish(done, str(error).splitlines()[0])
             raise
+        except PolysceneError as error:
+            if told is not None:
+                told.finish(done, str(error))
+            raise
+        if told is not None:
+            told.finish(done)
         counts = engine.workspace.store.counts()
     console.print(
         f"the store has {counts.items:,} items, {counts.users:,} users, {counts.events:,} events, "
@@ -81,8 +98,8 @@ def ingest(
     )
 
 
-def _print_kept(error: IngestError) -> None:
+def _print_kept(files: Sequence[FileReport]) -> None:
     """Say which files were loaded before the one that failed."""
-    for file in error.report.files:
+    for file in files:
         if file.loaded:
             console.print(f"{file.path.name}: {file.loaded:,} {file.kind} loaded", markup=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import os
 import subprocess
@@ -15,8 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from polyscene.errors import BusyError, WorkspaceError
+from polyscene.errors import WorkspaceError
 from polyscene.logs import get_logger
+from polyscene.server.locks import held, hold
 
 __all__ = ["FitState", "Fits"]
 
@@ -47,6 +47,7 @@ class Fits:
 
     def __init__(self, workspace: Path, command: Sequence[str] = ()) -> None:
         self._models = workspace / "models"
+        self._lock = self._models / ".fit.lock"
         self._command = list(command) or [
             sys.executable, "-m", "polyscene", "-w", str(workspace), "fit",
         ]  # fmt: skip
@@ -59,7 +60,7 @@ class Fits:
             state = FitState(**json.loads((self._models / "fit.json").read_text("utf-8")))
         except (OSError, ValueError, TypeError):
             return FitState()
-        if state.state == "running" and not self._locked():
+        if state.state == "running" and not held(self._lock):
             return FitState("failed", state.started_at, None, "it was stopped")
         return state
 
@@ -72,7 +73,7 @@ class Fits:
         """
         try:
             self._models.mkdir(exist_ok=True)
-            lock = self._lock()
+            lock = hold(self._lock, "a fit is under way; wait until it has ended")
             try:
                 self._process = await asyncio.create_subprocess_exec(
                     *self._command,
@@ -116,24 +117,3 @@ class Fits:
         beside = self._models / ".fit.json.partial"
         beside.write_text(json.dumps(asdict(state)), "utf-8")
         beside.replace(self._models / "fit.json")
-
-    def _locked(self) -> bool:
-        try:
-            self._lock().close()
-        except (BusyError, OSError):
-            return True
-        return False
-
-    def _lock(self) -> IO[bytes]:
-        """The lock, held until it is closed here and in the fit that inherits it.
-
-        Raises:
-            BusyError: When a fit holds it.
-        """
-        lock = (self._models / ".fit.lock").open("ab")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            raise BusyError("a fit is under way; wait until it has ended") from None
-        return lock

@@ -13,10 +13,13 @@ from polyscene.server.problems import problem
 from polyscene.server.spans import answered, request_span
 from polyscene.server.telemetry import Telemetry
 
-__all__ = ["MOST_BYTES", "Gate"]
+__all__ = ["MOST_BYTES", "MOST_UPLOADED", "Gate"]
 
 MOST_BYTES = 16 * 1024 * 1024
 """Size of a body."""
+MOST_UPLOADED = 64 * 1024 * 1024
+"""Size of a body with a file for an import, which is not held in memory."""
+_UPLOADS = "/dashboard/data"
 
 
 class Gate:
@@ -68,8 +71,9 @@ class Gate:
             await answer(scope, receive, send)
             return
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > MOST_BYTES:
-            await self._too_large(scope, receive, send)
+        most = MOST_UPLOADED if scope["path"] == _UPLOADS else MOST_BYTES
+        if not length.isdigit() or int(length) > most:
+            await self._too_large(scope, receive, send, most)
             return
         if b"transfer-encoding" not in headers:  # the server holds a body to its length
             await self._app(scope, receive, send)
@@ -85,7 +89,7 @@ class Gate:
             chunk = message.get("body", b"")
             size += len(chunk)
             if size > MOST_BYTES:
-                await self._too_large(scope, receive, send)
+                await self._too_large(scope, receive, send, MOST_BYTES)
                 return
             chunks.append(chunk)
             more = message.get("more_body", False) and message["type"] == "http.request"
@@ -101,7 +105,7 @@ class Gate:
 
         await self._app(scope, replay, send)
 
-    async def _too_large(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _too_large(self, scope: Scope, receive: Receive, send: Send, most: int) -> None:
         self._telemetry.refused.labels("size").inc()
-        answer = problem(413, f"the body is larger than {MOST_BYTES} bytes; send it in parts")
+        answer = problem(413, f"the body is larger than {most} bytes; send it in parts")
         await answer(scope, receive, send)

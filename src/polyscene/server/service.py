@@ -33,6 +33,7 @@ from polyscene.server.auth import Guard
 from polyscene.server.desk import Desk
 from polyscene.server.fallback import NO_MODEL, Fallback
 from polyscene.server.fits import Fits
+from polyscene.server.imports import Imports
 from polyscene.server.question import Question
 from polyscene.server.soft import PatientEncoder
 from polyscene.server.spans import start_tracing
@@ -92,6 +93,7 @@ class Service:
         self.impressions = ImpressionLog(store, log_every_s)
         self.impressions.observe = lambda count: self.telemetry.impressions.inc(count)
         self.fits = Fits(workspace.path, fit_command)
+        self.imports = Imports(workspace.path, self.look)
         self._thread = ThreadPoolExecutor(1, "answering")
         self._desk: Desk[Question, Body] = Desk(self._thread, self._made)
         self._aside = ThreadPoolExecutor(1, "keeper")
@@ -115,6 +117,7 @@ class Service:
             with suppress(asyncio.CancelledError):
                 await self._keeper
         await self.fits.stop()
+        await self.imports.stop()
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:

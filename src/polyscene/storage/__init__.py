@@ -1,5 +1,6 @@
 """The store of records: SQLite by default, PostgreSQL by URL."""
 
+from polyscene.storage.export import exported
 from polyscene.storage.reviews import DECISIONS, Decision, Review, decided, reviewed, reviews_of
 from polyscene.storage.rows import Impression, Key
 from polyscene.storage.store import Counts, Store
@@ -18,6 +19,7 @@ __all__ = [
     "StoreWriter",
     "Watch",
     "decided",
+    "exported",
     "reviewed",
     "reviews_of",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from polyscene.server.dashboard import (
+    data,
     entry,
     map,
     models,
@@ -18,5 +19,5 @@ from polyscene.server.dashboard import (
 __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
-for _part in (entry, overview, trying, records, scenarios, review, map, models):
+for _part in (entry, overview, trying, records, scenarios, review, map, data, models):
     router.include_router(_part.router, prefix="/dashboard")

@@ -12,6 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -45,6 +47,7 @@ _PAGES = (
     ("/scenarios", "Scenarios"),
     ("/map", "Map"),
     ("/review", "Review"),
+    ("/data", "Data"),
     ("/models", "Models"),
 )
 
@@ -73,6 +76,7 @@ class Visit:
         chosen = asked if self._switched else request.cookies.get(_LANGUAGE, "")
         self.language = preferred(chosen, request.headers.get("accept-language", ""))
         self.fields: list[tuple[str, str]] = []
+        self.files: dict[str, UploadFile] = {}
 
     @property
     def partial(self) -> bool:
@@ -142,12 +146,34 @@ class Visit:
         """
         path = self.request.url.path
         if self.request.method == "POST":
-            body = (await self.request.body()).decode("utf-8", "replace")
-            self.fields = parse_qsl(body, keep_blank_values=True)
+            await self._read()
             if not self._sessions.sent_back(self.field("token"), self.session):
                 raise DataError(self.say("This form is too old. Load the page again."))
         if not (self.signed_in or path == _SIGN_IN or path.startswith(f"{_HOME}/static/")):
             raise _SignInError
+
+    async def _read(self) -> None:
+        """Read the form; files only of those who are signed in."""
+        if not self.request.headers.get("content-type", "").startswith("multipart/form-data"):
+            body = (await self.request.body()).decode("utf-8", "replace")
+            self.fields = parse_qsl(body, keep_blank_values=True)
+            return
+        if not self.signed_in:
+            raise _SignInError
+        try:
+            form = await self.request.form(max_files=1, max_fields=20)
+        except HTTPException as error:
+            raise DataError(str(error.detail)) from error
+        for name, value in form.multi_items():
+            if isinstance(value, str):
+                self.fields.append((name, value))
+            else:
+                self.files[name] = value
+
+    async def close(self) -> None:
+        """Drop the files that came."""
+        for file in self.files.values():
+            await file.close()
 
     def refused(self) -> Response:
         """The way to the sign-in."""
@@ -196,6 +222,8 @@ class DashboardRoute(APIRoute):
                 response = visit.refused()
             except (PolysceneError, ValidationError, RequestValidationError) as error:
                 response = visit.failed(error)
+            finally:
+                await visit.close()
             return visit.sealed(response)
 
         return handler

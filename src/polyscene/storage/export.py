@@ -1,0 +1,81 @@
+"""All records of a store as files that `polyscene ingest` reads, in one ZIP archive."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import islice
+from typing import Any
+
+import orjson
+
+from polyscene.storage.reviews import reviewed
+from polyscene.storage.store import Store
+
+__all__ = ["exported"]
+
+_BATCH = 5_000
+"""Records that are compressed at once."""
+
+
+def exported(store: Store) -> Iterator[bytes]:
+    """The archive, piece by piece, in bounded memory.
+
+    It has `relations.jsonl`, `events.jsonl`, `users.jsonl` and `items.jsonl` in the columns of
+    docs/formats.md; besides, `impressions.jsonl` and `reviews.jsonl`, which ingest does not read.
+    What is written meanwhile may be in it or not; no event is in it without its target.
+
+    Args:
+        store: The store.
+    """
+    pipe = _Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
+        # What names others comes before them, so that what it names is there.
+        for name, rows in (
+            ("impressions", map(asdict, store.impressions())),
+            ("reviews", map(asdict, _reviews(store))),
+            ("relations", (one.model_dump() for one in store.relations())),
+            ("events", _events(store)),
+            ("users", (one.model_dump(exclude_defaults=True) for one in store.users())),
+            ("items", (one.model_dump(exclude_defaults=True) for one in store.items())),
+        ):
+            with archive.open(f"{name}.jsonl", "w", force_zip64=True) as file:
+                while batch := list(islice(rows, _BATCH)):
+                    file.write(b"".join(orjson.dumps(row) + b"\n" for row in batch))
+                    yield pipe.taken()
+    yield pipe.taken()
+
+
+def _events(store: Store) -> Iterator[dict[str, Any]]:
+    after = 0
+    while found := store.events(after, _BATCH):
+        after = found[-1][0]
+        yield from (event.model_dump(exclude_defaults=True) for _, event in found)
+
+
+def _reviews(store: Store) -> Iterator[Any]:
+    before: int | None = None
+    while found := reviewed(store, None, before, _BATCH):
+        before = found[-1].seq
+        yield from found
+
+
+class _Pipe(io.RawIOBase):
+    """What is written waits until it is taken."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def taken(self) -> bytes:
+        """All that waits."""
+        found, self._parts = b"".join(self._parts), []
+        return found
