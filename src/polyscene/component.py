@@ -259,6 +259,10 @@ class Coded(Sequence[NameT]):
             return Coded(self._codes[place], self._names)
         return self._names[int(self._codes[place])]
 
+    def copy(self) -> Coded[NameT]:
+        """The same, with codes of its own."""
+        return Coded(self._codes.copy(), self._names)
+
     def where(self, wanted: Callable[[NameT], bool]) -> npt.NDArray[np.bool_]:
         """Which of them are wanted; each name is looked at once."""
         found = np.array([wanted(name) for name in self._names], np.bool_)

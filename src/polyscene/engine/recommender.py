@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +17,10 @@ from polyscene.data.schema import User
 from polyscene.encoders import Encoder
 from polyscene.engine.answer import Answer
 from polyscene.engine.explainer import Explainer
+from polyscene.engine.finding import Finder, Memory
 from polyscene.engine.search import Searcher
 from polyscene.errors import NotFoundError
-from polyscene.fitting.asking import Asker, Asking, together
+from polyscene.fitting.asking import Asker, Asking
 from polyscene.fitting.model import Model
 from polyscene.fitting.past import Past
 from polyscene.fitting.weights import DEPTH, declared_weights
@@ -32,8 +32,7 @@ from polyscene.settings import Scenario, Settings
 from polyscene.settings.vocabulary import as_name
 from polyscene.sources import FALLBACKS, Trending
 from polyscene.text.verbalise import Verbaliser
-from polyscene.threads import ahead
-from polyscene.tracing import span, traced
+from polyscene.tracing import traced
 
 __all__ = ["Recommender"]
 
@@ -47,16 +46,24 @@ class Recommender:
         encoder: What turns stated interests into vectors.
         verbaliser: What words the reasons.
         past: What is known of users.
+        memory: Where what was found for users is kept; None to keep nothing.
     """
 
     def __init__(
-        self, settings: Settings, model: Model, encoder: Encoder, verbaliser: Verbaliser, past: Past
+        self,
+        settings: Settings,
+        model: Model,
+        encoder: Encoder,
+        verbaliser: Verbaliser,
+        past: Past,
+        memory: Memory | None = None,
     ) -> None:
         self._settings = settings
         self._model = model
         self._past = past
         self.asker = Asker(settings, model, encoder, past)
         """Builds the questions."""
+        self._finder = Finder(settings, model, self.asker, self.weights, memory)
         self.search = Searcher(settings, model, encoder, self.asker)
         """Finds targets by a text."""
         self._explainer = Explainer(settings, verbaliser, model)
@@ -97,16 +104,7 @@ class Recommender:
         about = contexts or [None] * len(users)
         for context in set(about):
             self.asker.context(context)  # an unknown one fails before the work
-        size = together(len(self._model.space(scenario)))
-
-        def blocks() -> Iterator[list[Asking]]:
-            for start in range(0, len(users), size):
-                some, own = users[start : start + size], about[start : start + size]
-                yield self.asker.users(some, scenario, _pool(n), now, targets, above, own)
-
-        one = len(users) <= size
-        parts = map(self._found, blocks()) if one else ahead(self._found, blocks())
-        found = chain.from_iterable(parts)
+        found = self._finder(users, about, scenario, _pool(n), now, targets, above)
         for user, context, (asking, fused) in zip(users, about, found, strict=True):
             request = uuid.uuid4().hex
             words = request if seed is None else f"{seed} {scenario} {user!r} {context!r}"
@@ -238,25 +236,6 @@ class Recommender:
             "stands above on the page, or was not among those asked for"
         )
 
-    def _found(self, askings: Sequence[Asking]) -> Iterable[tuple[Asking, Candidates]]:
-        """Each question with what is found for it."""
-        return zip(askings, self._fused([asking.query for asking in askings]), strict=True)
-
-    @traced("sources")
-    def _fused(self, queries: Sequence[Query]) -> list[Candidates]:
-        """What the sources of weight find for each question, joined."""
-        weights = self.weights(queries[0].scenario)
-        found = {name: self._said(name, queries) for name, w in weights.items() if w > 0}
-        return fuse(found, weights) if found else [_nothing() for _ in queries]
-
-    def _said(self, name: str, queries: Sequence[Query]) -> list[Candidates]:
-        """What a source finds for each question."""
-        source = self._model.sources[name]
-        with span(f"source.{name}"):
-            if len(queries) == 1:
-                return [source(queries[0])]
-            return source.candidates(queries, source.scores(queries))
-
     def _ranked(
         self, asking: Asking, n: int, fused: Candidates, steps: bool, seed: int
     ) -> Candidates:
@@ -289,7 +268,7 @@ class Recommender:
             if not reranker.helped(shown, wanted, np.flatnonzero(outside), asked):
                 break
             query = replace(query, n=4 * query.n)
-            (fused,) = self._fused([query])
+            (fused,) = self._finder.fused([query])
         explored = reranker.explored(_with_pins(pool, pins), asked)
         return shown if explored is None else explored
 

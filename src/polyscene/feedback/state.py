@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +26,8 @@ from polyscene.tracing import carried
 __all__ = ["Entry", "LivePast"]
 
 _log = get_logger(__name__)
+_MOST_MADE = 20
+"""Things kept that were made for one user."""
 
 
 @dataclass(slots=True)
@@ -35,6 +39,8 @@ class Entry:
     """What the user did since, to be added when it is asked for; the last to arrive first."""
     answers: dict[Any, Any] = field(default_factory=dict)
     """Answers that hold as long as this does, by what was asked."""
+    made: dict[Hashable, tuple[float, Any]] = field(default_factory=dict)
+    """What was made of it, each with the time; see `LivePast.remember`."""
 
 
 class LivePast:
@@ -50,10 +56,18 @@ class LivePast:
         watch: What tells who was written about.
         size: How many users are kept.
         patience_s: How long the store is waited for before answers go on without it.
+        kept_s: How long anything made for a user is kept, at most.
+        room: Bytes of what was made for users that are kept.
     """
 
     def __init__(
-        self, past: StorePast, watch: Watch, size: int = 20_000, patience_s: float = 0.5
+        self,
+        past: StorePast,
+        watch: Watch,
+        size: int = 20_000,
+        patience_s: float = 0.5,
+        kept_s: float = 60.0,
+        room: int = 128 * 2**20,
     ) -> None:
         self._past = past
         self._watch = watch
@@ -62,8 +76,13 @@ class LivePast:
         self._entries: OrderedDict[str | None, Entry] = OrderedDict()
         self._last: dict[str, Known] = {}
         self._taken: dict[Acts, IntArray] = {}
+        self._kept_s, self._room = kept_s, room
+        self._since = -math.inf
+        self._sizes: OrderedDict[str | None, int] = OrderedDict()
+        self._filled = 0
         self._lock = threading.Lock()
         self._loaded: dict[str | None, Known] = {}  # what is made do with, for one answer
+        self._used: dict[str | None, Known] = {}  # what the last answers rest on
         self._reading: set[str | None] = set()
         self._outdated: set[str | None] = set()
         self._change: Callable[[Known], Known] | None = None
@@ -94,7 +113,8 @@ class LivePast:
                 if known is None:
                     self._drop(user_id)
                     return None
-                found = self._entries[user_id] = Entry(known)
+                found = Entry(known)
+                self._put(user_id, found)
             self._entries.move_to_end(user_id)
             return found
 
@@ -112,6 +132,7 @@ class LivePast:
         known = self._loaded.get(user_id) if found is None else found.known
         if known is None:
             known = self._read([user_id])[user_id]
+        self._used[user_id] = known
         return known if self._change is None else self._change(known)
 
     def taken(self, acts: Acts) -> IntArray:
@@ -125,10 +146,68 @@ class LivePast:
         self._taken[acts] = found
         return found
 
+    def recalled(self, user_id: str | None, key: Hashable) -> Any:
+        """What was made for a user and still holds, or None."""
+        if self._change is not None:
+            return None
+        entry = self.entry(user_id)
+        found = None if entry is None else entry.made.get(key)
+        if entry is None or found is None or not self.holds(found[0]):
+            return None
+        self._used[user_id] = entry.known
+        return found[1]
+
+    def remember(
+        self, user_id: str | None, key: Hashable, made: Any, size: int, known: Known
+    ) -> None:
+        """Keep what was made for a user, until something is written about them.
+
+        When there is no room, what was made longest ago is dropped.
+
+        Args:
+            user_id: The user.
+            key: What to recall it by.
+            made: What was made.
+            size: Its bytes.
+            known: What was known of the user then; when that no longer holds, or anything went
+                wrong meanwhile, nothing is kept.
+        """
+        with self._lock:
+            entry = self._entries.get(user_id)
+            if self.late or entry is None or entry.known is not known or entry.since:
+                return
+            if len(entry.made) >= _MOST_MADE:
+                self._empty(user_id)
+            entry.made[key] = time.monotonic(), made
+            self._sizes[user_id] = self._sizes.pop(user_id, 0) + size
+            self._filled += size
+            while self._filled > self._room:
+                self._empty(next(iter(self._sizes)))
+
+    def unchanged(self, user_id: str | None) -> Entry | None:
+        """What is kept of a user, if the last answer rests on it and it is still true."""
+        entry = self.entry(user_id)
+        return entry if entry is not None and entry.known is self._used.get(user_id) else None
+
+    def holds(self, moment: float) -> bool:
+        """Whether what was made at a moment of the monotonic clock may still be given."""
+        return moment > max(self._since, time.monotonic() - self._kept_s)
+
+    def forget_made(self) -> None:
+        """Give nothing again that was made before; what is known of users stays."""
+        self._since = time.monotonic()
+
+    def _empty(self, user_id: str | None) -> None:
+        """Drop what was made for a user."""
+        self._filled -= self._sizes.pop(user_id, 0)
+        if user_id in self._entries:
+            self._entries[user_id].made.clear()
+
     @contextmanager
     def changed(self, change: Callable[[Known], Known] | None) -> Iterator[None]:
         """Inside the block, what is known of a user is what `change` makes of it."""
         self._change = change
+        self._used.clear()
         try:
             yield
         finally:
@@ -162,9 +241,19 @@ class LivePast:
         return known
 
     def _keep(self, user_id: str | None, known: Known) -> None:
-        self._entries[user_id] = Entry(known)
+        self._put(user_id, Entry(known))
         while len(self._entries) > self._size:
-            self._entries.popitem(last=False)
+            self._put(next(iter(self._entries)), None)
+
+    def _put(self, user_id: str | None, entry: Entry | None) -> Entry | None:
+        """Keep an entry in place of the one there is, or none; returns that one."""
+        self._filled -= self._sizes.pop(user_id, 0)
+        before = self._entries.get(user_id)
+        if entry is not None:
+            self._entries[user_id] = entry
+        elif before is not None:
+            del self._entries[user_id]
+        return before
 
     def _follow(self) -> None:
         """Drop what is no longer true."""
@@ -183,17 +272,19 @@ class LivePast:
         for name in changes.acted:
             found = self._entries.get(name)
             if found is not None:
-                self._entries[name] = Entry(found.known, [*changes.done(name), *found.since])
+                self._put(name, Entry(found.known, [*changes.done(name), *found.since]))
         for name in changes.users:
             self._drop(name)
         while len(self._last) > self._size:
             del self._last[next(iter(self._last))]
 
     def _drop(self, name: str | None) -> None:
-        dropped = self._entries.pop(name, None)
+        dropped = self._put(name, None)
         if dropped is not None and name is not None:
             self._last[name] = dropped.known
 
     def _drop_all(self) -> None:
         self._entries.clear()
+        self._sizes.clear()
+        self._filled = 0
         self._outdated |= self._reading

@@ -41,6 +41,8 @@ class Asking:
     known: bool
     """Whether the user exists in the store."""
     space: TargetSpace
+    past: Known
+    """All that it rests on."""
 
 
 class Asker:
@@ -138,6 +140,7 @@ class Asker:
                 one.user,
                 one.stored,
                 space,
+                one,
             )
             for place, one in enumerate(known)
         ]

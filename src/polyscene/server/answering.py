@@ -38,10 +38,8 @@ from polyscene.settings.vocabulary import condition
 from polyscene.text.verbalise import Verbaliser
 from polyscene.workspace import Workspace
 
-__all__ = ["KEPT_S", "Answering"]
+__all__ = ["Answering"]
 
-KEPT_S = 60.0
-"""How long an answer is given again, at most, when nothing has happened."""
 _MOST_KEPT = 50
 """Answers kept of one user."""
 
@@ -65,7 +63,6 @@ class Answering:
         self._verbaliser = Verbaliser(workspace.settings)
         self._past = past
         self._fallback = fallback
-        self._since = 0.0
         self._catalogues = Catalogues()
         self.model: Model | None = None
         self._recommender: Recommender
@@ -74,7 +71,7 @@ class Answering:
         """Answer with a model from now on; what was kept is dropped."""
         past = StorePast(self._workspace.store, model.items.targets)
         recommender = Recommender(
-            self._settings, model, self._encoder, self._verbaliser, self._past
+            self._settings, model, self._encoder, self._verbaliser, self._past, self._past
         )
         self._recommender, self.model = recommender, model
         self._past.use(past)
@@ -86,15 +83,13 @@ class Answering:
 
     def forget_kept(self) -> None:
         """Give no answer again that was made before."""
-        self._since = time.monotonic()
+        self._past.forget_made()
 
     def kept(self, question: Question) -> Any:
         """What was kept of the answer to a question, or None. Any thread may call it."""
         entry = self._past.entry(question.user)
         found = None if entry is None else entry.answers.get(question)
-        if found is None or found[0] <= max(self._since, time.monotonic() - KEPT_S):
-            return None
-        return found[1]
+        return found[1] if found is not None and self._past.holds(found[0]) else None
 
     def keep(self, question: Question, answer: Any) -> None:
         """Keep an answer for as long as nothing happens that could change it.
@@ -107,7 +102,7 @@ class Answering:
             return
         if self._past.late or self.model is None:  # what is made do with is not kept
             return
-        entry = self._past.entry(question.user)
+        entry = self._past.unchanged(question.user)
         if entry is not None and question.keepable and len(entry.answers) < _MOST_KEPT:
             entry.answers[question] = (time.monotonic(), answer)
 
