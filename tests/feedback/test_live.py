@@ -159,3 +159,59 @@ def test_what_comes_while_a_user_is_read_is_not_counted_twice(
     monkeypatch.undo()
     store = StorePast(engine.workspace.store, past._items)
     assert told(engine, live.of("bo")) == told(engine, store.of("bo"))
+
+
+class TestMade:
+    """What was made for users is kept while it holds, and while there is room."""
+
+    @staticmethod
+    def kept(live: LivePast, user: str, key: str = "list", size: int = 10) -> None:
+        live.remember(user, key, f"{key} of {user}", size, live.of(user))
+
+    def test_until_something_is_written(self, engine: Engine, live: LivePast) -> None:
+        self.kept(live, "bo")
+        self.kept(live, "ann")
+        assert live.recalled("bo", "list") == "list of bo"
+        assert live.recalled("bo", "other") is None
+        tiny_world.put(engine, Event(user_id="bo", item_id="tea-1", action="view", timestamp=NOW))
+        assert live.recalled("bo", "list") is None
+        assert live.recalled("ann", "list") == "list of ann"
+        engine.forget("ann")
+        assert live.recalled("ann", "list") is None
+
+    def test_what_rests_on_less_is_not_kept(self, engine: Engine, live: LivePast) -> None:
+        before = live.of("bo")
+        tiny_world.put(engine, Event(user_id="bo", item_id="tea-1", action="view", timestamp=NOW))
+        live.of("bo")
+        live.remember("bo", "list", "old", 10, before)
+        assert live.recalled("bo", "list") is None
+        live.late.append("the encoder is slow")
+        self.kept(live, "bo")
+        assert live.recalled("bo", "list") is None
+
+    def test_only_so_much(self, engine: Engine, past: Counted) -> None:
+        """Whose was made longest ago gives way."""
+        live = LivePast(past, engine.workspace.store.watch(), room=25)
+        for user in ("bo", "ann", "di"):
+            self.kept(live, user)
+        found = [live.recalled(user, "list") for user in ("bo", "ann", "di")]
+        assert found == [None, "list of ann", "list of di"]
+        live.close()
+
+    def test_only_so_long(self, engine: Engine, past: Counted) -> None:
+        live = LivePast(past, engine.workspace.store.watch(), kept_s=0.0)
+        self.kept(live, "bo")
+        assert live.recalled("bo", "list") is None
+        live.close()
+
+    def test_not_beyond_new_trends(self, live: LivePast) -> None:
+        self.kept(live, "bo")
+        live.forget_made()
+        assert live.recalled("bo", "list") is None
+        self.kept(live, "bo")
+        assert live.recalled("bo", "list") is not None
+
+    def test_not_for_a_question_that_says_more(self, live: LivePast) -> None:
+        self.kept(live, "bo")
+        with live.changed(lambda known: known):
+            assert live.recalled("bo", "list") is None

@@ -82,7 +82,7 @@ class LivePast:
         self._filled = 0
         self._lock = threading.Lock()
         self._loaded: dict[str | None, Known] = {}  # what is made do with, for one answer
-        self._used: dict[str | None, Known] = {}  # what the last answers rest on
+        self._used: dict[str | None, Known] = {}  # what answers rest on
         self._reading: set[str | None] = set()
         self._outdated: set[str | None] = set()
         self._change: Callable[[Known], Known] | None = None
@@ -184,8 +184,12 @@ class LivePast:
             while self._filled > self._room:
                 self._empty(next(iter(self._sizes)))
 
+    def begin(self) -> None:
+        """Answers begin of which `unchanged` may be asked afterwards."""
+        self._used.clear()
+
     def unchanged(self, user_id: str | None) -> Entry | None:
-        """What is kept of a user, if the last answer rests on it and it is still true."""
+        """What is kept of a user, if the answers since `begin` rest on it and it is still true."""
         entry = self.entry(user_id)
         return entry if entry is not None and entry.known is self._used.get(user_id) else None
 
@@ -207,7 +211,6 @@ class LivePast:
     def changed(self, change: Callable[[Known], Known] | None) -> Iterator[None]:
         """Inside the block, what is known of a user is what `change` makes of it."""
         self._change = change
-        self._used.clear()
         try:
             yield
         finally:

@@ -100,7 +100,7 @@ class Answering:
         spec = self._settings.scenario(question.scenario)
         if spec.explore.slots or spec.explore.share or spec.attend.takes:
             return
-        if self._past.late or self.model is None:  # what is made do with is not kept
+        if self.model is None:
             return
         entry = self._past.unchanged(question.user)
         if entry is not None and question.keepable and len(entry.answers) < _MOST_KEPT:
@@ -123,6 +123,7 @@ class Answering:
 
         Those that ask the same for several users are answered together.
         """
+        self._past.begin()
         found: dict[int, Answer | Exception] = {}
         groups: dict[Question, list[int]] = {}
         for place, question in enumerate(questions):

@@ -214,7 +214,8 @@ class Service:
                 made.append(answer)
                 continue
             body = rendered(answer, VARIANT, question.explain)
-            self.answering.keep(question, body)
+            if not body.degraded:  # what is made do with is not kept
+                self.answering.keep(question, body)
             made.append(body)
         return made
 
