@@ -152,8 +152,8 @@ class Finder:
         cuts = [slice(start, start + size) for start in range(0, len(users), size)]
         memory, spec = self._memory, self._settings.scenario(scenario)
         # Who takes the last place somewhere is not always the one who asks.
-        plain = above is not None or isinstance(targets, Sequence) or spec.attend.takes
-        if memory is not None and not plain:
+        plain = above is not None or bool(spec.attend.takes)
+        if memory is not None and not plain and not isinstance(targets, Sequence):
             for cut in cuts:
                 yield from self._remembered(
                     memory, users[cut], contexts[cut], scenario, n, now, targets
