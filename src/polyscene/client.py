@@ -58,6 +58,8 @@ class Recommended:
     reason: str
     propensity: float
     """The probability with which it stands at this rank."""
+    worded: bool = False
+    """Whether a language model worded the reason."""
     evidence: dict[str, Any] | None = None
     """What the reason is made of, where it was asked for."""
     waterfall: dict[str, Any] | None = None

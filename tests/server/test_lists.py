@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -131,6 +132,26 @@ def test_a_language_model_filters_what_is_searched_for(serve: Server) -> None:
         assert set(ids(found)) == {"map-1", "map-2"}
         assert found["understood"]["by_model"]
         assert found["understood"]["filter"] == "'maps' in item.tags"
+
+
+def test_reasons_are_reworded_where_a_scenario_wants_it(serve: Server) -> None:
+    """They are marked; on a page too. A list without reasons is not sent."""
+    with FakeChatServer() as model:
+        model.say(always=lambda last, _: json.dumps({"text": f"So: {_reason(last)}"}))
+        llm = {"provider": "openai", "model": "m", "base_url": model.url, "wording_budget_s": 30}
+        world = serve(llm=llm, scenarios={"shop": {"preset": "shop", "wording": "model"}}, pages={})
+        get(world, "/v1/recommend", scenario="shop", user="ann", n=2, reasons=False)
+        assert model.requests == []
+        for _ in range(2):
+            found = get(world, "/v1/recommend", scenario="shop", user="ann", n=2)
+            for item in found["items"]:
+                assert item["worded"]
+                assert item["reason"].startswith("So: You bought")
+        assert len(model.requests) == 2
+
+
+def _reason(last: str) -> str:
+    return last.split('<data name="reason">')[1].split("</data>")[0]
 
 
 @pytest.mark.parametrize(

@@ -75,13 +75,13 @@ def recommend(
         answer = engine.recommend(
             user, scenario, n, targets=targets, context=about, explain=explain
         )
-    if out is not None:
-        rows = write_results([answer], out)
-        console.print(f"wrote {rows:,} rows to {out}", markup=False)
-    elif json:
-        print_json(answer.to_dict())
-    else:
-        _print(answer, explain)
+        if out is not None:
+            rows = write_results([answer], out)
+            console.print(f"wrote {rows:,} rows to {out}", markup=False)
+        elif json:
+            print_json(answer.to_dict())
+        else:
+            _print(answer, explain)
 
 
 def _steps(item: Recommendation) -> list[str]:

@@ -33,6 +33,8 @@ class Recommendation:
     """The probability with which it stands at this rank; 1 where nothing is drawn."""
     waterfall: Waterfall | None = None
     """What every stage made of it; None without reasons, and for similar targets."""
+    worded: bool = False
+    """Whether a language model worded the reason; the evidence is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Answer:
     """What the reader should know, such as that the user is unknown."""
     context: str | None = None
     """Id of the item that was asked about."""
+    language: str = ""
+    """The language of the reasons; "" where there are none."""
     understood: Understood | None = None
     """What a request in plain words came to; None for other questions."""
 

@@ -19,6 +19,7 @@ from polyscene.engine.profile import item_texts, user_texts
 from polyscene.engine.recommender import Recommender
 from polyscene.engine.review import Held, decide, on_hold
 from polyscene.engine.understand import Catalogues, interpret
+from polyscene.engine.worder import worded
 from polyscene.errors import DataError, NotFittedError
 from polyscene.fitting.forget import Receipt, forget, held
 from polyscene.fitting.model import Model
@@ -164,7 +165,7 @@ class Engine(Closing):
         answers = self._recommender.answers(
             [user], scenario, n, moment, targets, contexts=[context], explain=explain, seed=seed
         )
-        return next(answers)
+        return worded(next(answers), self.workspace)
 
     def recommend_many(
         self,
@@ -231,7 +232,8 @@ class Engine(Closing):
         rows = self.workspace.settings.page(name).rows
         model = self.model  # reads it on first use
         moment = time.time() if now is None else now
-        return Page(name, user, fill_page(self._recommender, model, rows, user, n, moment))
+        lists = fill_page(self._recommender, model, rows, user, n, moment)
+        return Page(name, user, [worded(answer, self.workspace) for answer in lists])
 
     def similar(self, item: str, scenario: str, n: int = 10) -> Answer:
         """The targets of a scenario that are nearest to one target by their vectors.

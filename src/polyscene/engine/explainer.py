@@ -74,7 +74,7 @@ class Explainer:
         if not reasons:
             return _recommendations(space, candidates, told, [""] * len(told))
         grounds = grounds_of(self._model.sources, query, candidates)
-        language = self._language(asking.user)
+        language = self.language(asking.user)
         wording = self._verbaliser.wording(query.spec.preset or GENERIC, language)
         entries = _Entries(self._settings, self._items.targets, query)
         supports = _supports(grounds.supports.found, candidates.rows, query, entries)
@@ -102,7 +102,8 @@ class Explainer:
         ]
         return _recommendations(space, candidates, evidence, listed)
 
-    def _language(self, user: User) -> str:
+    def language(self, user: User) -> str:
+        """The language in which reasons are told to a user."""
         sample = user.description or " ".join(user.tags)
         return self._verbaliser.language(user.language, sample)
 

@@ -212,6 +212,7 @@ class Recommender:
             items=self._explainer.recommendations(asking, candidates, reasons),
             notes=self._notes(user, asking, candidates, n),
             context=context,
+            language=self._explainer.language(asking.user) if reasons else "",
         )
 
     def _notes(self, user: str | None, asking: Asking, candidates: Candidates, n: int) -> list[str]:

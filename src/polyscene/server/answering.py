@@ -70,6 +70,7 @@ class Answering:
     def use(self, model: Model) -> None:
         """Answer with a model from now on; what was kept is dropped."""
         past = StorePast(self._workspace.store, model.items.targets)
+        _ = self._workspace.soon  # opened here, before several threads use it
         recommender = Recommender(
             self._settings, model, self._encoder, self._verbaliser, self._past, self._past
         )

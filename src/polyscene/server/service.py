@@ -18,6 +18,7 @@ from typing import TypeVar
 from polyscene.encoders import Encoder
 from polyscene.engine.answer import Answer
 from polyscene.engine.page import Page
+from polyscene.engine.worder import worded
 from polyscene.errors import NotFittedError, PolysceneError
 from polyscene.feedback.commits import Commits
 from polyscene.feedback.impressions import ImpressionLog
@@ -95,7 +96,7 @@ class Service:
         self.fits = Fits(workspace.path, fit_command)
         self.imports = Imports(workspace.path, self.look)
         self._thread = ThreadPoolExecutor(1, "answering")
-        self._desk: Desk[Question, Body] = Desk(self._thread, self._made)
+        self._desk: Desk[Question, Body | Answer] = Desk(self._thread, self._made)
         self._aside = ThreadPoolExecutor(1, "keeper")
         self._words = ThreadPoolExecutor(_UNDERSTOOD, "understanding")
         self._keeper: asyncio.Task[None] | None = None
@@ -144,7 +145,10 @@ class Service:
         body: Body | None = self.answering.kept(question) if question.keepable else None
         made = "kept"
         if body is None:
-            body, made = await self._desk.ask(question), "new"
+            found = await self._desk.ask(question)
+            if isinstance(found, Answer):
+                found = rendered(await self._worded(found), VARIANT, question.explain)
+            body, made = found, "new"
         self.telemetry.answers.labels(question.scenario, made).inc()
         return self._shown(body)
 
@@ -162,13 +166,14 @@ class Service:
         """
         understand = await self.ask(lambda: self.answering.understanding(question, earlier))
         loop = asyncio.get_running_loop()
-        plan = await loop.run_in_executor(self._words, understand)
+        plan = await loop.run_in_executor(self._words, carried(understand))
         return await self.listed(lambda: self.answering.search(question, plan), explain)
 
     async def page(self, name: str, question: Question) -> bytes:
         """The lists of a page as JSON; each is logged as shown."""
         page: Page = await self.ask(lambda: self.answering.page(name, question))
-        bodies = [rendered(answer, VARIANT, question.explain) for answer in page.rows]
+        answers = await asyncio.gather(*(self._worded(answer) for answer in page.rows))
+        bodies = [rendered(answer, VARIANT, question.explain) for answer in answers]
         rows = b",".join(self._shown(body) for body in bodies)
         return Body.page(name, question.user) + rows + b"]}"
 
@@ -205,12 +210,15 @@ class Service:
         await self.keep_up()
         return receipt
 
-    def _made(self, questions: Sequence[Question]) -> list[Body | Exception]:
-        """The answers to some questions, or what went wrong; in the answering thread."""
-        made: list[Body | Exception] = []
+    def _made(self, questions: Sequence[Question]) -> list[Body | Answer | Exception]:
+        """The answers to some questions, or what went wrong; in the answering thread.
+
+        An answer whose reasons are to be reworded is not yet rendered, and never kept.
+        """
+        made: list[Body | Answer | Exception] = []
         answers = self.answering.recommend_all(questions)
         for question, answer in zip(questions, answers, strict=True):
-            if isinstance(answer, Exception):
+            if isinstance(answer, Exception) or self._rewords(answer):
                 made.append(answer)
                 continue
             body = rendered(answer, VARIANT, question.explain)
@@ -218,6 +226,21 @@ class Service:
                 self.answering.keep(question, body)
             made.append(body)
         return made
+
+    def _rewords(self, answer: Answer) -> bool:
+        settings = self.workspace.settings
+        return (
+            settings.llm.provider != "none"
+            and settings.scenario(answer.scenario).wording == "model"
+            and any(item.reason for item in answer.items)
+        )
+
+    async def _worded(self, answer: Answer) -> Answer:
+        """The answer with its reasons reworded where the scenario wants that; others go on."""
+        if not self._rewords(answer):
+            return answer
+        reword = carried(lambda: worded(answer, self.workspace))
+        return await asyncio.get_running_loop().run_in_executor(self._words, reword)
 
     def _shown(self, body: Body) -> bytes:
         """An answer with a new request id, logged."""

@@ -166,6 +166,8 @@ class ItemModel(BaseModel):
     sources: dict[str, float]
     reason: str
     propensity: float
+    worded: bool = False
+    """Whether a language model worded the reason."""
     evidence: dict[str, Any] | None = None
     waterfall: dict[str, Any] | None = None
 
@@ -254,6 +256,7 @@ def rendered(answer: Answer, variant: str, explain: bool) -> Body:
             "sources": item.sources,
             "reason": item.reason,
             "propensity": item.propensity,
+            **({"worded": True} if item.worded else {}),
             **(_grounds(item) if explain else {}),
         }
         for item in answer.items

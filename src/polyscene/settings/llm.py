@@ -57,6 +57,8 @@ class LlmSettings(Config):
     """Threads of a local model; unset: one a core."""
     ask_budget_s: float = Field(default=10.0, ge=0)
     """How long a request in plain words waits for the model; then it is searched for as it is."""
+    wording_budget_s: float = Field(default=0.3, ge=0)
+    """How long an answer waits for its reasons to be reworded; 0 takes what is remembered."""
     failures_to_pause: int = Field(default=5, ge=1)
     """After so many failures one after the other nothing is sent for `pause_s`."""
     pause_s: float = Field(default=30.0, ge=0)

@@ -175,6 +175,10 @@ class Scenario(Config):
     """What is never shown."""
     duplicates: Duplicates = Duplicates()
     """Which targets count as the same."""
+    wording: Literal["template", "model"] = "template"
+    """Who words the reasons: templates, or the language model where it says the same in time."""
+    tone: str = Field(default="plain and friendly", min_length=1, max_length=200)
+    """How a language model should word them."""
 
     @field_validator("tasks")
     @classmethod
