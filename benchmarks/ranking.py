@@ -5,6 +5,7 @@
     art-office   amazon-art-office, two scenarios, a third of the users
     sparse       the same with 90 % of the purchases in office left out: with arts and alone
     revenue      the sample world's shop: expected revenue of lists by the weight of purchases
+    position     a simulated log whose users look at the front: with places and without
     impressions  movielens-small: the order of what was rated, by similarity and by tasks
 
 Every model is fitted to the same examples and judged on a fifth of each user's pairs, held out at
@@ -47,6 +48,7 @@ from polyscene.evaluation.systems import Bench
 from polyscene.fitting import learn as learning
 from polyscene.fitting.asking import Asker
 from polyscene.fitting.model import Model
+from polyscene.fitting.outcomes import outcomes
 from polyscene.fitting.past import DatasetPast
 from polyscene.fitting.run import fit_to, on_rows
 from polyscene.fitting.tasks import TaskExamples
@@ -365,6 +367,136 @@ def impressions(out: Path) -> None:
             in_order(own, model, part, "liked", {f"liked, by {name}": "polyscene"})
 
 
+@dataclass
+class Log:
+    """A simulated log of lists, and what is true of it."""
+
+    world: World
+    shown: list[dict[str, Any]]
+    """Rows of the table of lists."""
+    relevance: Floats
+    """The chance that a user acts on an item that is looked at, shape (users, items)."""
+
+
+def biased_log(seed: int, users: int = 300, each: int = 6, length: int = 10) -> Log:
+    """Lists that a shop put in order by how new things are, for people with tastes.
+
+    A thing at place k is looked at with chance 1 / k, and clicked then if it fits: with 0.8 where
+    it is to the taste of the user, else 0.1. Half of a list is drawn to the taste. Newness means
+    nothing to anybody.
+    """
+    rng = np.random.default_rng(seed)
+    tastes = ("tea", "maps", "shoes", "clay", "books", "lamps")
+    kinds = rng.integers(len(tastes), size=240)
+    age = rng.uniform(0, 60, size=240)
+    now = 1.8e9
+    items = [
+        Item(item_id=f"i{n}", title=f"{tastes[kind]} number {n}", tags=[tastes[kind]],
+             published_at=now - (40 + age[n]) * 86_400)
+        for n, kind in enumerate(kinds.tolist())
+    ]  # fmt: skip
+    liking = rng.integers(len(tastes), size=users)
+    relevance = np.where(liking[:, None] == kinds[None], 0.8, 0.1)
+    events, shown = [], []
+    for user in range(users):
+        fresh = rng.permutation(240)
+        own = fresh[kinds[fresh] == liking[user]][: each * length // 2]
+        others = fresh[kinds[fresh] != liking[user]][: each * length - len(own)]
+        pages = rng.permutation(np.concatenate([own, others])).reshape(each, length)
+        for number, page in enumerate(pages):
+            page = page[np.argsort(age[page] + rng.normal(0, 3, length))]
+            request, when = f"r{user}-{number}", now - (each - number) * 86_400.0
+            act = {"user_id": f"u{user}", "scenario": "shop", "request_id": request}
+            for place, item in enumerate(page.tolist(), 1):
+                one = act | {"item_id": f"i{item}", "timestamp": when}
+                events.append(Event(action="view", **one))
+                if rng.random() < relevance[user, item] / place:
+                    events.append(Event(action="click", **one))
+            shown.append(
+                {
+                    "request_id": request, "user_id": f"u{user}", "scenario": "shop",
+                    "context": None, "model": "log", "variant": "", "timestamp": when,
+                    "targets": json.dumps([f"i{item}" for item in page.tolist()]),
+                    "propensities": json.dumps([1.0] * length),
+                }
+            )  # fmt: skip
+    shop = {"preset": "shop", "tasks": ["click"], "actions": {"view": 0.0, "click": 1.0},
+            "sources": QUICK, "seen": "include", **LONG}  # fmt: skip
+    settings = parse_settings(
+        {"scenarios": {"shop": shop}, "validation": {"folds": 2, "split": "random"}}
+    )
+    people = [User(user_id=f"u{n}") for n in range(users)]
+    return Log(World(items, events, people, settings), shown, relevance)
+
+
+def position(out: Path) -> None:
+    found: dict[str, list[list[float]]] = {}
+    for seed in WORLDS[:3]:
+        log = biased_log(seed)
+        with tempfile.TemporaryDirectory() as folder, opened(Path(folder), out, log.world) as own:
+            with own.store.write() as writer:
+                writer.add_impressions(log.shown)
+            data = own.store.dataset(positions=True)
+            for name, logged in {
+                "with places": data,
+                "without": replace(data, position=np.zeros(0)),
+            }.items():
+                part = split(
+                    logged, own.store.links(), own.settings, Plan("random", ("shop",)), 1.8e9
+                )
+                model = fitted(own, part)
+                assert model.tasks is not None
+                for variant in ("fused", "gbdt, joint"):
+                    kind, options = VARIANTS[variant]
+                    model.tasks.model = build(TaskModel, kind, options)
+                    model.tasks.model.fit(Kept.last)
+                    numbers = unbiased(own, model, part, log)
+                    found.setdefault(f"{variant}, {name}", []).append(numbers)
+    print("| model | GAUC, all looked at | GAUC, logged | log loss, random places | ece |")
+    for name, rows in found.items():
+        means = " | ".join(f"{mean:.4f}" for mean in np.mean(rows, axis=0))
+        print(f"| {name} | {means} |", flush=True)
+
+
+def unbiased(own: Workspace, model: Model, part: Split, log: Log) -> list[float]:
+    """The order against who would click if all were looked at, and as it was logged.
+
+    Then the loss and the calibration error, had the same lists stood in random order.
+    """
+    past = DatasetPast(on_rows(part.train, model.items.targets.ids), part.links, own.store.users)
+    asker, predictor = Asker(own.settings, model, own.encoder, past), model.tasks
+    assert predictor is not None
+    weights = model.fusions["shop"].weights
+    space, ids = model.space("shop"), part.held.items
+    sources = {name: model.sources[name] for name in weights}
+    said: list[Floats] = []
+    true: list[Floats] = []
+    logged: list[Floats] = []
+    groups: list[npt.NDArray[np.int64]] = []
+    found = outcomes(part.held, asker, sources, (space.targets.ids, ids.ids), own.settings, "shop",
+                     part.now, shown=True, most=2000)  # fmt: skip
+    for number, one in enumerate(found):
+        told = predictor(one.asking.query, one.asking.user, one.rows, one.said, weights,
+                         space.targets, model.items.targets)  # fmt: skip
+        user = int(part.held.users.ids[one.user][1:])
+        things = [int(space.targets.ids.ids[row][1:]) for row in one.rows.tolist()]
+        said.append(told.tasks["click"])
+        true.append(log.relevance[user, things])
+        logged.append(one.labels[0].astype(np.float64))
+        groups.append(np.full(len(things), number))
+    chance, relevance, group = np.concatenate(said), np.concatenate(true), np.concatenate(groups)
+    rng = np.random.default_rng(0)
+    if_seen = (rng.random((20, len(chance))) < relevance).astype(np.int64)
+    places = rng.integers(1, 11, (20, len(chance)))
+    mixed = (rng.random((20, len(chance))) < relevance / places).astype(np.int64)
+    return [
+        float(np.mean([probability.grouped_auc(chance, own, group) for own in if_seen])),
+        probability.grouped_auc(chance, np.concatenate(logged).astype(np.int64), group),
+        float(np.mean([probability.log_loss(chance, own) for own in mixed])),
+        float(np.mean([probability.calibration_error(chance, own, 10, "mass") for own in mixed])),
+    ]
+
+
 def in_order(
     own: Workspace, model: Model, part: Split, reward: Any, shown_as: Mapping[str, str]
 ) -> None:
@@ -388,7 +520,7 @@ def in_order(
 
 PARTS: dict[str, Callable[[Path], None]] = {
     "demo": demo, "movielens": movielens, "art-office": art_office, "sparse": sparse,
-    "revenue": revenue, "impressions": impressions,
+    "revenue": revenue, "position": position, "impressions": impressions,
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def engine(tmp_path: Path) -> Engine:
 def found(engine: Engine, *, shown: bool, everything: bool = False) -> list[Outcome]:
     """The outcomes of all events, asked of somebody of whom nothing else is known."""
     model, store = engine.model, engine.workspace.store
-    held = on_rows(store.dataset(), model.items.targets.ids)
+    held = on_rows(store.dataset(positions=True), model.items.targets.ids)
     settings = declared(sources={"semantic-soft": 1})
     asker = Asker(
         settings,
@@ -98,3 +99,33 @@ def test_a_log_knows_what_was_shown_by_an_action_that_all_begins_with(engine: En
     assert knows_shown(data, declared(tasks=["view"], negatives="shown"), "shop")
     only = data.take(data.action == data.actions.index("purchase"))
     assert not knows_shown(only, declared(tasks=["purchase"]), "shop")
+
+
+def test_places_are_known_where_the_list_was_logged(engine: Engine) -> None:
+    """i1 stood first and i3 third of the list that ann's views name; i0 and i2 name none."""
+    store = engine.workspace.store
+    with store.write() as writer:
+        writer.add_impressions(
+            [
+                {
+                    "request_id": "r1", "user_id": "ann", "scenario": "shop", "model": "m",
+                    "variant": "", "timestamp": NOW, "targets": json.dumps(["i1", "i7", "i3"]),
+                    "propensities": json.dumps([1.0] * 3), "context": None,
+                }
+            ]
+        )  # fmt: skip
+        writer.add_events(
+            [Event(user_id="ann", item_id=f"i{n}", action="view", scenario="shop", timestamp=NOW,
+                   request_id="r1") for n in (1, 2, 3)]
+        )  # fmt: skip
+    position = store.dataset(positions=True).position
+    assert position[-3:] == pytest.approx([1, np.nan, 3], nan_ok=True)
+    assert np.isnan(position[:-3]).all()
+    ann, bo = found(engine, shown=True)
+    assert ann.positions == pytest.approx([np.nan, 1, np.nan, 3], nan_ok=True)
+    assert np.isnan(bo.positions).all()
+    assert np.isnan(found(engine, shown=False)[0].positions).all()
+
+
+def test_without_logged_lists_no_place_is_read(engine: Engine) -> None:
+    assert len(engine.workspace.store.dataset(positions=True).position) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,31 @@ def test_what_was_learned_is_saved(engine: Engine) -> None:
         plain = own.recommend("u0", "shop", 5, now=NOW)
     assert tiny_world.ids(again) == tiny_world.ids(plain)
     assert all(0 < item.score < 1 for item in again.items)
+
+
+def test_places_are_learned_from_where_lists_were_logged(tmp_path: Path) -> None:
+    """The feature is there, kept with the model, and nothing that is asked knows a place."""
+    with made(tmp_path / "w", {"sources": SOURCES}, fit=False) as engine:
+        store = engine.workspace.store
+        history = store.history("u0")
+        with store.write() as writer:
+            writer.add_impressions(
+                [
+                    {
+                        "request_id": "r0", "user_id": "u0", "scenario": "shop", "model": "m",
+                        "variant": "", "timestamp": NOW, "context": None,
+                        "targets": json.dumps([event.item_id for event in history]),
+                        "propensities": json.dumps([1.0] * len(history)),
+                    }
+                ]
+            )  # fmt: skip
+            writer.add_events([event.model_copy(update={"request_id": "r0"}) for event in history])
+        engine.fit(now=NOW)
+        model = Model.load(engine.workspace.models, engine.workspace.settings)
+        for tasks in (engine.model.tasks, model.tasks):
+            assert tasks is not None
+            assert tasks._builder.names[-1] == "position"
+        assert len(engine.recommend("u1", "shop", 5, now=NOW, explain=True).items) == 5
 
 
 def test_tasks_are_told_where_they_are_asked_for(engine: Engine) -> None:

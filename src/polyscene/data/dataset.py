@@ -87,6 +87,9 @@ class Dataset:
     request: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     """A number for each event that is equal where the request is, -1 where it names none. Empty
     where requests were not read."""
+    position: FloatArray = field(default_factory=lambda: np.zeros(0))
+    """The place, from 1, at which the target of each event stood in the list that it came of, NaN
+    where the log does not say. Empty where positions were not read, or no list was logged."""
     last: int = 0
     """The number that the store gave to the last event it had when this was read; 0 for none."""
 
@@ -126,6 +129,7 @@ class Dataset:
             value=self.value[events],
             context=self.context[events],
             request=self.request[events] if len(self.request) else self.request,
+            position=self.position[events] if len(self.position) else self.position,
         )
 
 

@@ -49,6 +49,9 @@ class Outcome:
     """How many targets each stands for, shape (m,)."""
     user: int
     """Row of the user."""
+    positions: npt.NDArray[np.float64]
+    """At which place each was shown, from 1; NaN where that is not known, or what was shown is not;
+    shape (m,)."""
 
 
 def knows_shown(data: Dataset, settings: Settings, scenario: str) -> bool:
@@ -126,15 +129,18 @@ def outcomes(
             said = {name: found[number] for name, found in scores.items()}
             own = place == start + number
             pairs, labels = _labels(held.take(own), rows[own], spec.to_predict)
+            positions = _positions(held.take(own), rows[own], pairs)
             kept = asking.query.allowed[pairs]
-            pairs, labels = pairs[kept], labels[:, kept]
+            pairs, labels, positions = pairs[kept], labels[:, kept], positions[kept]
             weights = np.ones(len(pairs))
             if not shown:
                 more, weight = _drawn(asking, said, pairs, rng, everything)
                 known = [np.full(len(more), np.nan if t.of_value else 0.0) for t in spec.to_predict]
                 labels = np.concatenate([labels, np.stack(known).astype(np.float32)], axis=1)
                 pairs, weights = np.append(pairs, more), np.append(weights, weight)
-            yield Outcome(asking, said, pairs, labels, weights, int(some.users[number]))
+                positions = np.full(len(pairs), np.nan)  # known of successes only, it would tell
+            user = int(some.users[number])
+            yield Outcome(asking, said, pairs, labels, weights, user, positions)
 
 
 def _labels(
@@ -152,6 +158,14 @@ def _labels(
         else:
             labels[number] = count > 0
     return found, labels
+
+
+def _positions(held: Dataset, rows: IntArray, pairs: IntArray) -> npt.NDArray[np.float64]:
+    """The foremost place at which each target stood, NaN where none is known; shape (m,)."""
+    found = np.full(len(pairs), np.nan)
+    if len(held.position):
+        np.fmin.at(found, np.searchsorted(pairs, rows), held.position)
+    return found
 
 
 def _drawn(

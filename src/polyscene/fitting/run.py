@@ -65,7 +65,7 @@ def fit(workspace: Workspace, progress: Progress = NO_PROGRESS, now: float | Non
     for name, spec in workspace.settings.scenarios.items():
         objective(name, spec, {as_name(task) for task in spec.tasks})
     store = workspace.store
-    model = fit_to(workspace, store.dataset(), store.links(), progress, now)
+    model = fit_to(workspace, store.dataset(positions=True), store.links(), progress, now)
     model.save(workspace.models)
     return model
 

@@ -95,6 +95,8 @@ class TaskExamples:
             {task.name: task for spec in specs.values() for task in spec.to_predict}.values()
         )
         self._specs = specs
+        places = np.isfinite(training.data.position).any()
+        self._positioned = bool(places and any(self._shown.values()))
         self._parts: list[Examples] = []
 
     def asks(self, split: Validation) -> list[str]:
@@ -165,10 +167,10 @@ class TaskExamples:
             rows, weights = features.scenario == code, fusions[name].weights
             scaled = values[rows, 1 : 1 + len(self._sources)]
             values[rows, 0] = fused_column(scaled, self._sources, weights)
-        return replace(examples, features=replace(features, values=values))
+        return replace(examples, features=replace(features, values=values).centred())
 
     def _predictor(self, activity: Activity, model: TaskModel | None) -> Predictor:
-        return Predictor(self._sources, self._declared, activity, model)
+        return Predictor(self._sources, self._declared, activity, model, self._positioned)
 
     def _examples(
         self, outcome: Outcome, predictor: Predictor, trial: Model, place: int
@@ -176,7 +178,7 @@ class TaskExamples:
         asking, count = outcome.asking, len(outcome.rows)
         features: Features = predictor.features(
             asking.query, asking.user, outcome.rows, outcome.said, {},
-            asking.space.targets, trial.items.targets,
+            asking.space.targets, trial.items.targets, outcome.positions,
         )  # fmt: skip
         labels = np.full((len(self._tasks), count), np.nan, np.float32)
         own: list[Task] = self._specs[asking.query.scenario].to_predict

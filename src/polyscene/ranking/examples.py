@@ -12,10 +12,12 @@ import numpy.typing as npt
 from polyscene.data.dataset import IntArray, Mask
 from polyscene.settings import Task
 
-__all__ = ["FUSED", "Examples", "Features", "joined_examples"]
+__all__ = ["FUSED", "POSITION", "Examples", "Features", "joined_examples"]
 
 FUSED = "fused"
 """The name of the feature that is the fused score."""
+POSITION = "position"
+"""The name of the feature that is known while a model learns, and 0 in what it predicts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,27 @@ class Features:
     def column(self, name: str) -> npt.NDArray[np.float64]:
         """One feature of all rows, shape (n,)."""
         return self.values[:, self.names.index(name)].astype(np.float64)
+
+    def as_asked(self) -> Self:
+        """The features as they are when something is predicted: without places."""
+        if POSITION not in self.names:
+            return self
+        values = self.values.copy()
+        values[:, self.names.index(POSITION)] = 0.0
+        return replace(self, values=values)
+
+    def centred(self) -> Self:
+        """With places as differences from the median of their scenario; 0 where not known."""
+        if POSITION not in self.names:
+            return self
+        values, column = self.values.copy(), self.names.index(POSITION)
+        for code in range(len(self.scenarios)):
+            rows = self.scenario == code
+            known = np.isfinite(values[rows, column])
+            median = np.median(values[rows, column][known]) if known.any() else 0.0
+            values[rows, column] -= median
+        values[:, column] = np.nan_to_num(values[:, column])
+        return replace(self, values=values)
 
     def take(self, rows: IntArray | Mask) -> Self:
         """Some of the rows."""

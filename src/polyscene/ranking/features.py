@@ -22,7 +22,11 @@ most, and counts a hundredth in `fused`, so that this orders as the fused list d
 apart what no list reaches. A feature that is not defined is NaN: a source that the scenario does
 not name, a date that is not known, a history that is empty.
 
-The position at which something is shown is no feature: events do not say it.
+    position        log of the place at which it was shown, less the median log of its scenario
+
+The last is there only where the log knows places. It is known while models learn, so that what is
+acted on because it stands in front is not taken for what fits; in what they predict it is 0, the
+median place, for every target (Zhao et al. 2019, Recommending What Video to Watch Next, RecSys).
 """
 
 from __future__ import annotations
@@ -36,7 +40,7 @@ from polyscene.component import History, Query, Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.data.schema import User
 from polyscene.ranking.activity import WINDOWS, Activity
-from polyscene.ranking.examples import FUSED
+from polyscene.ranking.examples import FUSED, POSITION
 from polyscene.ranking.overlap import Overlap
 from polyscene.represent.strength import SECONDS_A_DAY
 
@@ -65,9 +69,16 @@ class FeatureBuilder:
         sources: The names of all sources, whatever scenario names them.
         tasks: The names of all tasks.
         activity: The counts of the events.
+        positioned: Whether places are known, so that `position` is a feature.
     """
 
-    def __init__(self, sources: Sequence[str], tasks: Sequence[str], activity: Activity) -> None:
+    def __init__(
+        self,
+        sources: Sequence[str],
+        tasks: Sequence[str],
+        activity: Activity,
+        positioned: bool = False,
+    ) -> None:
         self._sources = tuple(sources)
         self._activity = activity
         self.names: tuple[str, ...] = (
@@ -82,7 +93,9 @@ class FeatureBuilder:
             "events here",
             *(f"rate of {task}" for task in tasks),
             *_HISTORY,
+            *([POSITION] if positioned else []),
         )
+        self._positioned = positioned
 
     def __call__(
         self,
@@ -92,6 +105,7 @@ class FeatureBuilder:
         said: Mapping[str, Vectors],
         weights: Mapping[str, float],
         overlap: Overlap,
+        positions: npt.NDArray[np.float64] | None = None,
     ) -> Table:
         """The features of some targets, shape (m, f). O(targets + m · dim · history).
 
@@ -102,6 +116,8 @@ class FeatureBuilder:
             said: The score of every target by source, each of shape (targets,).
             weights: The weight of each source.
             overlap: The tags and attributes of the space.
+            positions: The place of each where it was shown, from 1, NaN where it is not known; then
+                `position` is its log, not centred. None for 0.
         """
         table = np.full((len(rows), len(self.names)), np.nan, np.float32)
         for place, name in enumerate(self._sources, start=1):
@@ -114,10 +130,13 @@ class FeatureBuilder:
         columns = [*_texts(query, rows), *overlap(query.history, user.tags, rows)]
         days = (query.now - query.space.published_at[rows]) / SECONDS_A_DAY
         columns.append(np.log1p(np.maximum(days, 0)))
-        rest = [*_of_history(query.history)]
         table[:, start : start + len(columns)] = np.stack(columns, axis=1)
-        table[:, start + len(columns) : -len(rest)] = self._activity(query.scenario, rows)
-        table[:, -len(rest) :] = rest
+        rest, counts = _of_history(query.history), self._activity(query.scenario, rows)
+        start, end = start + len(columns), len(self.names) - self._positioned
+        table[:, start : end - len(rest)] = counts
+        table[:, end - len(rest) : end] = rest
+        if self._positioned:
+            table[:, end] = 0.0 if positions is None else np.log(positions)
         return table
 
 

@@ -102,6 +102,7 @@ class Gates(TaskModel):
         groups = np.unique(codes).tolist() if self.config.separate else [-1]
         scores = np.full(training.labels.shape, np.nan)
         inputs = self._inputs(training.features)
+        asked = self._inputs(training.features.as_asked())
         with torch.random.fork_rng():
             for group in groups:
                 inside = codes == group if group >= 0 else np.ones(len(training), np.bool_)
@@ -110,7 +111,7 @@ class Gates(TaskModel):
                     if seen.any() and left.any():
                         net = self._train(training, inputs, seen, left, chain)
                         self._nets.append((group, net))
-                        scores[:, left] = self._said(net, inputs, codes, left)
+                        scores[:, left] = self._said(net, asked, codes, left)
         for task, labels in enumerate(training.labels):
             known = labels[~np.isnan(labels)]
             if not training.tasks[task].of_value and (known == 1).sum() < LEAST:

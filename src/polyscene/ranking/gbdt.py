@@ -84,9 +84,10 @@ class Gbdt(TaskModel):
         self.tasks, self._scenarios = training.names, training.features.scenarios
         self._boosters = {}
         scores = np.full(training.labels.shape, np.nan)
-        table, folds = self._table(training.features), training.folds(self.config.folds)
+        tables = self._table(training.features), self._table(training.features.as_asked())
+        folds = training.folds(self.config.folds)
         for scenario, task, rows in self._groups(training):
-            self._learn(training, table, folds, rows, (scenario, task), scores)
+            self._learn(training, tables, folds, rows, (scenario, task), scores)
         self._curves = Curves.fit(scores, training)
         self.crossed = crossed(scores, training, folds)
 
@@ -151,13 +152,17 @@ class Gbdt(TaskModel):
     def _learn(
         self,
         training: Examples,
-        table: Table,
+        tables: tuple[Table, Table],
         folds: IntArray,
         rows: Mask,
         key: tuple[int, int],
         scores: Floats,
     ) -> None:
-        """Grow the trees of one group; what they say of users they never saw goes to `scores`."""
+        """Grow the trees of one group; what they say of users they never saw goes to `scores`.
+
+        Tables are the features as they are learned from, and as they are when asked.
+        """
+        table, asked = tables
         labels, of_value = training.labels[key[1]], training.tasks[key[1]].of_value
         if not of_value and min((labels[rows] == 1).sum(), (labels[rows] == 0).sum()) < LEAST:
             return
@@ -167,7 +172,7 @@ class Gbdt(TaskModel):
             if not left.any() or len(np.unique(labels[seen])) < 2:
                 continue
             booster = self._grow(training, table, self._some(seen), key[1], self._some(left))
-            scores[key[1], left] = self._scores(booster, table[left])
+            scores[key[1], left] = self._scores(booster, asked[left])
             grown.append(booster)
         if grown:
             self._boosters[key] = grown

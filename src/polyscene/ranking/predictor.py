@@ -45,6 +45,7 @@ class Predictor:
         declared: The tasks of each scenario as they were declared at the fit: text by name.
         activity: The counts of the events.
         model: The model; None where there was nothing to learn from.
+        positioned: Whether models learn from the place of what was shown.
     """
 
     def __init__(
@@ -53,13 +54,15 @@ class Predictor:
         declared: Mapping[str, Mapping[str, str]],
         activity: Activity,
         model: TaskModel | None,
+        positioned: bool = False,
     ) -> None:
         self.sources = sources
         self.declared = {name: dict(tasks) for name, tasks in declared.items()}
         self.model = model
         names = dict.fromkeys(task for tasks in declared.values() for task in tasks)
         self._activity = activity
-        self._builder = FeatureBuilder(sources, tuple(names), activity)
+        self._builder = FeatureBuilder(sources, tuple(names), activity, positioned)
+        self._positioned = positioned
         self._overlaps: dict[int, tuple[Targets, Overlap]] = {}
 
     def tasks(self, scenario: str) -> list[Task]:
@@ -81,6 +84,7 @@ class Predictor:
         weights: Mapping[str, float],
         targets: Targets,
         items: Targets,
+        positions: Values | None = None,
     ) -> Features:
         """The features of some targets.
 
@@ -92,8 +96,11 @@ class Predictor:
             weights: The weight of each source of the scenario.
             targets: The targets of the space.
             items: The targets that histories consist of.
+            positions: The places of the targets where they were shown, while models learn; see
+                `FeatureBuilder`.
         """
-        values = self._builder(query, user, rows, said, weights, self._overlap(targets, items))
+        overlap = self._overlap(targets, items)
+        values = self._builder(query, user, rows, said, weights, overlap, positions)
         scenarios = tuple(self.declared)
         code = np.full(len(rows), scenarios.index(query.scenario), np.int64)
         return Features(self._builder.names, values, scenarios, code)
@@ -137,7 +144,12 @@ class Predictor:
             model = {"type": self.model.name, **self.model.config.model_dump()}
             (path / "model").mkdir()
             self.model.save(path / "model")
-        said = {"sources": self.sources, "tasks": self.declared, "model": model}
+        said = {
+            "sources": self.sources,
+            "tasks": self.declared,
+            "model": model,
+            "positioned": self._positioned,
+        }
         (path / "ranking.json").write_text(json.dumps(said, indent=2, ensure_ascii=False), "utf-8")
         self._activity.save(path)
 
@@ -149,4 +161,5 @@ class Predictor:
         if (options := said["model"]) is not None:
             model = build(TaskModel, options.pop("type"), options, "ranking")
             model.load(path / "model")
-        return cls(tuple(said["sources"]), said["tasks"], Activity.load(path), model)
+        activity, positioned = Activity.load(path), bool(said.get("positioned"))
+        return cls(tuple(said["sources"]), said["tasks"], activity, model, positioned)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import sqlalchemy as sa
 
-from polyscene.data.dataset import Dataset, IdMap, IntArray, Mask
+from polyscene.data.dataset import Dataset, FloatArray, IdMap, IntArray, Mask
 from polyscene.storage import tables
 
-__all__ = ["read_events", "read_maps", "read_requests"]
+__all__ = ["read_events", "read_maps", "read_positions", "read_requests"]
 
 
 def read_maps(connection: sa.Connection) -> tuple[IdMap, IdMap, Mask]:
@@ -83,3 +83,24 @@ def read_requests(connection: sa.Connection) -> IntArray:
     column = sa.select(tables.events.c.request_id).order_by(tables.events.c.seq)
     names = connection.scalars(column)
     return np.fromiter((codes.setdefault(name, len(codes) - 1) for name in names), np.int64)
+
+
+def read_positions(connection: sa.Connection) -> FloatArray:
+    """The place of the target of each event in the list that it names, in the order of arrival.
+
+    From 1; NaN where the event names none, or the list does not have the target. Empty where no
+    list was logged. The lists that events name are in memory.
+    """
+    events, shown = tables.events.c, tables.impressions.c
+    if connection.scalar(sa.select(shown.seq).limit(1)) is None:
+        return np.zeros(0)
+    named = sa.select(events.request_id).where(events.request_id.is_not(None)).distinct()
+    lists = sa.select(shown.request_id, shown.targets).where(shown.request_id.in_(named))
+    places = {
+        (request, target): place
+        for request, targets in connection.execute(lists)
+        for place, target in enumerate(targets, 1)
+    }
+    target = sa.func.coalesce(events.item_id, events.person_id)
+    rows = connection.execute(sa.select(events.request_id, target).order_by(events.seq))
+    return np.fromiter((places.get((row[0], row[1]), np.nan) for row in rows), np.float64)

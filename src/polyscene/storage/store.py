@@ -13,7 +13,7 @@ from polyscene.closing import Closing
 from polyscene.data.dataset import Dataset, IdMap, Links, Mask
 from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.storage import rows, tables
-from polyscene.storage.arrays import read_events, read_maps, read_requests
+from polyscene.storage.arrays import read_events, read_maps, read_positions, read_requests
 from polyscene.storage.connect import WRITE, connect, translated
 from polyscene.storage.watch import Watch
 from polyscene.storage.writer import StoreWriter, chunks
@@ -370,17 +370,20 @@ class Store(Closing):
                     for action in done.get(name or "", [None]):
                         yield shown.request_id, position, name, action
 
-    def dataset(self, *, requests: bool = False) -> Dataset:
+    def dataset(self, *, requests: bool = False, positions: bool = False) -> Dataset:
         """All events as arrays, in order of arrival, with the id maps of all users and items.
 
         Memory is that of the answer and of one batch; a million events take a few seconds.
 
         Args:
             requests: Whether to read which request led to each event.
+            positions: Whether to read at which place of that request's list its target stood.
         """
         with self.read() as connection:
             connection = connection.execution_options(yield_per=EVENT_ROWS)
             data = read_events(connection, *read_maps(connection))
+            if positions:
+                data = replace(data, position=read_positions(connection))
             return replace(data, request=read_requests(connection)) if requests else data
 
     def events_between(

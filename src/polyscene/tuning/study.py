@@ -124,7 +124,7 @@ def tune(
     tried = ranges(settings, plan.scenarios, weights)
     folder = study_folder(workspace, study)
     with Workspace(workspace.path, settings, workspace.encoder) as own:
-        part = split(own.store.dataset(), own.store.links(), settings, plan, moment)
+        part = split(own.store.dataset(positions=True), own.store.links(), settings, plan, moment)
         identity = _identity(own, plan, tried)
         opened = _opened(optuna, folder, study, plan.seed, identity)
         scorer = Trials(own, plan.scenarios, part.train, part.links, part.now, progress)
