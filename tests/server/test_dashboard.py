@@ -15,13 +15,17 @@ import tiny_world
 from polyscene.data.schema import Item
 from polyscene.feedback.impressions import ImpressionLog
 from polyscene.server.auth import add_key, revoke_key
+from polyscene.server.dashboard import figures as counting
 from polyscene.server.dashboard.charts import bars, steps
+from polyscene.server.dashboard.drift import drifts
 from polyscene.server.dashboard.figures import figures
 from polyscene.server.dashboard.session import LASTS_S, Session, Sessions
 from polyscene.server.dashboard.words import preferred, table
 from polyscene.server.question import Question
+from polyscene.settings import parse_settings
 from polyscene.storage import Impression, Store
 from served import Served, eventually
+from tiny_world import SCENARIOS
 
 from .conftest import PAGES, Server
 
@@ -246,7 +250,8 @@ def test_every_text_of_the_pages_is_translated() -> None:
 
 
 def test_the_figures_count_days_answers_and_what_was_acted_on(tmp_path: Path) -> None:
-    """Of three answers, which showed three targets, one is named, by two events."""
+    """Of three answers, which showed three targets, one is named, by two events, one of them a
+    purchase; another by an event that is no interest."""
     now = tiny_world.NOW
     with Store.open(f"sqlite:///{tmp_path / 'store.db'}") as store, store.write() as writer:
         writer.put_items(tiny_world.ITEMS)
@@ -254,7 +259,8 @@ def test_the_figures_count_days_answers_and_what_was_acted_on(tmp_path: Path) ->
         writer.add_events(
             [
                 tiny_world.act("ann", "tea-1", days=0, request_id="a"),
-                tiny_world.act("ann", "tea-2", days=0, request_id="a"),
+                tiny_world.act("ann", "tea-2", "click", days=0, request_id="a"),
+                tiny_world.act("ann", "tea-2", "dislike", days=0, request_id="b"),
                 tiny_world.act("bo", "tea-2", days=1),
                 tiny_world.act("bo", "tea-2", days=40),
             ]
@@ -267,16 +273,48 @@ def test_the_figures_count_days_answers_and_what_was_acted_on(tmp_path: Path) ->
         ):  # fmt: skip
             log.put(Impression(name, None, scenario, None, "m", "default", now, targets, ()))
         log.close()
-        found = figures(store, now)
-    assert [count for _, count in found.events[-3:]] == [0, 1, 2]
-    assert sum(count for _, count in found.events) == 3
+        found = figures(store, parse_settings({"scenarios": SCENARIOS}).scenarios, now)
+    assert [count for _, count in found.events[-3:]] == [0, 1, 3]
+    assert sum(count for _, count in found.events) == 4
     assert found.answers[-1][1] == 3
-    assert [(one.scenario, one.answers, one.acted) for one in found.shown] == [
-        ("shop", 2, 1),
-        ("news", 1, 0),
-    ]
-    assert found.shown[0].rate == 0.5
-    assert (found.covered, found.counted) == (3, 3)
+    shop, news = found.shown
+    assert (shop.scenario, shop.answers, shop.clicked, shop.converted) == ("shop", 2, 0.5, 0.5)
+    assert (news.scenario, news.answers, news.clicked, news.converted) == ("news", 1, 0, 0)
+    assert (shop.covered, shop.counted) == (2, 2)
+    assert (shop.days[-1].answers, shop.days[-1].clicked) == (2, 1)
+    assert not found.cut
+
+
+def test_only_the_latest_are_counted_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "LATEST", 2)
+    with Store.open(f"sqlite:///{tmp_path / 'store.db'}") as store:
+        with store.write() as writer:
+            writer.put_items(tiny_world.ITEMS)
+            writer.add_events([tiny_world.act("ann", "tea-1", days=0) for _ in range(3)])
+        found = figures(store, {}, tiny_world.NOW)
+    assert found.events[-1][1] == 2
+    assert found.cut
+
+
+def test_drift_is_told_where_there_are_enough_events(tmp_path: Path) -> None:
+    """In the shop half of what is bought since is new; of the news there are too few."""
+    act, fitted = tiny_world.act, tiny_world.NOW - 3 * tiny_world.DAY
+    with Store.open(f"sqlite:///{tmp_path / 'store.db'}") as store:
+        with store.write() as writer:
+            writer.put_items(tiny_world.ITEMS)
+            writer.add_events([act("ann", f"tea-{n % 2 + 1}", days=5) for n in range(120)])
+            writer.add_events([act("ann", f"tea-{n % 4 + 1}", days=0.5) for n in range(200)])
+            writer.add_events([act("ann", "tea-1", days=days) for days in (2, 40)])
+            writer.add_events([act("ann", "news-1", "read", "news", days=5)])
+        shop, news = drifts(store, fitted, tiny_world.NOW)
+        assert (shop.scenario, shop.before, shop.after, shop.new) == ("shop", 120, 200, 0.5)
+        assert shop.shift is not None
+        assert shop.shift > 0.25
+        assert (news.scenario, news.before, news.after, news.shift) == ("news", 1, 0, None)
+        (again, _) = drifts(store, tiny_world.NOW - 0.6 * tiny_world.DAY, tiny_world.NOW)
+        assert again.after == 200
 
 
 def test_the_highest_bar_is_the_largest_count() -> None:
@@ -288,8 +326,9 @@ def test_the_overview_says_what_goes_on(serve: Server) -> None:
     client = serve()
     client.get("/v1/recommend", params={"scenario": "shop", "user": "ann"})
     browser = Browser(client)
-    page = eventually(lambda: "shop" in (text := browser.get().text) and text)
+    page = eventually(lambda: "<td>shop</td>" in (text := browser.get().text) and text)
     assert "0.0%" in page
+    assert re.search(r"66\.7%|75\.0%|83\.3%", page)  # of 12 items of the shop those shown
     assert f"<dd>{len(tiny_world.ITEMS)}</dd>" in page
 
 

@@ -14,6 +14,7 @@ from polyscene import __version__
 from polyscene.server import events, gorse, health, lists, models, records, review
 from polyscene.server.dashboard import router as dashboard
 from polyscene.server.dashboard.atlas import Atlas
+from polyscene.server.dashboard.overview import Counted
 from polyscene.server.dashboard.session import Sessions
 from polyscene.server.gate import Gate
 from polyscene.server.hot import Hot
@@ -67,6 +68,7 @@ def create_app(
         app.include_router(part.router)
     app.state.sessions = Sessions()
     app.state.atlas = Atlas()
+    app.state.counted = Counted()
     app.include_router(dashboard)
     handle_problems(app)
     app.add_middleware(Hot, service=service)

@@ -1,10 +1,13 @@
-"""What the overview shows, from the store and the counters."""
+"""What the overview shows, from the store and the counters.
+
+All but the time of requests is counted in the store, so that a restart changes nothing.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,15 +15,33 @@ from typing import Any
 import sqlalchemy as sa
 
 from polyscene.server.telemetry import Telemetry
+from polyscene.settings import Scenario
 from polyscene.storage import Counts, Store, tables
 
-__all__ = ["DAYS", "Figures", "Latency", "Shown", "figures", "latency"]
+__all__ = ["DAYS", "LATEST", "Day", "Figures", "Latency", "Shown", "figures", "latency"]
 
 DAYS = 30
 """How many days are looked at."""
+LATEST = 1_000_000
+"""Latest events and answers that are counted, each."""
 _DAY_S = 86_400
 _ANSWERS = 5_000
-"""Latest answers that coverage is counted in."""
+"""Latest answers of a scenario that coverage is counted in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What came of the answers of a day."""
+
+    label: str
+    answers: int
+    clicked: int
+    converted: int
+
+    def share(self, name: str) -> float:
+        """Clicked or converted, of all answers of the day."""
+        count: int = getattr(self, name)
+        return count / self.answers if self.answers else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +49,34 @@ class Shown:
     """What came of the answers of a scenario."""
 
     scenario: str
-    answers: int
-    acted: int
-    """Answers that an event names."""
+    days: Sequence[Day]
+    """Oldest first."""
+    covered: int
+    """Different targets in its latest answers."""
+    counted: int
+    """How many answers that is."""
 
     @property
-    def rate(self) -> float:
-        """Answers that were acted on, of all."""
-        return self.acted / self.answers if self.answers else 0.0
+    def answers(self) -> int:
+        """All answers."""
+        return sum(day.answers for day in self.days)
+
+    @property
+    def clicked(self) -> float:
+        """Share of the answers that an event of interest names."""
+        return self._share(sum(day.clicked for day in self.days))
+
+    @property
+    def converted(self) -> float:
+        """Share of the answers that an event of the last task names."""
+        return self._share(sum(day.converted for day in self.days))
+
+    def highest(self, name: str) -> float:
+        """The highest share of a day, clicked or converted; 1 where all are 0."""
+        return max((day.share(name) for day in self.days), default=0.0) or 1.0
+
+    def _share(self, count: int) -> float:
+        return count / self.answers if self.answers else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +90,8 @@ class Figures:
     """Day and answers, oldest first."""
     shown: Sequence[Shown]
     """By scenario, most answers first."""
-    covered: int
-    """Different targets in the latest answers."""
-    counted: int
-    """How many answers that is."""
+    cut: bool
+    """Whether there are more events or answers than are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,49 +105,113 @@ class Latency:
     """At most so long took 99 in 100."""
 
 
-def figures(store: Store, now: float | None = None) -> Figures:
-    """The figures of the last days. O(events and answers of those days).
+def figures(store: Store, scenarios: Mapping[str, Scenario], now: float | None = None) -> Figures:
+    """The figures of the last days. O(events and answers of those days), at most `LATEST` each.
 
     Args:
         store: The store.
+        scenarios: What is declared, which says what actions mean.
         now: Until when; until now when omitted.
     """
     moment = time.time() if now is None else now
     first = (int(moment) // _DAY_S - DAYS + 1) * _DAY_S
+    shown, events = tables.impressions, tables.events
     with store.read() as connection:
-        events = _by_day(connection, tables.events.c.timestamp, first, moment)
-        answers = _by_day(connection, tables.impressions.c.timestamp, first, moment)
-        shown = _shown(connection, first)
-        latest = sa.select(tables.impressions.c.targets)
-        latest = latest.order_by(tables.impressions.c.seq.desc()).limit(_ANSWERS)
-        targets = list(connection.scalars(latest))
-    covered = len({target for one in targets for target in one})
-    return Figures(store.counts(), events, answers, shown, covered, len(targets))
-
-
-def _by_day(
-    connection: sa.Connection, column: sa.Column[Any], first: int, moment: float
-) -> list[tuple[str, int]]:
-    day = sa.cast(sa.func.floor(column / _DAY_S), sa.Integer)
-    query = sa.select(day, sa.func.count()).where(column >= first, column <= moment).group_by(day)
-    found = {int(number): count for number, count in connection.execute(query)}
-    days = range(first // _DAY_S, first // _DAY_S + DAYS)
-    return [(f"{datetime.fromtimestamp(n * _DAY_S, UTC):%m-%d}", found.get(n, 0)) for n in days]
-
-
-def _shown(connection: sa.Connection, first: int) -> list[Shown]:
-    shown, events = tables.impressions.c, tables.events.c
-    since = shown.timestamp >= first
-    answers = sa.select(shown.scenario, sa.func.count()).where(since).group_by(shown.scenario)
-    acted = (
-        sa.select(shown.scenario, sa.func.count(sa.distinct(shown.request_id)))
-        .join(tables.events, events.request_id == shown.request_id)
-        .where(since)
-        .group_by(shown.scenario)
+        from_event, from_answer = _first(connection, events), _first(connection, shown)
+        late = (events.c.seq > from_event, events.c.timestamp.between(first, moment))
+        happened = _by_day(connection, sa.select(_day(events)).where(*late))
+        late = (shown.c.seq > from_answer, shown.c.timestamp.between(first, moment))
+        days = _by_scenario(connection, scenarios, late)
+        latest = {name: _latest(connection, name) for name in days}
+    numbers = range(first // _DAY_S, first // _DAY_S + DAYS)
+    labels = [f"{datetime.fromtimestamp(n * _DAY_S, UTC):%m-%d}" for n in numbers]
+    answered = Counter[int]()
+    for found in days.values():
+        answered.update({number: counts[0] for number, counts in found.items()})
+    rows = [
+        Shown(
+            name,
+            [
+                Day(label, *found.get(n, (0, 0, 0)))
+                for n, label in zip(numbers, labels, strict=True)
+            ],
+            len({target for targets in latest[name] for target in targets}),
+            len(latest[name]),
+        )
+        for name, found in days.items()
+    ]
+    return Figures(
+        counts=store.counts(),
+        events=[(label, happened.get(n, 0)) for n, label in zip(numbers, labels, strict=True)],
+        answers=[(label, answered[n]) for n, label in zip(numbers, labels, strict=True)],
+        shown=sorted(rows, key=lambda one: (-one.answers, one.scenario)),
+        cut=max(from_event, from_answer) > 0,
     )
-    done = {name: count for name, count in connection.execute(acted)}
-    rows = [Shown(name, count, done.get(name, 0)) for name, count in connection.execute(answers)]
-    return sorted(rows, key=lambda one: -one.answers)
+
+
+def _first(connection: sa.Connection, table: sa.Table) -> int:
+    """The number after which rows are counted."""
+    return max(0, (connection.scalar(sa.select(sa.func.max(table.c.seq))) or 0) - LATEST)
+
+
+def _day(table: sa.Table) -> sa.ColumnElement[int]:
+    return sa.cast(sa.func.floor(table.c.timestamp / _DAY_S), sa.Integer)
+
+
+def _by_day(connection: sa.Connection, days: sa.Select[Any]) -> dict[int, int]:
+    column = days.selected_columns[0]
+    query = days.add_columns(sa.func.count()).group_by(column)
+    return {int(number): count for number, count in connection.execute(query)}
+
+
+def _by_scenario(
+    connection: sa.Connection, scenarios: Mapping[str, Scenario], late: Sequence[Any]
+) -> dict[str, dict[int, tuple[int, int, int]]]:
+    """By scenario and day: the answers, those that were clicked, and those that converted."""
+    shown, events = tables.impressions, tables.events
+    day, scenario = _day(shown), shown.c.scenario
+    query = sa.select(scenario, day, sa.func.count()).where(*late).group_by(scenario, day)
+    found: dict[str, dict[int, list[int]]] = {}
+    for name, number, count in connection.execute(query):
+        found.setdefault(name, {})[int(number)] = [count, 0, 0]
+    named = sa.func.count(sa.distinct(shown.c.request_id))
+    for place, actions_of in ((1, _of_interest), (2, _of_success)):
+        means = [
+            (scenario == name) & events.c.action.in_(actions_of(spec))
+            for name, spec in scenarios.items()
+        ]
+        query = (
+            sa.select(scenario, day, named)
+            .join(events, events.c.request_id == shown.c.request_id)
+            .where(*late, sa.or_(sa.false(), *means))
+            .group_by(scenario, day)
+        )
+        for name, number, count in connection.execute(query):
+            found[name][int(number)][place] = count
+    return {
+        name: {number: (counts[0], counts[1], counts[2]) for number, counts in days.items()}
+        for name, days in found.items()
+    }
+
+
+def _latest(connection: sa.Connection, scenario: str) -> list[Sequence[str | None]]:
+    """The targets of the latest answers of a scenario."""
+    columns = tables.impressions.c
+    query = sa.select(columns.targets).where(columns.scenario == scenario)
+    return list(connection.scalars(query.order_by(columns.seq.desc()).limit(_ANSWERS)))
+
+
+def _of_interest(spec: Scenario) -> list[str]:
+    """The actions that count as a click: those of positive weight."""
+    return [name for name, meaning in spec.actions.items() if meaning.weight > 0]
+
+
+def _of_success(spec: Scenario) -> list[str]:
+    """What counts as a conversion: the action of the last declared task, else of most weight."""
+    if spec.to_predict:
+        return [spec.to_predict[-1].action]
+    most = max((meaning.weight for meaning in spec.actions.values()), default=0.0)
+    return [name for name, meaning in spec.actions.items() if meaning.weight == most > 0]
 
 
 def latency(telemetry: Telemetry) -> Latency:
