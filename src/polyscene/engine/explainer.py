@@ -73,10 +73,13 @@ class Explainer:
         told = _told(candidates)
         if not reasons:
             return _recommendations(space, candidates, told, [""] * len(told))
-        grounds = grounds_of(self._model.sources, query, candidates)
+        memo = asking.memo
+        grounds = grounds_of(self._model.sources, query, candidates, memo)
         language = self.language(asking.user)
         wording = self._verbaliser.wording(query.spec.preset or GENERIC, language)
-        entries = _Entries(self._settings, self._items.targets, query)
+        entries = memo.get("entries")
+        if entries is None:
+            entries = memo["entries"] = _Entries(self._settings, self._items.targets, query)
         supports = _supports(grounds.supports.found, candidates.rows, query, entries)
         evidence = [
             self._evidence(asking, row, bare, position, grounds, supports[position], entries)
@@ -176,18 +179,20 @@ class _Entries:
     def __init__(self, settings: Settings, items: Targets, query: Query) -> None:
         self._settings = settings
         self._items = items
-        self._query = query
+        self._history, self._scenario = query.history, query.scenario
         rows = query.history.rows.tolist()
         self._places = dict(zip(rows, range(len(rows)), strict=True))
         self._told: dict[int, tuple[str, str, str, Mapping[str, str]]] = {}
+        self.near: dict[int, tuple[Sequence[int], list[tuple[int, Support]]]] = {}
+        """What `_supports` found for targets, with the rows it was asked about."""
 
     def support(self, row: int, similarity: float) -> Support:
         """One entry, by its row."""
         told = self._told.get(row)
         if told is None:
-            history, place = self._query.history, self._places[row]
+            history, place = self._history, self._places[row]
             action, origin = history.actions[place], history.scenarios[place]
-            said = verbs(self._settings, action, origin, self._query.scenario)
+            said = verbs(self._settings, action, origin, self._scenario)
             told = self._items.ids.ids[row], self._items.titles[row], action, said
             self._told[row] = told
         return Support(*told, similarity)
@@ -204,17 +209,19 @@ def _supports(
         query: The question.
         entries: The history.
     """
-    counts = [len(own or ()) for own in found]
-    behind = np.array([row for own in found for row in own or ()], np.int64)
-    targets = query.space.vectors[np.repeat(rows, counts)]
-    cosines = np.einsum("ij,ij->i", query.history.items[behind], targets).tolist()
-    lists, start = [], 0
-    for own, count in zip(found, counts, strict=True):
-        some = zip(own or (), cosines[start : start + count], strict=True)
-        near = sorted((pair for pair in some if pair[1] > 0), key=lambda pair: -pair[1])
-        lists.append([(row, entries.support(row, cosine)) for row, cosine in near])
-        start += count
-    return lists
+    near, asked = entries.near, [own or () for own in found]
+    pairs = list(zip(rows.tolist(), asked, strict=True))
+    new = [(row, own) for row, own in pairs if row not in near or near[row][0] != own]
+    if new:
+        targets = np.repeat([row for row, _ in new], [len(own) for _, own in new])
+        behind = np.array([entry for _, own in new for entry in own], np.int64)
+        vectors = query.space.vectors[targets.astype(np.int64)]
+        cosines = iter(np.einsum("ij,ij->i", query.history.items[behind], vectors).tolist())
+        for row, own in new:
+            some = [(entry, next(cosines)) for entry in own]
+            some = sorted((pair for pair in some if pair[1] > 0), key=lambda pair: -pair[1])
+            near[row] = own, [(entry, entries.support(entry, cosine)) for entry, cosine in some]
+    return [near[row][1] for row, _ in pairs]
 
 
 def _recommendations(

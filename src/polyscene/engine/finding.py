@@ -30,6 +30,8 @@ from polyscene.tracing import span, traced
 
 __all__ = ["Finder", "Memory"]
 
+_SAID = 30_000
+"""Bytes of what reasons need, of some dozens of targets."""
 NameT = TypeVar("NameT")
 
 _DEPTH = 2 * DEPTH
@@ -73,7 +75,7 @@ class _Standing:
     def size(self) -> int:
         """Bytes in memory, about."""
         lists = sum(12 * len(own) for own in self.best.values())
-        return 4000 + lists + self.allowed.nbytes + 24 * len(self.asking.query.history)
+        return _SAID + lists + self.allowed.nbytes + 24 * len(self.asking.query.history)
 
     def asked(self, n: int, now: float, only: Mask | None) -> Asking:
         """The same question at another moment, for n candidates among some targets."""

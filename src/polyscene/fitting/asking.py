@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,9 @@ class Asking:
     space: TargetSpace
     past: Known
     """All that it rests on."""
+    memo: dict[Hashable, Any] = field(default_factory=dict)
+    """What was worked out for it that no list and no moment changes, such as what a source's score
+    of a target rests on."""
 
 
 class Asker:
