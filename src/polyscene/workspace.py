@@ -84,7 +84,7 @@ class Workspace(Closing):
     @cached_property
     def encoder(self) -> Encoder:
         """The encoder with its cache, opened on first use."""
-        return self._given or open_encoder(self.settings.encoders, self.path / "cache")
+        return self._given or open_encoder(self.settings.encoders, self.path / "cache", self.runs)
 
     @property
     def ledger(self) -> Ledger:
@@ -110,6 +110,11 @@ class Workspace(Closing):
     def models(self) -> Path:
         """The directory of saved models."""
         return self.path / "models"
+
+    @property
+    def runs(self) -> Path:
+        """The directory of training runs, and of the encoders they made."""
+        return self.path / "runs"
 
     def close(self) -> None:
         """Close what was opened."""

@@ -19,6 +19,7 @@ from polyscene.cli import (
     serve,
     show,
     similar,
+    train,
     tune,
 )
 
@@ -41,5 +42,6 @@ __all__ = [
     "serve",
     "show",
     "similar",
+    "train",
     "tune",
 ]

@@ -9,6 +9,7 @@ from polyscene.encoders.cache import CachedEncoder
 from polyscene.encoders.factory import open_encoder
 from polyscene.encoders.joint import JointEncoder
 from polyscene.encoders.remote import RemoteEncoder
+from polyscene.encoders.trained import MappedEncoder, TrainedEncoder
 from polyscene.encoders.transformer import TransformerEncoder
 
 __all__ = [
@@ -17,7 +18,9 @@ __all__ = [
     "Encoder",
     "EncoderConfig",
     "JointEncoder",
+    "MappedEncoder",
     "RemoteEncoder",
+    "TrainedEncoder",
     "TransformerEncoder",
     "open_encoder",
 ]

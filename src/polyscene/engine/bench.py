@@ -49,7 +49,7 @@ def bench_encode(
     sample = list(islice(dict.fromkeys(islice(found, 4 * texts)), texts))
     if not sample:
         raise DataError("the workspace has no items with text; load some with: polyscene ingest")
-    encoder = open_encoder(workspace.settings.encoders, None)
+    encoder = open_encoder(workspace.settings.encoders, None, workspace.runs)
     encoder.encode(sample[:8])  # loads the model
     start = time.perf_counter()
     encoder.encode(sample, progress)

@@ -103,6 +103,13 @@ def _ranking(value: Any) -> Any:
     return {"type": value} if isinstance(value, str) else value
 
 
+def _encoder(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    kind, colon, name = value.partition(":")
+    return {"type": kind, "name": name} if colon else {"type": kind}
+
+
 class Settings(Config):
     """Everything that `polyscene.toml` may contain."""
 
@@ -111,9 +118,9 @@ class Settings(Config):
     store: str | None = None
     """SQLAlchemy URL of the store; unset means the file store.db in the workspace. A password
     belongs in the environment: ${NAME} is replaced by that variable."""
-    encoders: list[dict[str, Any]] = [{"type": "bundled"}]
-    """The encoders: each a `type`, a `weight` and its options. The vectors of several are
-    concatenated."""
+    encoders: list[Annotated[dict[str, Any], BeforeValidator(_encoder)]] = [{"type": "bundled"}]
+    """The encoders: each a `type`, a `weight` and its options, or a type alone; "workspace:NAME" is
+    one that was trained here. The vectors of several are concatenated."""
     text: TextSettings = TextSettings()
     """How records become text."""
     whitening: Whitening = Whitening()

@@ -1,0 +1,137 @@
+"""`polyscene train`."""
+
+from __future__ import annotations
+
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from polyscene.cli.main import app
+from polyscene.cli.output import console, print_json, progress_bars, results_table
+from polyscene.errors import DataError, SettingsError
+
+__all__ = ["train"]
+
+
+class _Deed(StrEnum):
+    ENCODER = "encoder"
+    LIST = "list"
+    ROLLBACK = "rollback"
+    USE = "use"
+
+
+@app.command()
+def train(
+    context: typer.Context,
+    deed: Annotated[_Deed, typer.Argument(help="What to do.")],
+    name: Annotated[str, typer.Argument(help="The encoder, as in workspace:NAME.")] = "",
+    objective: Annotated[
+        str, typer.Option(help="contrastive, or map for a linear map in seconds.")
+    ] = "contrastive",
+    base: Annotated[str | None, typer.Option(help="What is trained on top of.")] = None,
+    scenario: Annotated[
+        list[str] | None, typer.Option(help="What to learn from; default every scenario.")
+    ] = None,
+    adapter: Annotated[str, typer.Option(help="lora or full.")] = "lora",
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps, at most.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn at random.")] = 0,
+    options: Annotated[
+        Path | None, typer.Option(help="A TOML file with further options of the training.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option(help="Go on with an unfinished run of the same options and data.")
+    ] = True,
+    version: Annotated[str, typer.Option(help="For use: the version.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Train an encoder on the workspace's behaviour, list what was trained, or go back."""
+    from polyscene.settings import parse
+    from polyscene.training import train_encoder
+    from polyscene.training.config import EncoderTraining
+    from polyscene.training.runs import promote, roll_back, versions
+    from polyscene.workspace import Workspace
+
+    if deed is not _Deed.LIST and not name:
+        raise DataError(f"train {deed} needs a name: polyscene train {deed} NAME")
+    with Workspace.open(context.obj) as workspace:
+        if deed is _Deed.LIST:
+            listed = [
+                (
+                    one.name,
+                    one.version,
+                    _state(one.current, one.finished, one.metrics),
+                    _mean(one.metrics, "before"),
+                    _mean(one.metrics, "after"),
+                )
+                for one in versions(workspace.runs, name or None)
+            ]
+            columns = ("name", "version", "state", "base", "trained")
+            if json:
+                print_json([dict(zip(columns, row, strict=True)) for row in listed])
+            else:
+                console.print(results_table(listed, columns))
+            return
+        if deed is not _Deed.ENCODER:
+            if deed is _Deed.USE:
+                promote(workspace.runs, name, version)
+            now = version if deed is _Deed.USE else roll_back(workspace.runs, name)
+            console.print(f"workspace:{name} is {now} now; fit again to use it", markup=False)
+            return
+        given = {
+            "objective": objective, "base": base, "scenarios": scenario or [], "adapter": adapter,
+            "seed": seed, **({} if steps is None else {"steps": steps}), **_read(options),
+        }  # fmt: skip
+        config = parse(EncoderTraining, {"name": name, **given}, "training")
+        outcome = train_encoder(workspace, config, resume=resume, progress=progress_bars())
+    if json:
+        print_json({
+            "name": outcome.name, "version": outcome.version, "passed": outcome.passed,
+            "before": outcome.before, "after": outcome.after, "seconds": outcome.seconds,
+            "resumed": outcome.resumed,
+        })  # fmt: skip
+        return
+    rows = [
+        (scenario, f"{outcome.before[scenario]:.4f}", f"{value:.4f}")
+        for scenario, value in outcome.after.items()
+    ]
+    console.print(results_table(rows, ("NDCG@10, held out", "base", "trained")))
+    said = (
+        f'it is in use where polyscene.toml has encoders = ["workspace:{name}"]; fit again'
+        if outcome.passed
+        else "it is worse than its base and not in use"
+    )
+    console.print(
+        f"trained {name} {outcome.version} in {outcome.seconds:.0f} s: {said}", markup=False
+    )
+
+
+def _read(path: Path | None) -> dict[str, Any]:
+    """The options in a file.
+
+    Raises:
+        SettingsError: When it cannot be read, or is not TOML.
+    """
+    if path is None:
+        return {}
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from None
+
+
+def _state(current: bool, finished: bool, metrics: Any) -> str:
+    if current:
+        return "in use"
+    if not finished:
+        return "unfinished"
+    return "passed" if metrics.get("passed") else "not passed"
+
+
+def _mean(metrics: Any, when: str) -> str:
+    return f"{metrics[when]['mean']:.4f}" if metrics else ""

