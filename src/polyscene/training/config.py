@@ -51,13 +51,15 @@ class EncoderTraining(Config):
     """Whether small matrices beside the weights are trained, or all weights."""
     rank: int = Field(default=16, ge=1)
     """Rank of these matrices."""
+    layers: int | None = Field(default=None, ge=1)
+    """How many of the last layers are trained; unset means all. Fewer take less time."""
     dims: list[int] = []
     """Matryoshka: lengths at which the first components alone are to serve too."""
     max_tokens: int = Field(default=64, ge=4)
     """Tokens of a text that are read, in training and after."""
     batch_size: int = Field(default=64, ge=2)
     """Pairs that are contrasted with one another."""
-    mini_batch: int = Field(default=32, ge=1)
+    mini_batch: int = Field(default=64, ge=1)
     """Texts that pass through the model together; affects memory and speed only."""
     accumulate: int = Field(default=1, ge=1)
     """Batches whose gradients are added up before a step."""

@@ -127,7 +127,7 @@ def train(
             pairs, config.steps * config.accumulate, config.batch_size, config.weights, config.seed
         )
         data = PairBatches(pairs, texts, plan, negatives, config.seed)
-        adapted = _adapted(model, config.rank) if config.adapter == "lora" else None
+        adapted = _adapted(model, config)
         trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
         correction = log_q(pairs, nodes) if config.correction else np.zeros(nodes, np.float32)
         loss: nn.Module = KnownPairsLoss(
@@ -174,10 +174,51 @@ def _encoder(model: Any) -> Callable[[list[str]], Vectors]:
     return encode
 
 
-def _adapted(model: Any, rank: int) -> Any:
-    """Put low-rank matrices beside every linear layer, in place; only they are trained."""
-    lora = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", lora_dropout=0.0)
-    return get_peft_model(model[0].auto_model, lora)
+def _adapted(model: Any, config: EncoderTraining) -> Any:
+    """Say which weights are trained; with LoRA, matrices beside those of the linear layers.
+
+    Returns:
+        What merges the matrices into the weights, which are changed in place; None without LoRA.
+
+    Raises:
+        SettingsError: When the model has fewer layers than are to be trained.
+    """
+    core = model[0].auto_model
+    stacks = [part for part in core.modules() if isinstance(part, nn.ModuleList)]
+    depth = max((len(stack) for stack in stacks), default=0)
+    trained = None
+    if config.layers is not None:
+        if config.layers > depth:
+            raise SettingsError(
+                f"training.layers: got {config.layers}; the model has {depth} layers"
+            )
+        trained = list(range(depth - config.layers, depth))
+    if config.adapter == "lora":
+        lora = LoraConfig(
+            r=config.rank, lora_alpha=2 * config.rank, lora_dropout=0.0,
+            target_modules="all-linear" if trained is None else _linear(core, depth, trained),
+        )  # fmt: skip
+        return get_peft_model(core, lora)
+    if trained is not None:
+        core.requires_grad_(False)
+        next(stack for stack in stacks if len(stack) == depth)[trained[0] :].requires_grad_(True)
+    return None
+
+
+def _linear(core: Any, depth: int, trained: list[int]) -> list[str]:
+    """The names of the linear layers within some of the layers of the longest stack."""
+    return [
+        f"{name}.{inner}"
+        for name, part in core.named_modules()
+        if isinstance(part, nn.ModuleList) and len(part) == depth
+        for place in trained
+        for inner, layer in _within(part[place], place)
+        if isinstance(layer, nn.Linear)
+    ]
+
+
+def _within(layer: Any, place: int) -> list[tuple[str, Any]]:
+    return [(f"{place}.{name}", part) for name, part in layer.named_modules()]
 
 
 def _arguments(config: EncoderTraining, folder: Path) -> Any:

