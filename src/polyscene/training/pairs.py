@@ -56,6 +56,8 @@ class Material:
     settings: Settings
     texts: Sequence[tuple[str, ...]]
     """The texts of each node."""
+    speaking: npt.NDArray[np.bool_]
+    """Which users have a text of their own, shape (users,)."""
 
     @property
     def items(self) -> int:
@@ -146,7 +148,8 @@ def material(
         best = liked.indices[history][np.argsort(-liked.data[history], kind="stable")[:_HISTORY]]
         texts.append((*stated, *(text for item in best for text in texts[item])))
     queries = dict.fromkeys(links.names.ids[row] for row in links.subject[_clicks(links)])
-    return Material(data, links, settings, [*texts, *((query,) for query in queries)])
+    speaking = np.array([bool(stated) for stated in own], np.bool_)
+    return Material(data, links, settings, [*texts, *((query,) for query in queries)], speaking)
 
 
 def behaviour(found: Material) -> Behaviour:
@@ -244,19 +247,8 @@ def _itself(found: Material, code: int) -> tuple[Any, ...]:
 def _stated(found: Material, name: str, code: int) -> tuple[Any, ...]:
     """Users who say something of themselves with what they succeeded with."""
     data = found.data
-    used = succeeded(data, found.settings, name) & _speaking(found)[data.user]
+    used = succeeded(data, found.settings, name) & found.speaking[data.user]
     return _part(data.user[used] + found.items, data.target[used], 1.0, code, "stated")
-
-
-def _speaking(found: Material) -> npt.NDArray[np.bool_]:
-    """Which users have a text of their own, shape (users,)."""
-    history = np.zeros(len(found.data.users), np.int64)
-    liked = interactions(found.data, found.settings, 0.0, decay=False)
-    for row in range(len(history)):
-        items = liked.indices[liked.indptr[row] : liked.indptr[row + 1]][:_HISTORY]
-        history[row] = sum(len(found.texts[item]) for item in items)
-    told = [len(texts) for texts in found.texts[found.items : found.items + len(history)]]
-    return np.asarray(np.array(told) > history)
 
 
 def _asked(found: Material, name: str, code: int) -> tuple[Any, ...]:
@@ -281,14 +273,13 @@ def _clicked(found: Material, code: int) -> tuple[Any, ...]:
 
 
 def _people(found: Material, name: str, code: int) -> tuple[Any, ...]:
-    """Whom users succeeded with, and friends, the latter both ways."""
+    """Whom users succeeded with, and whom they are connected with."""
     data = found.data
     used = succeeded(data, found.settings, name)
     pairs = [np.stack([data.user[used], data.target[used]], axis=1)]
     friends = [data.users.rows(pair) for pair in Connections(found.links).pairs()]
     if friends:
         both = np.stack(friends)
-        both = both[(both >= 0).all(axis=1)]
-        pairs += [both, both[:, ::-1]]
+        pairs.append(both[(both >= 0).all(axis=1)])
     rows = np.unique(np.concatenate(pairs), axis=0) + found.items
     return _part(rows[:, 0], rows[:, 1], 1.0, code, "people")

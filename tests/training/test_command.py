@@ -1,0 +1,44 @@
+"""`polyscene train`, with the linear map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from calling import call, fails
+from polyscene.workspace import Workspace
+
+
+def test_it_is_trained_listed_and_taken_back(
+    shop: Workspace, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    (shop.path / "polyscene.toml").write_text('version = 1\n[scenarios.shop]\npreset = "shop"\n')
+    options = tmp_path / "options.toml"
+    options.write_text("components = 8\n")
+    words = ("train", "encoder", "m", "--objective", "map", "--base", tiny)
+    first = call("-w", shop.path, *words, "--options", options, "--json")
+    assert first.code == 0, first
+    assert first.json["passed"]
+    done = call("-w", shop.path, *words)
+    assert 'encoders = ["workspace:m"]; fit again' in done.out
+    rows = call("-w", shop.path, "train", "list", "--json").json
+    assert [row["state"] for row in rows] == ["passed", "in use"]
+    done = call("-w", shop.path, "train", "rollback", "m")
+    assert f"workspace:m is {first.json['version']} now" in done.out
+    assert "in use" in call("-w", shop.path, "train", "list", "m").out
+    assert call("-w", shop.path, "train", "use", "m", "--version", rows[1]["version"]).code == 0
+    fails(call("-w", shop.path, "train", "use", "m", "--version", "2"), "no version '2'")
+    fails(call("-w", shop.path, "train", "rollback", "n"), "no encoder workspace:n", "allowed: m")
+
+
+def test_wrong_words_are_said(shop: Workspace, tmp_path: Path) -> None:
+    (shop.path / "polyscene.toml").write_text('version = 1\n[scenarios.shop]\npreset = "shop"\n')
+    train = ("-w", shop.path, "train")
+    fails(call(*train, "encoder"), "polyscene train encoder NAME")
+    fails(call(*train, "encoder", "a/b"), "training.name")
+    fails(call(*train, "encoder", "a", "--objective", "guess"), "training.objective", "contrastive")
+    fails(call(*train, "encoder", "a", "--options", tmp_path / "none.toml"), "cannot read")
+    (tmp_path / "bad.toml").write_text("step = 3\n")
+    fails(call(*train, "encoder", "a", "--options", tmp_path / "bad.toml"), "did you mean 'steps'")
