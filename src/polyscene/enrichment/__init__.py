@@ -1,0 +1,1 @@
+"""Tags for items and interests for users, from texts, labelled neighbours and a language model."""
