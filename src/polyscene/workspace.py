@@ -13,7 +13,7 @@ from typing import Self
 from polyscene.closing import Closing
 from polyscene.encoders import Encoder, open_encoder
 from polyscene.errors import SettingsError, WorkspaceError
-from polyscene.llm import LanguageModel, Ledger, Soon, open_chat
+from polyscene.llm import ChatModel, LanguageModel, Ledger, Soon, open_chat
 from polyscene.settings import (
     SETTINGS_FILE,
     Settings,
@@ -35,12 +35,20 @@ class Workspace(Closing):
         path: The directory.
         settings: What its `polyscene.toml` declares.
         encoder: Used in place of the declared encoders, such as your own; the caller closes it.
+        chat: Answers in place of the declared language model; closed with the workspace.
     """
 
-    def __init__(self, path: Path, settings: Settings, encoder: Encoder | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: Settings,
+        encoder: Encoder | None = None,
+        chat: ChatModel | None = None,
+    ) -> None:
         self.path = path
         self.settings = settings
         self._given = encoder
+        self._chat = chat
 
     @classmethod
     def create(cls, path: Path, presets: Sequence[str] = ()) -> Self:
@@ -99,12 +107,18 @@ class Workspace(Closing):
             SettingsError: When none is declared.
         """
         settings = self.settings.llm
-        return LanguageModel(open_chat(settings, self.path), self.store, settings)
+        chat = self._chat or open_chat(settings, self.path)
+        return LanguageModel(chat, self.store, settings)
+
+    @property
+    def has_language_model(self) -> bool:
+        """Whether one is declared or given."""
+        return self._chat is not None or self.settings.llm.provider != "none"
 
     @cached_property
     def soon(self) -> Soon | None:
         """The language model for answers that somebody waits for; None where none is declared."""
-        return None if self.settings.llm.provider == "none" else Soon(self.language_model)
+        return Soon(self.language_model) if self.has_language_model else None
 
     @property
     def models(self) -> Path:

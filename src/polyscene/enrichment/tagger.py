@@ -65,7 +65,7 @@ class Tagger:
         draw = np.random.default_rng(seed).permutation(len(texts))[:LEARNED]
         self._names = _unit(names - names.mean(axis=0)) if len(names) > 1 else _unit(names)
         self._centre = centre
-        texts = [texts[row] for row in draw]
+        texts = [texts[row] for row in draw.tolist()]
         known = _unit(vectors[draw] - centre)
         labels = labels[draw].astype(np.float64)
         self.weights = UNTAUGHT
@@ -100,8 +100,8 @@ class Tagger:
         signals, truth = [], []
         for number in range(FOLDS):
             held, rest = asked[fold[asked] == number], np.flatnonzero(fold != number)
-            part = _Part([texts[row] for row in rest], x[rest], labels[rest])
-            found = self._signals(part, [texts[row] for row in held], x[held])
+            part = _Part([texts[row] for row in rest.tolist()], x[rest], labels[rest])
+            found = self._signals(part, [texts[row] for row in held.tolist()], x[held])
             signals.append(found.reshape(-1, len(SIGNALS)))
             truth.append(labels[held].toarray().ravel())
         return logistic(np.concatenate(signals), np.concatenate(truth))

@@ -9,7 +9,7 @@ from typing import Any
 
 from polyscene.errors import ModelError, NotFoundError
 from polyscene.fitting.model import model_versions, read_config
-from polyscene.storage import reviews_of
+from polyscene.storage import notes_of, reviews_of
 from polyscene.workspace import Workspace
 
 __all__ = ["Receipt", "forget", "held"]
@@ -60,6 +60,7 @@ def held(workspace: Workspace, user_id: str) -> dict[str, Any]:
         ],
         "impressions": [asdict(shown) for shown in store.impressions(user_id)],
         "reviews": [asdict(one) for one in reviews_of(store, user_id)],
+        "notes": [asdict(note) for note in notes_of(store, "user", user_id)],
         "language_model_answers": workspace.ledger.about(user_id),
         "tags_stand_in_texts": user_id in store.taggers(),
     }

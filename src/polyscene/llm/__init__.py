@@ -7,6 +7,7 @@ of that form or a failure. `Soon.ask` is the same for answers that somebody wait
 
 from polyscene.llm.base import ChatModel, ChatReply, ChatRequest, Message
 from polyscene.llm.factory import open_chat
+from polyscene.llm.guard import as_data
 from polyscene.llm.ledger import Account, Ledger, Usage
 from polyscene.llm.model import Failure, Job, LanguageModel, Outcome, Request
 from polyscene.llm.prompt import Prompt, load_prompt, prompt_names
@@ -29,6 +30,7 @@ __all__ = [
     "Request",
     "Soon",
     "Usage",
+    "as_data",
     "load_prompt",
     "open_chat",
     "prompt_names",

@@ -2,6 +2,7 @@
 
 from polyscene.settings.attend import Attend
 from polyscene.settings.diversity import Diversity, Exposure
+from polyscene.settings.enrich import EnrichSettings
 from polyscene.settings.explore import Explore
 from polyscene.settings.llm import LlmSettings
 from polyscene.settings.presets import preset_names, preset_table, preset_verbs
@@ -37,6 +38,7 @@ __all__ = [
     "Config",
     "Diversity",
     "Duplicates",
+    "EnrichSettings",
     "Explore",
     "Exposure",
     "IndexSettings",

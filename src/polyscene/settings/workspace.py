@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from polyscene.errors import SettingsError, WorkspaceError, did_you_mean
+from polyscene.settings.enrich import EnrichSettings
 from polyscene.settings.llm import LlmSettings
 from polyscene.settings.presets import preset_table
 from polyscene.settings.scenario import Scenario
@@ -131,6 +132,8 @@ class Settings(Config):
     """What a fit holds out to choose options and weights by."""
     llm: LlmSettings = LlmSettings()
     """The language model."""
+    enrich: EnrichSettings = EnrichSettings()
+    """How items and users are described by words."""
     traces: TraceSettings = TraceSettings()
     """Traces of requests for OpenTelemetry."""
     sources: dict[str, dict[str, Any]] = {}

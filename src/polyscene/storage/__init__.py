@@ -1,6 +1,7 @@
 """The store of records: SQLite by default, PostgreSQL by URL."""
 
 from polyscene.storage.export import exported
+from polyscene.storage.notes import Note, drop_notes, notes_of, put_notes
 from polyscene.storage.reviews import DECISIONS, Decision, Review, decided, reviewed, reviews_of
 from polyscene.storage.rows import Impression, Key
 from polyscene.storage.store import Counts, Store
@@ -14,12 +15,16 @@ __all__ = [
     "Decision",
     "Impression",
     "Key",
+    "Note",
     "Review",
     "Store",
     "StoreWriter",
     "Watch",
     "decided",
+    "drop_notes",
     "exported",
+    "notes_of",
+    "put_notes",
     "reviewed",
     "reviews_of",
 ]

@@ -12,6 +12,7 @@ __all__ = [
     "llm_answers",
     "llm_usage",
     "metadata",
+    "notes",
     "relations",
     "reviews",
     "state",
@@ -204,5 +205,21 @@ llm_usage = sa.Table(
     sa.Column("tokens_out", sa.BigInteger, nullable=False),
     sa.Column("cost", sa.Double, nullable=False),
     comment="What language models were asked and what it cost, by day (UTC).",
+    sqlite_with_rowid=False,
+)
+
+notes = sa.Table(
+    "notes",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("scenario", sa.Text, primary_key=True),
+    sa.Column("facet", sa.Text, primary_key=True),
+    sa.Column("words", sa.JSON, nullable=False),
+    sa.Column("scores", sa.JSON, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("basis", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    comment="What enrichment says of items and users; the scenario is empty where it holds in all.",
     sqlite_with_rowid=False,
 )

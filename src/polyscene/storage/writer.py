@@ -134,6 +134,7 @@ class StoreWriter:
                 )
             )
         execute(sa.delete(tables.reviews).where(tables.reviews.c.item_id == item_id))
+        execute(sa.delete(tables.notes).where(_on(item_id, "item")))
         execute(sa.delete(tables.items).where(items.item_id == item_id))
         self._known_items.discard(item_id)
         self._turn()
@@ -169,6 +170,7 @@ class StoreWriter:
             ("relations", relations, theirs),
             ("impressions", shown, shown.c.user_id == user_id),
             ("reviews", tables.reviews, tables.reviews.c.person_id == user_id),
+            ("notes", tables.notes, _on(user_id, "user")),
             ("answers", tables.llm_answers, tables.llm_answers.c.subject == user_id),
             ("taggers", tables.taggers, tables.taggers.c.user_id == user_id),
             ("users", tables.users, tables.users.c.user_id == user_id),
@@ -320,6 +322,11 @@ class StoreWriter:
             known.clear()
         known |= found
         return found
+
+
+def _on(subject: str, kind: str) -> sa.ColumnElement[bool]:
+    """The notes on an item or a user."""
+    return (tables.notes.c.kind == kind) & (tables.notes.c.subject == subject)
 
 
 def _event_row(event: Event, on_item: bool) -> dict[str, Any]:

@@ -1,0 +1,61 @@
+"""`polyscene enrich`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from polyscene.cli.main import app
+from polyscene.cli.output import console, print_json, progress_bars
+from polyscene.storage import notes_of
+from polyscene.workspace import Workspace
+
+__all__ = ["enrich"]
+
+
+@app.command()
+def enrich(
+    context: typer.Context,
+    items: Annotated[bool, typer.Option("--items", help="Words for items.")] = False,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Fill what records lack with these words.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="So many, at most.")] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also ask what the model could not answer before.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Describe items by words: tags, category, audience and mood."""
+    from polyscene.enrichment.items import apply_to_items, enrich_items
+
+    if not items:
+        raise typer.BadParameter("say what to enrich: --items")
+    with Workspace.open(context.obj) as workspace:
+        report = enrich_items(workspace, limit=limit, again=again, progress=progress_bars())
+        notes = notes_of(workspace.store, "item")
+        changed = apply_to_items(workspace, notes) if apply else 0
+    if json:
+        print_json(asdict(report) | {"changed": changed})
+        return
+    noted = ", ".join(f"{count:,} {facet}" for facet, count in report.noted.items())
+    console.print(f"{report.items:,} items: {noted or 'nothing to say'}", markup=False)
+    console.print(f"learned from {report.taught_by:,} tagged items", markup=False)
+    worth = report.worth
+    if worth is not None:
+        verdict = "counts" if worth.helps else "does not help, so it was not asked for the rest"
+        console.print(
+            f"the model's choice {verdict} (log loss falls by {worth.gain:.4f} ± "
+            f"{worth.error:.4f} on trial items)",
+            markup=False,
+        )
+    if report.unanswered:
+        console.print(f"{report.unanswered:,} items have no answer of the model", markup=False)
+    if report.model:
+        console.print(f"cost {report.cost:.4f}; see polyscene llm status", markup=False)
+    for note in notes[:8]:
+        console.print(f"  {note.subject} {note.facet}: {', '.join(note.words)}", markup=False)
+    if apply:
+        console.print(f"{changed:,} records were filled; polyscene fit learns them", markup=False)
