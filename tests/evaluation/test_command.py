@@ -9,6 +9,9 @@ import pytest
 
 import polyscene.cli.evaluate as command
 from calling import call, fails
+from polyscene.fitting.model import current_version
+from polyscene.fitting.reports import kept_reports
+from polyscene.workspace import Workspace
 
 from .planted import events, friends, make
 
@@ -53,10 +56,27 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_table_of_eighty_columns_with_whole_names(world: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     out, html = tmp_path / "r.json", tmp_path / "r.html"
-    done = call("-w", world, "evaluate", "--share", "0.4", "-k", "5", "--json", out, "--html", html)
+    done = call(
+        "-w",
+        world,
+        "evaluate",
+        "--share",
+        "0.4",
+        "-k",
+        "5",
+        "--json",
+        out,
+        "--html",
+        html,
+        "--keep",
+    )
     assert done.code == 0, done
+    with Workspace.open(world) as workspace:
+        (kept,) = kept_reports(workspace)
+        assert kept.report == json.loads(out.read_text("utf-8"))
+        assert kept.model == current_version(workspace.models)
     lines = done.out.splitlines()
-    assert all(len(line) <= 80 for line in lines if not line.startswith("wrote"))
+    assert all(len(line) <= 80 for line in lines if not line.startswith(("wrote", "kept")))
     read = json.loads(out.read_text("utf-8"))
     assert [found["scenario"] for found in read["scenarios"]] == ["商店", "news", "social"]
     for found in read["scenarios"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from html import unescape
@@ -14,6 +15,7 @@ import pytest
 import tiny_world
 from polyscene.data.schema import Item
 from polyscene.feedback.impressions import ImpressionLog
+from polyscene.fitting.reports import keep_report
 from polyscene.server.auth import add_key, revoke_key
 from polyscene.server.dashboard import figures as counting
 from polyscene.server.dashboard.charts import bars, steps
@@ -420,6 +422,37 @@ def test_a_model_is_promoted_and_rolled_back(serve: Server) -> None:
     browser.post("/models/promote", {"version": second})
     assert client.service.version == second
     assert browser.post("/models/promote", {"version": "../x"}).status_code == 404
+
+
+def test_what_was_measured_stands_beside_a_version(serve: Server) -> None:
+    """What the fit held out; reports, and those of versions that are gone."""
+    client = serve(
+        scenarios={"shop": {"preset": "shop", "sources": {"trending": "auto"}}}, pages={}
+    )
+    browser, workspace = Browser(client), client.service.workspace
+    assert "no report" in browser.get("/models/reports/none").text
+    interval = {"mean": 0.25, "low": 0.2, "high": 0.3, "users": 9}
+    nothing = dict.fromkeys(("mean", "low", "high"))
+    systems = {"engine": {"metrics": {"ndcg@5": interval, "mrr@5": nothing}}}
+    report = {
+        "protocol": "random", "k": [5], "machine": "<m>", "notes": [],
+        "scenarios": [{"scenario": "shop", "users": 9, "systems": systems}],
+    }  # fmt: skip
+    path = keep_report(workspace, json.dumps(report))
+    page = browser.get("/models").text
+    assert "NDCG@10 at the fit" in page
+    link = re.search(r"/models/reports/[\w-]+", page)
+    assert link
+    page = browser.get(link[0]).text
+    assert "0.2500" in page
+    assert "0.2000–0.3000" in page
+    assert "&lt;m&gt;" in page
+    path.write_text(path.read_text("utf-8").replace(client.service.version, "gone"), "utf-8")
+    assert "Evaluations beside other models" in browser.get("/models").text
+    path.write_text("{}", "utf-8")
+    assert link[0] not in browser.get("/models").text
+    validation = client.get("/v1/models").json()["models"][0]["validation"]
+    assert validation.keys() == {"shop"}
 
 
 def test_without_a_model_the_pages_answer(serve: Server) -> None:

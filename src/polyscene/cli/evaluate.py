@@ -25,6 +25,7 @@ from polyscene.evaluation.run import Report, ScenarioReport
 from polyscene.evaluation.run import evaluate as measure
 from polyscene.evaluation.systems import ENGINE
 from polyscene.evaluation.trade import TRADES, Knob
+from polyscene.fitting.reports import keep_report
 from polyscene.metrics.compare import Comparison, Interval
 
 __all__ = ["evaluate"]
@@ -77,6 +78,9 @@ def evaluate(
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report as a page.")] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the report in the workspace, for the dashboard.")
+    ] = False,
 ) -> None:
     """Measure how well held-out events are predicted, beside two baselines."""
     if (given is None) == (protocol.value == "given"):
@@ -113,12 +117,15 @@ def evaluate(
         report = measure(
             workspace, plan, lengths, ablation=ablation, audit=audit, progress=progress_bars()
         )
+        kept = keep_report(workspace, report.to_json()) if keep else None
     for note in report.notes:
         error_console.print(f"note: {note}", markup=False)
     for found in report.scenarios:
         _print(report, found)
     for name in report.empty:
         console.print(f"{name}: nothing to {'order' if report.by else 'find'}", markup=False)
+    if kept is not None:
+        console.print(f"kept {kept}", markup=False)
     for path, write in ((json, write_json), (html, write_html)):
         if path is not None:
             write(report, path)

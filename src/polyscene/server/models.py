@@ -20,6 +20,17 @@ __all__ = ["listed", "roll_back", "router", "serve_version"]
 router = APIRouter(prefix="/v1/models", responses=ERRORS, tags=["models"])
 
 
+class ValidationModel(BaseModel):
+    """What the fit measured of a scenario on what it held out."""
+
+    ndcg: float | None
+    """NDCG@10 of all sources together; none where nothing was held out."""
+    alone: dict[str, float]
+    """The same of each source by itself."""
+    users: int
+    """Users that something was held out of."""
+
+
 class VersionModel(BaseModel):
     """A model on disk."""
 
@@ -33,6 +44,8 @@ class VersionModel(BaseModel):
     """Whether it serves here."""
     weights: dict[str, dict[str, float]]
     """Weights of the sources by scenario."""
+    validation: dict[str, ValidationModel]
+    """By scenario; on these numbers the fit chose the weights, so they are a little too good."""
     trouble: str
     """Why it cannot be read; empty where it can."""
 
@@ -137,7 +150,7 @@ def listed(service: Service) -> dict[str, Any]:
     found = []
     for version in model_versions(models):
         one: dict[str, Any] = {"version": version, "created_at": None, "seconds": None}
-        one |= {"weights": {}, "trouble": ""}
+        one |= {"weights": {}, "validation": {}, "trouble": ""}
         try:
             config = read_config(models, version)
         except ModelError as error:
@@ -146,6 +159,10 @@ def listed(service: Service) -> dict[str, Any]:
             fusions = config.fusions.items()
             one |= {"created_at": config.created_at, "seconds": config.seconds}
             one["weights"] = {name: fusion.weights for name, fusion in fusions}
+            one["validation"] = {
+                name: {"ndcg": fusion.ndcg, "alone": fusion.alone, "users": fusion.users}
+                for name, fusion in fusions
+            }
         one |= {"current": version == current, "serving": version == serving}
         found.append(one)
     return {"models": found, "fit": service.fits.state()}
