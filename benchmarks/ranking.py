@@ -3,6 +3,7 @@
     demo         the sample world, simulated anew from each of several seeds and pooled
     movielens    movielens-small with two tasks, rated and liked (a rating of 4 or more)
     art-office   amazon-art-office, two scenarios, a third of the users
+    gates        both beside the network: three sources, one split, a ninth of the users
     sparse       the same with 90 % of the purchases in office left out: with arts and alone
     revenue      the sample world's shop: expected revenue of lists by the weight of purchases
     position     a simulated log whose users look at the front: with places and without
@@ -11,8 +12,8 @@
 Every model is fitted to the same examples and judged on a fifth of each user's pairs, held out at
 random. ece is the calibration error in ten bins of equally many pairs, floor what labels drawn from
 the predictions themselves would give, saved the share of the log loss of the rate that is saved.
-Needs `pip install "polyscene[ranking]"`. Encoded texts are kept below --out, so that a second run
-is quicker.
+Needs `pip install "polyscene[ranking,train]"`. Encoded texts are kept below --out, so that a second
+run is quicker.
 """
 
 from __future__ import annotations
@@ -65,9 +66,13 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "fused": ("fused", {}),
     "gbdt, joint": ("gbdt", {}),
     "gbdt, separate": ("gbdt", {"separate": True}),
+    "gates, joint": ("gates", {}),
+    "gates, separate": ("gates", {"separate": True}),
     "auto": ("auto", {}),
 }
-COLUMNS = ("pairs", "rate", "ece", "floor", "saved", "auc", "gauc")
+ONE = ("fused", "gbdt, joint", "gates, joint", "auto")
+"""What is measured where there is one scenario."""
+COLUMNS = ("pairs", "rate", "loss", "ece", "floor", "saved", "auc", "gauc")
 WORLDS: list[int] = []
 """Seeds of the simulated worlds."""
 QUICK = {"kernel": "auto", "semantic-mean": "auto", "trending": "auto"}
@@ -156,6 +161,7 @@ def measures(pairs: Pairs, row: int) -> dict[str, float] | None:
     return {
         "pairs": len(truth),
         "rate": float(truth.mean()),
+        "loss": probability.log_loss(chance, truth),
         "ece": probability.calibration_error(chance, truth, 10, "mass"),
         "floor": float(np.mean(drawn)),
         "saved": 1
@@ -238,13 +244,29 @@ def movielens(out: Path) -> None:
         plan = Plan("random", ("video",))
         part = split(own.store.dataset(), own.store.links(), own.settings, plan, time.time())
         model, found = fitted(own, part), {}
-        for variant, scenario, pairs in by_variant(own, model, part, ("fused", "gbdt, joint")):
+        for variant, scenario, pairs in by_variant(own, model, part, ONE):
             found[scenario, variant] = [pairs]
         tables("movielens", own.settings, found)
 
 
-def shops(names: tuple[str, ...] = ("arts", "office")) -> World:
-    """Every third user, and no time: only the order is known."""
+def gates(out: Path) -> None:
+    quick = movielens_world({"rated": "rate", "liked": "rate>=4"}, sources=QUICK)
+    video = {"scenarios": {"video": quick.settings.scenario("video").model_dump()}}
+    one = parse_settings(video | {"validation": {"folds": 1, "split": "random"}})
+    worlds = {"movielens": replace(quick, settings=one), "art-office": shops(nth=9)}
+    for name, world in worlds.items():
+        with tempfile.TemporaryDirectory() as folder, opened(Path(folder), out, world) as own:
+            plan = Plan("random", tuple(world.settings.scenarios))
+            part = split(own.store.dataset(), own.store.links(), own.settings, plan, time.time())
+            model, found = fitted(own, part), {}
+            variants = ONE if len(plan.scenarios) == 1 else tuple(VARIANTS)
+            for variant, scenario, pairs in by_variant(own, model, part, variants):
+                found[scenario, variant] = [pairs]
+            tables(name, own.settings, found)
+
+
+def shops(names: tuple[str, ...] = ("arts", "office"), nth: int = 3) -> World:
+    """Every nth user, and no time: only the order is known."""
     with tempfile.TemporaryDirectory() as folder:
         quality.recipe(folder, "amazon_art_office.py", "amazon-art-office")
         items, events = quality.files(folder)
@@ -252,7 +274,7 @@ def shops(names: tuple[str, ...] = ("arts", "office")) -> World:
     settings = parse_settings(
         {"scenarios": dict.fromkeys(names, spec), "validation": {"folds": 1, "split": "random"}}
     )
-    events = [event for event in events if int(event.user_id) % 3 == 0]
+    events = [event for event in events if int(event.user_id) % nth == 0]
     return World(items, events, [], settings)
 
 
@@ -519,8 +541,8 @@ def in_order(
 
 
 PARTS: dict[str, Callable[[Path], None]] = {
-    "demo": demo, "movielens": movielens, "art-office": art_office, "sparse": sparse,
-    "revenue": revenue, "position": position, "impressions": impressions,
+    "demo": demo, "movielens": movielens, "art-office": art_office, "gates": gates,
+    "sparse": sparse, "revenue": revenue, "position": position, "impressions": impressions,
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn import metrics as sklearn_metrics
 from sklearn.calibration import calibration_curve
 
+from polyscene.metrics.chance import chance_error
 from polyscene.metrics.probability import (
     auc,
     brier,
@@ -273,3 +274,22 @@ def test_bins_of_equal_mass_agree_with_scikit_learn() -> None:
     observed, predicted = calibration_curve(labels, chance, n_bins=12, strategy="quantile")
     assert plot.observed == pytest.approx(observed)
     assert plot.predicted == pytest.approx(predicted)
+
+
+@pytest.mark.parametrize("binning", ["width", "mass"])
+def test_the_error_of_right_probabilities_is_what_draws_from_them_give(binning: Any) -> None:
+    """Mean over 400 draws of labels, within 5 %."""
+    rng = np.random.default_rng(0)
+    chance = rng.beta(1, 4, 1000)
+    drawn = [
+        calibration_error(chance, (rng.random(1000) < chance).astype(int), 10, binning)
+        for _ in range(400)
+    ]
+    assert chance_error(chance, 10, binning) == pytest.approx(np.mean(drawn), rel=0.05)
+
+
+def test_the_error_by_chance_by_hand() -> None:
+    """A bin of 100 at one half: √(2/π) / 100 · √(100 / 4); none where all is certain."""
+    assert chance_error([0.5] * 100, bins=1) == pytest.approx(np.sqrt(2 / np.pi) * 0.05)
+    assert chance_error([0.0] * 5 + [1.0] * 5, bins=2) == 0
+    assert math.isnan(chance_error([]))

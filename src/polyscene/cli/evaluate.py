@@ -166,7 +166,8 @@ def _print(report: Report, found: ScenarioReport) -> None:
         kind = "what was shown" if found.tasks[0].shown else "all targets, for a hundred users"
         console.print(
             f"tasks on {kind}; rate: share or mean; base: loss of the rate; ece: error of\n"
-            "calibration in ten bins; ratio: predicted over true; fused: gauc of the fused score\n"
+            "calibration in ten bins; luck: ece that right probabilities would have on so few\n"
+            "pairs; ratio: predicted over true; fused: gauc of the fused score\n"
         )
 
     if found.audit is not None:
@@ -215,6 +216,7 @@ def _tasks(found: ScenarioReport) -> Table:
         "loss",
         "base",
         "ece",
+        "luck",
         "ratio",
         "auc",
         "gauc",
@@ -227,7 +229,7 @@ def _tasks(found: ScenarioReport) -> Table:
             task.model or "-",
             str(task.pairs),
             *(_decimal(value, 3) for value in (task.rate, task.loss, task.base_loss)),
-            _decimal(task.calibration_error, 4),
+            *(_decimal(value, 3) for value in (task.calibration_error, task.chance_error)),
             _decimal(task.calibration_ratio, 2),
             *(_decimal(value, 3) for value in (task.auc, task.gauc, task.fused_gauc)),
         )

@@ -17,6 +17,7 @@ from polyscene.fitting.asking import Asker
 from polyscene.fitting.model import Model
 from polyscene.fitting.outcomes import knows_shown, outcomes
 from polyscene.metrics import probability
+from polyscene.metrics.chance import chance_error
 from polyscene.settings import Settings, Task
 
 __all__ = ["Pairs", "Predicted", "predicted_pairs", "predictions"]
@@ -49,6 +50,9 @@ class Predicted:
     """The same of the rate itself, known from what is judged."""
     calibration_error: float
     """ECE in ten bins of equally many pairs; of values the same distance in their unit."""
+    chance_error: float
+    """The ECE to expect if every probability were right, from so many pairs alone; NaN for
+    values."""
     calibration_ratio: float
     """Sum of what was predicted over the sum of what happened."""
     auc: float
@@ -155,14 +159,14 @@ def _judged(task: Task, model: str | None, pairs_of: Pairs, row: int) -> Predict
     nan = float("nan")
     pairs, rate = int(known.sum()), float(truth.mean()) if known.any() else nan
     if model is None or not pairs:
-        return Predicted(task.name, model, shown, pairs, rate, *[nan] * 7)
+        return Predicted(task.name, model, shown, pairs, rate, *[nan] * 8)
     if task.of_value:
         base = float(((truth - rate) ** 2).mean())
         error = _distance(chance, truth)
         ratio = float(chance.sum() / truth.sum()) if truth.sum() else nan
         loss = float(((chance - truth) ** 2).mean())
         return Predicted(
-            task.name, model, shown, pairs, rate, loss, base, error, ratio, nan, nan, nan
+            task.name, model, shown, pairs, rate, loss, base, error, nan, ratio, nan, nan, nan
         )
     happened = truth.astype(np.int64)
     return Predicted(
@@ -174,6 +178,7 @@ def _judged(task: Task, model: str | None, pairs_of: Pairs, row: int) -> Predict
         loss=probability.log_loss(chance, happened),
         base_loss=probability.log_loss(np.full(pairs, rate), happened),
         calibration_error=probability.calibration_error(chance, happened, _BINS, "mass"),
+        chance_error=chance_error(chance, _BINS, "mass"),
         calibration_ratio=probability.calibration_ratio(chance, happened),
         auc=probability.auc(chance, happened),
         gauc=probability.grouped_auc(chance, happened, pairs_of.groups[known]),

@@ -171,13 +171,13 @@ def _tasks(found: ScenarioReport) -> Table | None:
     for task in found.tasks:
         cells = [Cell(task.model or "–"), Cell(f"{task.pairs:,}")]
         numbers = (
-            task.rate, task.loss, task.base_loss, task.calibration_error, task.calibration_ratio,
-            task.auc, task.gauc, task.fused_gauc,
+            task.rate, task.loss, task.base_loss, task.calibration_error, task.chance_error,
+            task.calibration_ratio, task.auc, task.gauc, task.fused_gauc,
         )  # fmt: skip
         rows.append(Row(task.task, "part", [*cells, *(Cell(decimal(value)) for value in numbers)]))
     columns = (
         "task", "model", "pairs", "rate", "loss", "loss of the rate", "calibration error",
-        "predicted over true", "AUC", "GAUC", "GAUC of the fused score",
+        "by chance alone", "predicted over true", "AUC", "GAUC", "GAUC of the fused score",
     )  # fmt: skip
     what = "what was shown" if found.tasks[0].shown else "every target, for up to a hundred users"
     return Table(f"Predicted tasks, on {what}", columns, rows)
