@@ -500,3 +500,24 @@ def test_the_file_of_settings_is_checked_where_it_stands(serve: Server) -> None:
     assert "shp" in browser.get("/scenarios").text
     path.write_text("version = 1\n[scenarios.shop]\npreset = 'shop'\n")
     assert "has changed and is valid" in browser.get("/scenarios").text
+
+
+def test_a_reward_is_saved_where_it_was_compared(serve: Server) -> None:
+    """The file changes, what serves does not before a restart; a wrong reward changes nothing."""
+    client = serve()
+    path = client.service.workspace.path / "polyscene.toml"
+    browser = Browser(client, **{"hx-request": "true"})
+    browser.get("/try")
+    fields = {"scenario": "shop", "reward": "1 - similarity"}
+    assert browser.post("/save-reward", fields).status_code == 503  # there is no file
+    text = "version = 1 # mine\n[scenarios.shop]\npreset = 'shop'\n"
+    path.write_text(text)
+    compared = browser.post("/scenarios/shop", {"reward": "1 - similarity", "user": ""})
+    assert "/dashboard/save-reward" in compared.text
+    for wrong in ({"reward": "similarity *"}, {"scenario": "none"}):
+        assert browser.post("/save-reward", fields | wrong).status_code in (404, 422)
+    assert path.read_text() == text
+    saved = browser.post("/save-reward", fields)
+    assert "counts after a restart" in saved.text
+    assert path.read_text() == text + 'reward = "1 - similarity"\n'
+    assert client.service.workspace.settings.scenarios["shop"].reward == {"type": "constant"}

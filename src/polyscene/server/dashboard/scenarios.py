@@ -11,15 +11,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from polyscene.errors import NotFoundError, PolysceneError, did_you_mean
+from polyscene.logs import get_logger
 from polyscene.server.dashboard.trying import lines, some_users
 from polyscene.server.dashboard.visit import DashboardRoute, Visit, visit_of
+from polyscene.server.review import NOBODY
 from polyscene.server.service import Service
 from polyscene.server.wire import RecommendQuery
 from polyscene.settings import SETTINGS_FILE, Scenario, load_settings
+from polyscene.settings.edit import save_reward
 
 __all__ = ["router"]
 
 router = APIRouter(route_class=DashboardRoute)
+
+_log = get_logger(__name__)
 
 
 @router.get("/scenarios")
@@ -31,6 +36,22 @@ async def scenarios(request: Request) -> Response:
     return visit.page(
         "scenarios.html", scenarios=declared, reward=_reward, wrong=wrong, changed=changed
     )
+
+
+@router.post("/save-reward")
+async def save(request: Request) -> Response:
+    """Write another reward into the file on disk."""
+    visit = visit_of(request)
+    name, reward = visit.field("scenario"), visit.field("reward").strip()
+    _spec(visit, name)
+    path = visit.service.workspace.path / SETTINGS_FILE
+    settings = await visit.service.aside(lambda: save_reward(path, name, reward))
+    by = visit.service.guard.name(visit.session.key_id) or NOBODY
+    _log.info("%s wrote the reward of %s: %s", by, name, reward)
+    if not visit.partial:
+        return visit.go("/scenarios")
+    used = visit.service.workspace.settings
+    return visit.page("_saved.html", reward=reward, changed=settings != used)
 
 
 @router.get("/scenarios/{name:path}")
@@ -58,6 +79,7 @@ async def compare(request: Request, name: str) -> Response:
         "lines": lines(other, now),
         "declared_reward": _reward(spec),
         "other_reward": reward,
+        "name": name,
         "toml": f"[scenarios.{heading}]\nreward = {json.dumps(reward, ensure_ascii=False)}",
     }
     if visit.partial:
@@ -75,7 +97,7 @@ async def _page(
         for key, value in spec.model_dump(mode="json", exclude_defaults=True).items()
     ]
     return visit.page(
-        "scenario.html", name=name, form=form, users=users, declared=declared, **values
+        "scenario.html", **{**values, "name": name}, form=form, users=users, declared=declared
     )
 
 
