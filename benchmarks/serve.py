@@ -1,14 +1,17 @@
 """The service beside a bare FastAPI route, in one run: answers, events, and both at once.
 
-    python benchmarks/serve.py [WORKSPACE] [--seconds 10] [--connections 16]
+    python benchmarks/serve.py [WORKSPACE] [--scenario video] [--users 1000]
 
-WORKSPACE is one with a fitted scenario `video`; without, MovieLens small is loaded and fitted in a
-temporary folder. The events that are sent stay in the workspace.
+WORKSPACE is one with a fitted scenario; without, MovieLens small is loaded and fitted in a
+temporary folder. The events that are sent stay in the workspace. Of so many users each is asked for
+once before: what is kept of an answer is kept for a minute, so on a slow machine take fewer.
 
 The load comes from this process, on the same machine: what it takes of the processor is lacking to
 the service. Beside the rate stands what a request costs the service in processor time, which a busy
-machine changes less. "kept" asks the same again; "made" asks each time for a list of another
-length, which has to be computed.
+machine changes less. "kept" asks the same again; "longer" asks each time for a list of another
+length, from 10 to 59, and "without one" leaves another target out, so that the answer has to be
+made anew. "after event" sends an event of the user first, whose time is not counted, so that
+nothing made before holds; its processor time is that of both.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +36,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-SCENARIO = "video"
+PRESET = "video"
 DATA = Path(__file__).parent.parent.parent / "shared" / "data" / "movielens-small"
 BARE = """
 import sys
@@ -53,7 +56,8 @@ async def bare(user: int = 0):
 uvicorn.run(app, port=int(sys.argv[1]), log_level="warning", access_log=False)
 """
 
-Make = Callable[[], bytes]
+Make = Callable[[], Sequence[bytes]]
+"""Requests of one connection, one after the other; the last is the one that is timed."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class Server:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("workspace", nargs="?", type=Path)
+    parser.add_argument("--scenario", default=PRESET)
+    parser.add_argument("--users", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--connections", type=int, default=16)
     options = parser.parse_args()
@@ -78,13 +84,15 @@ def main() -> None:
             started("bare route", [sys.executable, "-c", BARE], "/bare") as bare,
             started("service", serve, "/health/ready") as service,
         ):
-            measure(bare, service, options.seconds, options.connections)
+            measure(bare, service, options)
+            memory = service.process.memory_info().rss / 1e6
+            print(f"{memory:.0f} MB at the end")
 
 
 def made(workspace: Path) -> Path:
     polyscene = [sys.executable, "-m", "polyscene", "-w", str(workspace)]
     for words in (
-        ["init", "--preset", SCENARIO],
+        ["init", "--preset", PRESET],
         ["ingest", "--format", "movielens", "--on-error", "skip", str(DATA)],
         ["fit"],
     ):
@@ -115,15 +123,20 @@ def started(name: str, command: list[str], path: str) -> Iterator[Server]:
             process.terminate()
 
 
-def measure(bare: Server, service: Server, seconds: float, connections: int) -> None:
+def measure(bare: Server, service: Server, options: argparse.Namespace) -> None:
+    seconds, connections = options.seconds, options.connections
     users = json.loads(fetch(service, "/api/users?n=1000"))["Users"]
     names = [user["UserId"] for user in users]
     random.Random(0).shuffle(names)
+    del names[options.users :]
     items = [item["ItemId"] for item in json.loads(fetch(service, "/api/items?n=1000"))["Items"]]
-    ask, counted = f"/v1/recommend?scenario={SCENARIO}&user=", itertools.count()
+    ask, counted = f"/v1/recommend?scenario={options.scenario}&user=", itertools.count()
 
-    def answer(name: str, n: int = 10) -> bytes:
-        return get(f"{ask}{name}&n={n}")
+    def answer(name: str, n: int = 10, more: str = "") -> list[bytes]:
+        return [get(f"{ask}{name}&n={n}{more}")]
+
+    def without() -> list[bytes]:
+        return answer(next(cycle), more=f"&exclude={items[next(counted) * 7 % len(items)]}")
 
     cycle, lengths = itertools.cycle(names), itertools.cycle(range(10, 60))
     numbers = itertools.cycle(range(10_000))
@@ -132,19 +145,25 @@ def measure(bare: Server, service: Server, seconds: float, connections: int) -> 
         user, item = names[number % len(names)], items[number * 7 % len(items)]
         return {"user_id": user, "item_id": item, "action": "click", "event_id": f"{run}-{number}"}
 
-    def single() -> bytes:
-        return post("/v1/events", event(next(counted)))
+    def single() -> list[bytes]:
+        return [post("/v1/events", event(next(counted)))]
 
-    def batch() -> bytes:
-        return post("/v1/events", [event(next(counted)) for _ in range(1000)])
+    def batch() -> list[bytes]:
+        return [post("/v1/events", [event(next(counted)) for _ in range(1000)])]
+
+    def after() -> list[bytes]:
+        number = next(counted)
+        return [post("/v1/events", event(number)), *answer(names[number % len(names)])]
 
     run = f"{time.time():.0f}"
     for name in names:  # each user once, so that what is kept is there
         fetch(service, f"{ask}{name}&n=10")
     jobs: list[tuple[str, Server, Make, int, int]] = [
-        ("bare route", bare, lambda: get(f"/bare?user={next(numbers)}"), connections, 1),
+        ("bare route", bare, lambda: [get(f"/bare?user={next(numbers)}")], connections, 1),
         ("recommend, kept", service, lambda: answer(next(cycle)), connections, 1),
-        ("recommend, made", service, lambda: answer(next(cycle), next(lengths)), connections, 1),
+        ("recommend, without one", service, without, connections, 1),
+        ("recommend, longer", service, lambda: answer(next(cycle), next(lengths)), connections, 1),
+        ("recommend, after event", service, after, connections, 1),
         ("events, single", service, single, 64, 1),
         ("events, by 1000", service, batch, 4, 1000),
     ]
@@ -204,11 +223,12 @@ async def load(server: Server, jobs: list[tuple[Make, int]], seconds: float) -> 
 async def client(port: int, make: Make, until: float, found: list[tuple[float, int]]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while time.perf_counter() < until:
-        start = time.perf_counter()
-        writer.write(make())
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        at = head.index(b"content-length:") + 15
-        await reader.readexactly(int(head[at : head.index(b"\r\n", at)]))
+        for request in make():
+            start = time.perf_counter()
+            writer.write(request)
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            at = head.index(b"content-length:") + 15
+            await reader.readexactly(int(head[at : head.index(b"\r\n", at)]))
         found.append((time.perf_counter() - start, int(head[9:12])))
     writer.close()
 
