@@ -6,9 +6,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from polyscene.sources.saved import load_each, save_each
+from polyscene.sources.saved import load_each, mapped, save_each
 
 NAMES = ["shop", "a/b", "../outside", "场景", ""]
 
@@ -47,3 +48,27 @@ def test_a_missing_part_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "0" / "part.txt").unlink()
     with pytest.raises(OSError, match=r"part\.txt"):
         load_each(tmp_path, Part.load)
+
+
+def test_a_mapped_array_is_what_was_written(tmp_path: Path) -> None:
+    """Large, and empty, which cannot be mapped; it cannot be written to."""
+    for shape in ((300, 4), (0, 4)):
+        array = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+        np.save(tmp_path / "array.npy", array)
+        found = mapped(tmp_path / "array.npy")
+        np.testing.assert_array_equal(found, array)
+        assert not (found.size and found.flags.writeable)
+
+
+def test_a_damaged_array_is_told_when_it_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "array.npy"
+    np.save(path, np.zeros((300, 4), np.float32))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"cut|file|buffer|reshape|array"):
+        mapped(path)
+    np.save(path, np.zeros((300, 4)))
+    with pytest.raises(ValueError, match="float64, not float32"):
+        mapped(path)
+    path.unlink()
+    with pytest.raises(OSError, match=r"array\.npy"):
+        mapped(path)

@@ -32,6 +32,7 @@ import scipy.linalg
 import scipy.sparse as sp
 
 from polyscene.component import Vectors
+from polyscene.sources.saved import mapped
 
 __all__ = ["Factors", "LowRank", "behaviour_factors", "exact", "low_rank", "pruned"]
 
@@ -89,7 +90,7 @@ class LowRank:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote."""
-        return cls(np.load(path / "rows.npy"), np.load(path / "scale.npy"))
+        return cls(mapped(path / "rows.npy"), np.load(path / "scale.npy"))
 
     def text_map(self, vectors: Vectors, reg: float, trust: Vectors | None = None) -> Vectors:
         """T = B·C·V (VᵀCV + ρI)⁻¹, shape (n, dim): T·v is the column of an item that has only text.

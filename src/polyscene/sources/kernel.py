@@ -37,7 +37,7 @@ from polyscene.sources.base import Source, away, history_rows, nothing
 from polyscene.sources.closed_form import LowRank
 from polyscene.sources.kernel_search import WARM, chosen, factored, learned
 from polyscene.sources.likes import grounds
-from polyscene.sources.saved import reading
+from polyscene.sources.saved import mapped, reading
 from polyscene.sources.trial import filled
 
 __all__ = ["Kernel", "KernelConfig"]
@@ -207,7 +207,7 @@ class Kernel(Source):
             text = (path / "options.json").read_text("utf-8")
             self.config = KernelConfig.model_validate_json(text)
             if (path / "warm.npy").exists():
-                warm, cold = np.load(path / "warm.npy"), np.load(path / "cold.npy")
+                warm, cold = np.load(path / "warm.npy"), mapped(path / "cold.npy")
                 self._fitted = _Fitted(warm, LowRank.load(path), cold)
         return self
 

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from polyscene.errors import ModelError
 
-__all__ = ["load_each", "load_matrix", "reading", "save_each", "save_matrix"]
+__all__ = ["load_each", "load_matrix", "mapped", "reading", "save_each", "save_matrix"]
 
 PartT = TypeVar("PartT")
 
@@ -42,6 +42,24 @@ def reading(what: str, path: Path) -> Iterator[None]:
         raise ModelError(
             f"cannot read {what} in {path}: {error}; make a new model with: polyscene fit"
         ) from error
+
+
+def mapped(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """An array of float32 that is read from disk as it is used.
+
+    A large model is ready at once, and processes that serve it share its memory.
+
+    Raises:
+        OSError: When the file is missing.
+        ValueError: When it is cut short or no such array.
+    """
+    try:
+        found = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except ValueError:  # an empty array cannot be mapped, but it can be read
+        found = np.load(path, allow_pickle=False)
+    if found.dtype != np.float32:
+        raise ValueError(f"{path.name} has components of type {found.dtype}, not float32")
+    return found
 
 
 def save_matrix(path: Path, name: str, matrix: sp.csr_matrix) -> None:
