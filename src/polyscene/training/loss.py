@@ -1,18 +1,6 @@
-"""The contrastive loss, with what is known of the behaviour.
+"""The contrastive loss as sentence-transformers has losses; see `polyscene.training.contrast`.
 
-For anchors a_i and candidates c_j of a batch, of which c_i is the positive of a_i,
-
-    z_ij = scale · cos(a_i, c_j) - log Q(c_j)
-    y_ij = S(a_i, c_j) / Σ_j S(a_i, c_j)
-    loss = - mean_i Σ_j y_ij · log softmax_j(z_ij)
-
-S is the strength of the pair, so that a candidate which is known to belong to the anchor too is no
-negative, but a target by its strength; with no such candidate y is 1 for the positive alone. The
-same is done from the positives to the anchors, without log Q, and the two are averaged. A candidate
-that is the anchor itself is left out.
-
-References: van den Oord, Li and Vinyals (2018), InfoNCE; Yi et al. (2019), Sampling-Bias-Corrected
-Neural Modeling, RecSys; Gao et al. (2021), GradCache. This module needs torch.
+This module needs torch.
 """
 
 from __future__ import annotations
@@ -25,7 +13,8 @@ import scipy.sparse as sp
 import torch
 from sentence_transformers.sentence_transformer.losses import CachedMultipleNegativesRankingLoss
 from torch import Tensor
-from torch.nn import functional
+
+from polyscene.training.contrast import contrast
 
 __all__ = ["KnownPairsLoss"]
 
@@ -82,37 +71,9 @@ class KnownPairsLoss(CachedMultipleNegativesRankingLoss):
         """
         if labels is None:
             raise ValueError("got no labels; they are the nodes of the texts")
-        nodes = labels.cpu()
-        anchors = functional.normalize(torch.cat(reps[0]), dim=1)
-        candidates = functional.normalize(
-            torch.cat([vectors for column in reps[1:] for vectors in column]), dim=1
-        )
-        first, others = nodes[:, 0], nodes[:, 1:].T.reshape(-1)
-        count = len(first)
-        strengths = self._strengths(first.numpy(), others.numpy())
-        same = (first[:, None] == others[None]) & ~torch.eye(count, len(others), dtype=torch.bool)
-        cosines = (self.scale * anchors @ candidates.T).float()
-        hidden = torch.where(same, -torch.inf, 0.0).to(cosines.device)
-        log_q = self._log_q[others].to(cosines.device)
-        there = _soft(cosines - log_q + hidden, strengths.to(cosines.device))
-        back = _soft((cosines + hidden)[:, :count].T, strengths[:, :count].T.to(cosines.device))
-        loss = (there + back) / 2
+        anchors, *others = (torch.cat(column) for column in reps)
+        loss = contrast(anchors, torch.cat(others), labels, self._known, self._log_q, self.scale)
         if with_backward:
             torch.autograd.backward(loss)
             loss = loss.detach()
         return loss
-
-    def _strengths(self, anchors: npt.NDArray[np.int64], others: npt.NDArray[np.int64]) -> Tensor:
-        """S, shape (B, candidates); the own positive of each anchor counts at least as its best."""
-        found = np.asarray(self._known[anchors][:, others].todense(), np.float32)
-        found[anchors[:, None] == others[None]] = 0
-        own = np.arange(len(anchors))
-        found[own, own] = np.maximum(np.maximum(found[own, own], found.max(axis=1)), 1e-6)
-        return torch.from_numpy(found)
-
-
-def _soft(logits: Tensor, strengths: Tensor) -> Tensor:
-    """Cross entropy between the strengths, scaled to sum to 1 in each row, and the softmax."""
-    targets = strengths / strengths.sum(dim=1, keepdim=True)
-    logs = functional.log_softmax(logits, dim=1)
-    return -torch.where(targets > 0, targets * logs, 0.0).sum(dim=1).mean()

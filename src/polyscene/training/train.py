@@ -81,7 +81,8 @@ def train_encoder(
     """
     started = time.monotonic()
     if config.objective == "contrastive":
-        for module in ("torch", "sentence_transformers", "transformers", "peft"):
+        more = () if config.adapter == "head" else ("sentence_transformers", "transformers", "peft")
+        for module in ("torch", *more):
             require(module, "train", "polyscene train encoder")
     store, settings = workspace.store, workspace.settings
     scenarios = config.checked(list(settings.scenarios))
@@ -100,12 +101,14 @@ def train_encoder(
     run = open_run(workspace.runs, config, _fingerprint(some, found), {"pairs": counts}, resume)
     _log.info("%s %s: %s", config.name, run.version, counts)
     if config.objective == "map":
-        before, after, more = _map(workspace, found, said, judge, config, run, progress)
+        before, after, extra = _map(workspace, found, said, judge, config, run, progress)
+    elif config.adapter == "head":
+        before, after, extra = _head(workspace, found, some, judge, config, run, progress)
     else:
-        before, after, more = _contrast(found, some, judge, config, run, progress)
+        before, after, extra = _contrast(found, some, judge, config, run, progress)
     passed = after["mean"] >= before["mean"]
     seconds = round(time.monotonic() - started, 1)
-    metrics = {"passed": passed, "before": before, "after": after, "seconds": seconds, **more}
+    metrics = {"passed": passed, "before": before, "after": after, "seconds": seconds, **extra}
     run.finish(metrics, card(config, counts, metrics))
     if passed:
         promote(workspace.runs, config.name, run.version)
@@ -182,7 +185,7 @@ def _map(
     run: Run,
     progress: Progress,
 ) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
-    table = _table(workspace, config.base)
+    table = _table(workspace, config)
     base = open_encoder([table], workspace.path / "cache", workspace.runs)
     try:
         vectors = encode_groups(found.texts[: found.items], base, progress)
@@ -191,20 +194,49 @@ def _map(
         after = judge(lambda texts: normalise(base.encode(texts) @ matrix))
     finally:
         base.close()
-    run.model.mkdir(exist_ok=True)
-    np.save(run.model / "map.npy", matrix)
-    _write(run.model, {"type": "mapped", "map": "map.npy", "base": table})
+    _save_map(run.model, matrix, table)
     return before, after, {"parameters": int(matrix.size)}
 
 
-def _table(workspace: Workspace, base: str | None) -> dict[str, Any]:
+def _head(
+    workspace: Workspace,
+    found: Material,
+    some: Pairs,
+    judge: Judge,
+    config: EncoderTraining,
+    run: Run,
+    progress: Progress,
+) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
+    from polyscene.training.head import train_head
+
+    table = _table(workspace, config)
+    base = open_encoder([table], workspace.path / "cache", workspace.runs)
+    try:
+        head = train_head(some, found.texts, base, judge, config, progress)
+    finally:
+        base.close()
+    _save_map(run.model, head.matrix, table)
+    size = int(head.matrix.size)
+    more = {"steps": head.steps, "trained_parameters": size, "history": head.history}
+    return head.before, head.after, more
+
+
+def _save_map(folder: Path, matrix: Vectors, table: dict[str, Any]) -> None:
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "map.npy", matrix)
+    _write(folder, {"type": "mapped", "map": "map.npy", "base": table})
+
+
+def _table(workspace: Workspace, config: EncoderTraining) -> dict[str, Any]:
     """The table of the encoder that is mapped.
 
     Raises:
         DataError: When the workspace has several, and none is named.
     """
+    base = config.base
     if base is not None and Path(base).is_dir():
-        return {"type": "transformer", "model": str(Path(base).resolve())}
+        model = str(Path(base).resolve())
+        return {"type": "transformer", "model": model, "max_tokens": config.max_tokens}
     if base is not None:
         return dict(parse_settings({"encoders": [base]}).encoders[0])
     tables = workspace.settings.encoders
