@@ -58,6 +58,8 @@ class Recommended:
     reason: str
     propensity: float
     """The probability with which it stands at this rank."""
+    rank_before: int | None = None
+    """Its rank before a language model put the list in order."""
     worded: bool = False
     """Whether a language model worded the reason."""
     evidence: dict[str, Any] | None = None

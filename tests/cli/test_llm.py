@@ -42,3 +42,8 @@ def test_check_and_status(empty: Path) -> None:
 def test_without_a_model(empty: Path) -> None:
     fails(call("-w", empty, "llm", "check"), "no language model is declared")
     assert "no cap" in call("-w", empty, "llm", "status").out
+
+
+def test_rerank_is_measured_only_where_it_is_declared(fitted: Path) -> None:
+    fails(call("-w", fitted, "rerank", "--scenario", "shop"), 'scenarios.shop.rerank is "off"')
+    fails(call("-w", fitted, "rerank", "--scenario", "shpo"), "did you mean 'shop'")

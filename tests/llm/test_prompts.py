@@ -10,6 +10,8 @@ from polyscene.llm import Prompt, load_prompt, prompt_names
 from polyscene.llm.prompt import GUARD
 
 PRINTS = {
+    "rank-pair": (1, "09544d05b088"),
+    "rank-list": (1, "9831842bcccf"),
     "wording": (1, "13f18bd88974"),
     "ask": (1, "5945c87a11e5"),
     "check": (1, "b0ad92265633"),

@@ -33,6 +33,8 @@ class Recommendation:
     """The probability with which it stands at this rank; 1 where nothing is drawn."""
     waterfall: Waterfall | None = None
     """What every stage made of it; None without reasons, and for similar targets."""
+    rank_before: int | None = None
+    """Its rank before a language model put the list in order; None where none did."""
     worded: bool = False
     """Whether a language model worded the reason; the evidence is the same."""
 

@@ -15,6 +15,7 @@ from polyscene.data.report import IngestReport
 from polyscene.data.schema import Event
 from polyscene.engine.answer import Answer
 from polyscene.engine.page import Page, fill_page
+from polyscene.engine.polish import polished
 from polyscene.engine.profile import item_texts, user_texts
 from polyscene.engine.recommender import Recommender
 from polyscene.engine.review import Held, decide, on_hold
@@ -165,7 +166,8 @@ class Engine(Closing):
         answers = self._recommender.answers(
             [user], scenario, n, moment, targets, contexts=[context], explain=explain, seed=seed
         )
-        return worded(next(answers), self.workspace)
+        told = partial(self._recommender.told, user, scenario, moment)
+        return polished(next(answers), told, self.workspace)
 
     def recommend_many(
         self,

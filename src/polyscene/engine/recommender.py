@@ -18,6 +18,7 @@ from polyscene.encoders import Encoder
 from polyscene.engine.answer import Answer
 from polyscene.engine.explainer import Explainer
 from polyscene.engine.finding import Finder, Memory
+from polyscene.engine.listing import Told
 from polyscene.engine.search import Searcher
 from polyscene.errors import NotFoundError
 from polyscene.fitting.asking import Asker, Asking
@@ -187,6 +188,12 @@ class Recommender:
             scores = np.where(scores > 0, scores, np.minimum(fit, 0))
             candidates.scores = np.minimum.accumulate(scores)
         return candidates
+
+    def told(self, user: str | None, scenario: str, now: float) -> Told:
+        """What a language model may know of a user: titles of what they liked, and how much."""
+        history = self.asker.user(user, scenario, 1, now).query.history
+        titles, liked = self._model.items.targets.titles, history.rows[history.strengths > 0]
+        return Told([titles[row] for row in liked.tolist() if titles[row]], len(history))
 
     def weights(self, scenario: str) -> dict[str, float]:
         """The weight of each source of a scenario: as declared, else as the fit chose it."""

@@ -14,7 +14,7 @@ from polyscene.llm import Form, Request, load_prompt
 from polyscene.llm.guard import as_data
 from polyscene.workspace import Workspace
 
-__all__ = ["Reworded", "worded", "wording_request"]
+__all__ = ["Reworded", "wants_words", "worded", "wording_request"]
 
 _LANGUAGES = {"en": "English", "zh": "中文"}
 
@@ -32,9 +32,9 @@ def worded(answer: Answer, workspace: Workspace) -> Answer:
         answer: The answer; its template reasons are all that may be said.
         workspace: Whose language model is asked; its scenario must declare `wording = "model"`.
     """
-    settings = workspace.settings
+    settings, soon = workspace.settings, workspace.soon
     spec = settings.scenario(answer.scenario)
-    if spec.wording != "model" or workspace.soon is None:
+    if soon is None or not wants_words(answer, workspace):
         return answer
     requests = {
         place: request
@@ -44,7 +44,7 @@ def worded(answer: Answer, workspace: Workspace) -> Answer:
     if not requests:
         return answer
     try:
-        outcomes = workspace.soon.ask(
+        outcomes = soon.ask(
             "wording", load_prompt("wording"), [*requests.values()], settings.llm.wording_budget_s
         )
     except PolysceneError:
@@ -54,6 +54,16 @@ def worded(answer: Answer, workspace: Workspace) -> Answer:
         if outcome.answer is not None:
             items[place] = replace(items[place], reason=outcome.answer.text.strip(), worded=True)
     return replace(answer, items=items)
+
+
+def wants_words(answer: Answer, workspace: Workspace) -> bool:
+    """Whether an answer has reasons that its scenario wants reworded."""
+    settings = workspace.settings
+    return (
+        settings.llm.provider != "none"
+        and settings.scenario(answer.scenario).wording == "model"
+        and any(item.reason for item in answer.items)
+    )
 
 
 def wording_request(

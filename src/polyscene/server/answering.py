@@ -20,6 +20,7 @@ from polyscene.data.dataset import Mask
 from polyscene.data.schema import User
 from polyscene.encoders import Encoder
 from polyscene.engine.answer import Answer
+from polyscene.engine.listing import NOTHING_TOLD, Told
 from polyscene.engine.page import Page, fill_page
 from polyscene.engine.recommender import Recommender
 from polyscene.engine.search import encoded
@@ -150,6 +151,12 @@ class Answering:
             except Exception as error:
                 answers.append(error)
         return answers
+
+    def told(self, question: Question) -> Told:
+        """What a language model may know of who asks."""
+        if self.model is None:
+            return NOTHING_TOLD
+        return self._recommender.told(question.user, question.scenario, time.time())
 
     def preview(self, question: Question, reward: str) -> Answer:
         """The list for a question as if the scenario declared another reward.

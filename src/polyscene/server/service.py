@@ -13,12 +13,15 @@ import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TypeVar
 
 from polyscene.encoders import Encoder
 from polyscene.engine.answer import Answer
+from polyscene.engine.listing import NOTHING_TOLD, Told
 from polyscene.engine.page import Page
-from polyscene.engine.worder import worded
+from polyscene.engine.polish import polished, wants_order
+from polyscene.engine.worder import wants_words
 from polyscene.errors import NotFittedError, PolysceneError
 from polyscene.feedback.commits import Commits
 from polyscene.feedback.impressions import ImpressionLog
@@ -53,6 +56,14 @@ _UNDERSTOOD = 8
 """Requests in plain words that wait for a language model at once."""
 ResultT = TypeVar("ResultT")
 _log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unfinished:
+    """An answer that a language model is to work on."""
+
+    answer: Answer
+    told: Told
 
 
 class Service:
@@ -96,7 +107,7 @@ class Service:
         self.fits = Fits(workspace.path, fit_command)
         self.imports = Imports(workspace.path, self.look)
         self._thread = ThreadPoolExecutor(1, "answering")
-        self._desk: Desk[Question, Body | Answer] = Desk(self._thread, self._made)
+        self._desk: Desk[Question, Body | _Unfinished] = Desk(self._thread, self._made)
         self._aside = ThreadPoolExecutor(1, "keeper")
         self._words = ThreadPoolExecutor(_UNDERSTOOD, "understanding")
         self._keeper: asyncio.Task[None] | None = None
@@ -146,8 +157,9 @@ class Service:
         made = "kept"
         if body is None:
             found = await self._desk.ask(question)
-            if isinstance(found, Answer):
-                found = rendered(await self._worded(found), VARIANT, question.explain)
+            if isinstance(found, _Unfinished):
+                answer = await self._worded(found.answer, found.told)
+                found = rendered(answer, VARIANT, question.explain)
             body, made = found, "new"
         self.telemetry.answers.labels(question.scenario, made).inc()
         return self._shown(body)
@@ -172,7 +184,12 @@ class Service:
     async def page(self, name: str, question: Question) -> bytes:
         """The lists of a page as JSON; each is logged as shown."""
         page: Page = await self.ask(lambda: self.answering.page(name, question))
-        answers = await asyncio.gather(*(self._worded(answer) for answer in page.rows))
+        answers = [
+            await self._worded(answer, NOTHING_TOLD)
+            if wants_words(answer, self.workspace)
+            else answer
+            for answer in page.rows
+        ]
         bodies = [rendered(answer, VARIANT, question.explain) for answer in answers]
         rows = b",".join(self._shown(body) for body in bodies)
         return Body.page(name, question.user) + rows + b"]}"
@@ -210,37 +227,35 @@ class Service:
         await self.keep_up()
         return receipt
 
-    def _made(self, questions: Sequence[Question]) -> list[Body | Answer | Exception]:
+    def _made(self, questions: Sequence[Question]) -> list[Body | _Unfinished | Exception]:
         """The answers to some questions, or what went wrong; in the answering thread.
 
-        An answer whose reasons are to be reworded is not yet rendered, and never kept.
+        What a language model is to work on is not yet rendered, and never kept.
         """
-        made: list[Body | Answer | Exception] = []
+        made: list[Body | _Unfinished | Exception] = []
         answers = self.answering.recommend_all(questions)
         for question, answer in zip(questions, answers, strict=True):
-            if isinstance(answer, Exception) or self._rewords(answer):
+            if isinstance(answer, Exception):
                 made.append(answer)
-                continue
-            body = rendered(answer, VARIANT, question.explain)
-            if not body.degraded:  # what is made do with is not kept
-                self.answering.keep(question, body)
-            made.append(body)
+            elif (told := self._told(question, answer)) is not None:
+                made.append(_Unfinished(answer, told))
+            else:
+                body = rendered(answer, VARIANT, question.explain)
+                if not body.degraded:  # what is made do with is not kept
+                    self.answering.keep(question, body)
+                made.append(body)
         return made
 
-    def _rewords(self, answer: Answer) -> bool:
-        settings = self.workspace.settings
-        return (
-            settings.llm.provider != "none"
-            and settings.scenario(answer.scenario).wording == "model"
-            and any(item.reason for item in answer.items)
-        )
+    def _told(self, question: Question, answer: Answer) -> Told | None:
+        """What a language model may know of who asks; None where it has nothing to do."""
+        if wants_order(answer, self.workspace):
+            return self.answering.told(question)
+        return NOTHING_TOLD if wants_words(answer, self.workspace) else None
 
-    async def _worded(self, answer: Answer) -> Answer:
-        """The answer with its reasons reworded where the scenario wants that; others go on."""
-        if not self._rewords(answer):
-            return answer
-        reword = carried(lambda: worded(answer, self.workspace))
-        return await asyncio.get_running_loop().run_in_executor(self._words, reword)
+    async def _worded(self, answer: Answer, told: Told) -> Answer:
+        """The answer after what a language model does to it; other answers do not wait."""
+        work = carried(lambda: polished(answer, lambda: told, self.workspace))
+        return await asyncio.get_running_loop().run_in_executor(self._words, work)
 
     def _shown(self, body: Body) -> bytes:
         """An answer with a new request id, logged."""

@@ -166,6 +166,8 @@ class ItemModel(BaseModel):
     sources: dict[str, float]
     reason: str
     propensity: float
+    rank_before: int | None = None
+    """Its rank before a language model put the list in order."""
     worded: bool = False
     """Whether a language model worded the reason."""
     evidence: dict[str, Any] | None = None
@@ -257,6 +259,7 @@ def rendered(answer: Answer, variant: str, explain: bool) -> Body:
             "reason": item.reason,
             "propensity": item.propensity,
             **({"worded": True} if item.worded else {}),
+            **({} if item.rank_before is None else {"rank_before": item.rank_before}),
             **(_grounds(item) if explain else {}),
         }
         for item in answer.items

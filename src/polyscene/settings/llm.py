@@ -59,6 +59,8 @@ class LlmSettings(Config):
     """How long a request in plain words waits for the model; then it is searched for as it is."""
     wording_budget_s: float = Field(default=0.3, ge=0)
     """How long an answer waits for its reasons to be reworded; 0 takes what is remembered."""
+    rerank_budget_s: float = Field(default=1.0, ge=0)
+    """How long an answer waits for the model's order; then it keeps its own."""
     failures_to_pause: int = Field(default=5, ge=1)
     """After so many failures one after the other nothing is sent for `pause_s`."""
     pause_s: float = Field(default=30.0, ge=0)

@@ -175,6 +175,11 @@ class Scenario(Config):
     """What is never shown."""
     duplicates: Duplicates = Duplicates()
     """Which targets count as the same."""
+    rerank: Literal["off", "listwise", "pairwise"] = "off"
+    """Whether a language model puts the first places in order, where `polyscene rerank` has
+    measured a gain, and how it is asked."""
+    rerank_depth: int = Field(default=10, ge=2, le=20)
+    """How many places it puts in order."""
     wording: Literal["template", "model"] = "template"
     """Who words the reasons: templates, or the language model where it says the same in time."""
     tone: str = Field(default="plain and friendly", min_length=1, max_length=200)
