@@ -119,3 +119,9 @@ def test_movielens_leaves_the_damaged_row_out_and_says_so(data_dir: Path, tmp_pa
     assert "100,835 events loaded, 1 skipped" in done.out
     assert "row 521, column timestamp" in done.out
     assert "3 lists" in done.out
+
+
+def test_a_model_that_is_not_there_fails_before_the_work(tmp_path: Path) -> None:
+    done = call("demo", "--keep", tmp_path / "w", "--llm", tmp_path / "no.gguf")
+    fails(done, "expected the path of a GGUF file")
+    assert not (tmp_path / "w").exists()

@@ -10,6 +10,7 @@ from polyscene.llm import Prompt, load_prompt, prompt_names
 from polyscene.llm.prompt import GUARD
 
 PRINTS = {
+    "relate": (1, "16d174ecfb03"),
     "rank-pair": (1, "09544d05b088"),
     "rank-list": (1, "9831842bcccf"),
     "wording": (1, "13f18bd88974"),

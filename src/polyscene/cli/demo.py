@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from polyscene.cli.main import app
 from polyscene.cli.output import Timer, answer_table, console, print_report, progress_bars
+from polyscene.demo.llm import Said, opened, reworded
 from polyscene.demo.run import (
     PERSONAS,
     Shown,
@@ -21,8 +23,13 @@ from polyscene.demo.run import (
     shown_users,
 )
 from polyscene.engine import Engine
+from polyscene.llm.base import ChatModel
+from polyscene.settings import LlmSettings
 
 __all__ = ["demo"]
+
+_WORDED = 6
+"""Reasons that a language model rewords."""
 
 
 @app.command()
@@ -33,11 +40,16 @@ def demo(
     keep: Annotated[Path | None, typer.Option(help="Make the workspace there and keep it.")] = None,
     n: Annotated[int, typer.Option("-n", min=1, max=50, help="Length of a list.")] = 4,
     seed: Annotated[int, typer.Option(help="Of the simulated behaviour.")] = 0,
+    llm: Annotated[
+        str | None,
+        typer.Option(help="A GGUF file, or package:NAME: show reasons in the words of its model."),
+    ] = None,
 ) -> None:
     """Load a sample, fit a model, and recommend to three people in every scenario."""
+    model = None if llm is None else opened(llm)  # a wrong path fails before the work
     path = keep or Path(tempfile.mkdtemp(prefix="polyscene-demo-"))
     try:
-        _demo(path, movielens, n, seed)
+        _demo(path, movielens, n, seed, model)
     finally:
         if keep is None:
             shutil.rmtree(path, ignore_errors=True)
@@ -45,7 +57,13 @@ def demo(
         console.print(f"\nthe workspace stays in {keep}; try: polyscene -w {keep} doctor")
 
 
-def _demo(path: Path, movielens: Path | None, n: int, seed: int) -> None:
+def _demo(
+    path: Path,
+    movielens: Path | None,
+    n: int,
+    seed: int,
+    model: tuple[ChatModel, LlmSettings] | None,
+) -> None:
     total, progress = Timer(), progress_bars()
     if movielens is None:
         console.print("The sample world: invented targets and people, simulated behaviour.\n")
@@ -60,10 +78,14 @@ def _demo(path: Path, movielens: Path | None, n: int, seed: int) -> None:
         model = engine.fit(progress, now)
         console.print(f"fit: {len(model.items):,} items encoded and indexed in {timer}")
         timer = Timer()
+        answers = []
         for shown in shown_users(engine, users, n, now):
             _print(shown)
-        lists = len(users) * len(engine.workspace.settings.scenarios)
-    console.print(f"\n{lists} lists in {timer}, everything in {total}")
+            answers += shown.answers
+        lists = len(answers)
+        console.print(f"\n{lists} lists in {timer}, everything in {total}")
+        if model is not None:
+            _print_words(reworded(engine.workspace.store, *model, answers, _WORDED))
 
 
 def _print(shown: Shown) -> None:
@@ -77,3 +99,13 @@ def _print(shown: Shown) -> None:
     console.print(Text(f"lately: {'; '.join(shown.history[:5])}"))
     for answer in shown.answers:
         console.print(answer_table(answer, answer.scenario), soft_wrap=False)
+
+
+def _print_words(found: Iterator[Said]) -> None:
+    """What the language model makes of some reasons, and whether a user would see it."""
+    console.rule(Text("reasons in the words of the language model", style="bold"))
+    for one in found:
+        console.print(f"reason   {one.reason}", markup=False)
+        console.print(f"model    {one.text or '(no answer of the form)'}", markup=False)
+        verdict = f"not shown: {one.why}" if one.why else "shown in place of the reason"
+        console.print(f"         {verdict}\n", style="dim", markup=False)

@@ -17,6 +17,7 @@ from typing import Literal
 from polyscene.text.template import Template
 
 __all__ = [
+    "FROM_MODEL",
     "TAG",
     "Before",
     "Evidence",
@@ -30,6 +31,8 @@ __all__ = [
 
 TAG = "tag"
 """The kind of a way over a tag."""
+FROM_MODEL = "llm:"
+"""How a predicate begins that a language model found in a text."""
 _PEOPLE = "people"
 """The kind of a way over people who acted on both."""
 _SHOWN_TAGS = 3
@@ -191,7 +194,8 @@ def _way(way: Way | None, wording: Template, language: str) -> str:
     if way.kind == TAG:
         return wording.same_tag.format(because=because, tag=way.name)
     template = wording.related if way.name else wording.linked
-    return template.format(because=because, predicate=way.kind, name=way.name)
+    predicate = way.kind.removeprefix(FROM_MODEL)
+    return template.format(because=because, predicate=predicate, name=way.name)
 
 
 def _because(support: Support, wording: Template, language: str) -> str:

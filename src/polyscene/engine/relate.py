@@ -1,0 +1,155 @@
+"""Relations from the texts of items: the names in them, and what kind of thing each is.
+
+Names are found in the text, by quotation marks and capital letters; of these only such as several
+items share, since what one item alone has connects it with nothing. A language model says of each
+what kind of thing it is, or that it is none. So it can neither invent a name nor an item. The
+relations have predicates that begin with `llm:`, and are replaced by the next run or erased.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal
+
+from pydantic import create_model
+
+from polyscene.data.schema import Item, Relation
+from polyscene.explain.reasons import FROM_MODEL
+from polyscene.llm import Form, LanguageModel, Request, load_prompt
+from polyscene.llm.guard import as_data
+from polyscene.logs import NO_PROGRESS, Progress
+from polyscene.storage import Store
+
+__all__ = ["KINDS", "PREFIX", "Related", "erase", "names_in", "relate"]
+
+PREFIX = FROM_MODEL
+"""How the predicates of these relations begin."""
+KINDS = ("person", "place", "organisation", "work", "thing")
+"""The predicates behind it."""
+_NONE = "none"
+_MOST, _LEAST = 6, 2
+"""Names of one item, at most; items that share a name, at least."""
+_WIDEST = 0.2
+"""The share of the items that a name stands in, at most; one in more says nothing."""
+_BATCH = 32
+"""Items whose relations are written together."""
+_QUOTED = re.compile(r"[“\"「『《‘]([^”\"」』》’\n]{2,40})[”\"」』》’]")
+_PROPER = re.compile(
+    r"(?<![.!?:;“\"(]\s)(?<!^)\b[A-Z][\w'’-]+(?:\s+(?:(?:of|the|de|la|von|van)\s+)?[A-Z][\w'’-]+){0,3}"
+)
+"""Capitalised words that do not begin a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """What came of a run."""
+
+    items: int
+    """Items that have names which others share."""
+    answered: int
+    """Those of which the model said what the names are."""
+    relations: int
+    """Relations that are kept now, of these items."""
+
+
+def names_in(item: Item) -> list[str]:
+    """The names in the title and description of an item, each once, as they are written first."""
+    found: dict[str, str] = {}
+    for text in (item.title, item.description):
+        for match in (*_QUOTED.finditer(text), *_PROPER.finditer(text)):
+            name = " ".join((match.group(1) if match.re is _QUOTED else match.group()).split())
+            if as_data(name, 40) == name and "|" not in name:
+                found.setdefault(name.casefold(), name)
+    return list(found.values())
+
+
+def relate(
+    store: Store,
+    model: LanguageModel,
+    limit: int | None = None,
+    progress: Progress = NO_PROGRESS,
+) -> Related:
+    """Ask what the names in items are, and keep that as relations in place of those before.
+
+    Of an item without an answer the relations stay as they were. O(characters) and a question for
+    each item with a name that another has.
+
+    Args:
+        store: Where items are read and relations are kept.
+        model: The language model.
+        limit: Items to ask about, at most; None for all.
+        progress: Where questions are reported.
+    """
+    shared = _shared(store)
+    job, prompt = model.job("relate"), load_prompt("relate")
+    items = answered = relations = 0
+    having = _having(store, shared, limit)
+    while batch := list(islice(having, _BATCH)):
+        requests = [_request(item, names) for item, names in batch]
+        outcomes = job.ask(prompt, requests, progress=progress)
+        items += len(batch)
+        with store.write() as writer:
+            for (item, names), outcome in zip(batch, outcomes, strict=True):
+                if outcome.answer is None:
+                    continue
+                answered += 1
+                before = [
+                    one
+                    for one in store.relations(subject=item.item_id)
+                    if one.predicate.startswith(PREFIX)
+                ]
+                kinds = [getattr(outcome.answer, f"n{place}") for place in range(len(names))]
+                now = [
+                    Relation(subject=item.item_id, predicate=PREFIX + kind, object=shared[name])
+                    for name, kind in zip(names, kinds, strict=True)
+                    if kind != _NONE
+                ]
+                writer.remove_relations([one for one in before if one not in now])
+                writer.put_relations(now)
+                relations += len(now)
+    return Related(items, answered, relations)
+
+
+def erase(store: Store) -> int:
+    """Erase all relations that came from a model; returns how many there were."""
+    found = [one for one in store.relations() if one.predicate.startswith(PREFIX)]
+    with store.write() as writer:
+        return writer.remove_relations(found)
+
+
+def _shared(store: Store) -> dict[str, str]:
+    """The names that several items have but not most, by their folded form."""
+    counts: Counter[str] = Counter()
+    written: dict[str, str] = {}
+    total = 0
+    for item in store.items():
+        total += 1
+        for name in names_in(item):
+            counts[name.casefold()] += 1
+            written.setdefault(name.casefold(), name)
+    most = max(_WIDEST * total, _LEAST)
+    return {name: written[name] for name, count in counts.items() if _LEAST <= count <= most}
+
+
+def _having(
+    store: Store, shared: dict[str, str], limit: int | None
+) -> Iterator[tuple[Item, list[str]]]:
+    """Items with names that others share, in folded form."""
+    given = 0
+    for item in store.items():
+        names = [name.casefold() for name in names_in(item) if name.casefold() in shared]
+        if names and given != limit:
+            given += 1
+            yield item, names[:_MOST]
+
+
+def _request(item: Item, names: Sequence[str]) -> Request[Any]:
+    kinds = Literal["person", "place", "organisation", "work", "thing", "none"]
+    fields: dict[str, Any] = {f"n{place}": (kinds, ...) for place in range(len(names))}
+    form: type[Form] = create_model("Kinds", __base__=Form, **fields)
+    numbered = " | ".join(f"n{place}: {name}" for place, name in enumerate(names))
+    return Request({"title": item.title, "text": item.description, "names": numbered}, form)
