@@ -75,8 +75,8 @@ def _demo(
     print_report(report)
     timer = Timer()
     with Engine.open(path) as engine:
-        model = engine.fit(progress, now)
-        console.print(f"fit: {len(model.items):,} items encoded and indexed in {timer}")
+        fitted = engine.fit(progress, now)
+        console.print(f"fit: {len(fitted.items):,} items encoded and indexed in {timer}")
         timer = Timer()
         answers = []
         for shown in shown_users(engine, users, n, now):
