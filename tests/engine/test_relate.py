@@ -61,9 +61,9 @@ WANTED = {
 
 def test_names_are_those_in_the_text() -> None:
     assert names_in(ITEMS[0]) == ["Marie Curie", "Lisbon"]
-    assert names_in(ITEMS[1]) == ["Radium", "Marie Curie"]
+    assert names_in(ITEMS[1]) == ["Marie Curie", "Radium"]
     assert names_in(ITEMS[3]) == ["龙井"]
-    assert names_in(Item(item_id="p", title="Plain words. Only that.")) == []
+    assert names_in(Item(item_id="p", title="Plain Words", description="Come on Monday.")) == []
 
 
 def test_shared_names_become_relations_marked_as_from_a_model(filled: Store) -> None:

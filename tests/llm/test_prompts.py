@@ -10,12 +10,14 @@ from polyscene.llm import Prompt, load_prompt, prompt_names
 from polyscene.llm.prompt import GUARD
 
 PRINTS = {
-    "relate": (1, "16d174ecfb03"),
-    "rank-pair": (1, "09544d05b088"),
-    "rank-list": (1, "9831842bcccf"),
-    "wording": (1, "13f18bd88974"),
     "ask": (1, "5945c87a11e5"),
     "check": (1, "b0ad92265633"),
+    "group": (1, "f0535f85caf4"),
+    "rank-list": (1, "9831842bcccf"),
+    "rank-pair": (1, "09544d05b088"),
+    "relate": (1, "16d174ecfb03"),
+    "tags": (1, "b22ec9520c31"),
+    "wording": (1, "13f18bd88974"),
 }
 """Version and digest of each prompt."""
 

@@ -1,13 +1,14 @@
 """Relations from the texts of items: the names in them, and what kind of thing each is.
 
-Names are found in the text, by quotation marks and capital letters; of these only such as several
-items share, since what one item alone has connects it with nothing. A language model says of each
-what kind of thing it is, or that it is none. So it can neither invent a name nor an item. The
-relations have predicates that begin with `llm:`, and are replaced by the next run or erased.
+Names are found by quotation marks, and in descriptions by capital letters; of these only such as
+several items share, since what one item alone has connects it with nothing. A language model says
+of each what kind of thing it is, or that it is none. So it can neither invent a name nor an item.
+The relations have predicates that begin with `llm:`, and are replaced by the next run or erased.
 """
 
 from __future__ import annotations
 
+import calendar
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -35,6 +36,9 @@ _MOST, _LEAST = 6, 2
 """Names of one item, at most; items that share a name, at least."""
 _WIDEST = 0.2
 """The share of the items that a name stands in, at most; one in more says nothing."""
+_SHORTEST = 2
+"""Characters of a name, at least."""
+_DATES = frozenset([*calendar.day_name, *calendar.month_name])
 _BATCH = 32
 """Items whose relations are written together."""
 _QUOTED = re.compile(r"[“\"「『《‘]([^”\"」』》’\n]{2,40})[”\"」』》’]")
@@ -57,13 +61,14 @@ class Related:
 
 
 def names_in(item: Item) -> list[str]:
-    """The names in the title and description of an item, each once, as they are written first."""
+    """The names in the texts of an item, each once, as they are written first."""
     found: dict[str, str] = {}
-    for text in (item.title, item.description):
-        for match in (*_QUOTED.finditer(text), *_PROPER.finditer(text)):
-            name = " ".join((match.group(1) if match.re is _QUOTED else match.group()).split())
-            if as_data(name, 40) == name and "|" not in name:
-                found.setdefault(name.casefold(), name)
+    quoted = [match.group(1) for match in _QUOTED.finditer(f"{item.title}\n{item.description}")]
+    for text in (*_PROPER.findall(item.description), *quoted):  # titles have capitals everywhere
+        name = " ".join(text.split())
+        if name in _DATES or len(name) < _SHORTEST or "|" in name or as_data(name, 40) != name:
+            continue
+        found.setdefault(name.casefold(), name)
     return list(found.values())
 
 
