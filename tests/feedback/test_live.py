@@ -136,10 +136,12 @@ def test_an_event_on_an_item_the_model_does_not_know_is_read_anew(
 
 def test_nothing_is_kept_of_somebody_erased(engine: Engine, live: LivePast) -> None:
     live.load(["bo", "ann"])
+    assert live.of("bo").stored
     tiny_world.put(engine, Event(user_id="bo", item_id="tea-1", action="view", timestamp=NOW))
     engine.forget("bo")
     assert live.entry("bo") is None
     assert not live._last
+    assert not live._used
     assert not live.of("bo").stored
 
 

@@ -288,6 +288,7 @@ class LivePast:
 
     def _drop_all(self) -> None:
         self._entries.clear()
+        self._used.clear()
         self._sizes.clear()
         self._filled = 0
         self._outdated |= self._reading
