@@ -12,12 +12,16 @@ from served import listening
 
 pytestmark = pytest.mark.skipif(executable() is None, reason="Chromium is not installed")
 
+SETTINGS = "version = 1\n[scenarios.shop] # mine\npreset = 'shop'\n"
+
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     shop = {"preset": "shop", "safety": {"hold_tags": ["clay"]}}
     scenarios = {**tiny_world.SCENARIOS, "shop": shop}
-    with listening(tmp_path_factory.mktemp("clicks"), scenarios) as found:
+    path = tmp_path_factory.mktemp("clicks")
+    with listening(path, scenarios) as found:
+        (path / "polyscene.toml").write_text(SETTINGS, "utf-8")
         yield f"{found}/dashboard"
 
 
@@ -118,4 +122,23 @@ def test_what_is_approved_leaves_the_queue(address: str) -> None:
         titles = "[...document.querySelectorAll('.map title')].map(one => one.textContent).join()"
         assert "Green tea kettle · shop" in browser.run(titles)
         assert "Nearest to ann" in browser.text()
+        assert browser.said == []
+
+
+def test_another_reward_is_compared_and_saved(address: str) -> None:
+    """The page stays; the list of scenarios says that the file is new."""
+    with Chromium() as browser:
+        browser.open(f"{address}/scenarios/shop")
+        browser.until("typeof htmx == 'object'")
+        browser.write("[name=reward]", "1 - similarity")
+        browser.click(".ask")
+        browser.until("document.querySelector('.keep') !== null")
+        assert "With the other reward" in browser.text()
+        browser.until("document.querySelector('.htmx-settling, .htmx-added') === null")
+        browser.click(".keep")
+        browser.until("document.querySelector('#saved p') !== null")
+        assert "saved" in browser.text()
+        browser.click(".trail a")
+        browser.until("location.pathname == '/dashboard/scenarios'")
+        assert "has changed and is valid" in browser.text()
         assert browser.said == []
