@@ -13,6 +13,7 @@ PRINTS = {
     "ask": (1, "5945c87a11e5"),
     "check": (1, "b0ad92265633"),
     "group": (1, "f0535f85caf4"),
+    "interests": (1, "257619021248"),
     "rank-list": (1, "9831842bcccf"),
     "rank-pair": (1, "09544d05b088"),
     "relate": (1, "16d174ecfb03"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +20,14 @@ __all__ = ["enrich"]
 def enrich(
     context: typer.Context,
     items: Annotated[bool, typer.Option("--items", help="Words for items.")] = False,
+    users: Annotated[bool, typer.Option("--users", help="Interests of users.")] = False,
+    user: Annotated[str | None, typer.Option(help="With --users: only of this one.")] = None,
+    scenario: Annotated[
+        str | None, typer.Option(help="With --users: whose history; default the first.")
+    ] = None,
+    erase: Annotated[
+        str | None, typer.Option(help="Remove what was noted of this user, and nothing else.")
+    ] = None,
     apply: Annotated[
         bool, typer.Option("--apply", help="Fill what records lack with these words.")
     ] = False,
@@ -28,11 +37,20 @@ def enrich(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Describe items by words: tags, category, audience and mood."""
+    """Describe items by words: tags, category, audience and mood; and users by interests."""
     from polyscene.enrichment.items import apply_to_items, enrich_items
+    from polyscene.enrichment.users import erase_notes
 
-    if not items:
-        raise typer.BadParameter("say what to enrich: --items")
+    if items + users + (erase is not None) != 1:
+        raise typer.BadParameter("say what to enrich: --items or --users; or whom to --erase")
+    if erase is not None:
+        with Workspace.open(context.obj) as workspace:
+            removed = erase_notes(workspace, erase)
+        console.print(f"{removed} notes on {erase} were removed", markup=False)
+        return
+    if users:
+        _users(context.obj, scenario, user, limit, again=again, json=json)
+        return
     with Workspace.open(context.obj) as workspace:
         report = enrich_items(workspace, limit=limit, again=again, progress=progress_bars())
         notes = notes_of(workspace.store, "item")
@@ -59,3 +77,33 @@ def enrich(
         console.print(f"  {note.subject} {note.facet}: {', '.join(note.words)}", markup=False)
     if apply:
         console.print(f"{changed:,} records were filled; polyscene fit learns them", markup=False)
+
+
+def _users(
+    path: Path,
+    scenario: str | None,
+    user: str | None,
+    limit: int | None,
+    *,
+    again: bool,
+    json: bool,
+) -> None:
+    from polyscene.enrichment.users import enrich_users
+
+    with Workspace.open(path) as workspace:
+        name = scenario or next(iter(workspace.settings.scenarios), "")
+        only = None if user is None else [user]
+        report = enrich_users(
+            workspace, name, users=only, limit=limit, again=again, progress=progress_bars()
+        )
+        notes = [one for one in notes_of(workspace.store, "user", user) if one.scenario == name]
+    if json:
+        print_json(asdict(report))
+        return
+    console.print(
+        f"{report.users:,} users: {report.noted:,} described, {report.unchanged:,} unchanged, "
+        f"{report.unanswered:,} without an answer of the model",
+        markup=False,
+    )
+    for note in notes[:8]:
+        console.print(f"  {note.subject} {note.facet}: {', '.join(note.words)}", markup=False)

@@ -117,6 +117,12 @@ class Ledger:
             found = connection.execute(query.order_by(columns.created_at, columns.key))
             return [dict(row) for row in found.mappings()]
 
+    def forget(self, subject: str) -> int:
+        """Remove what is remembered about a user; returns how many outcomes."""
+        table = tables.llm_answers
+        with self._store.begin() as connection:
+            return connection.execute(sa.delete(table).where(table.c.subject == subject)).rowcount
+
     def reserve(self, account: Account, cost: float, cap: float | None) -> str:
         """Write down what a call costs at most, before it is sent; returns the day of the line.
 

@@ -18,7 +18,7 @@ from polyscene.errors import NotFoundError
 from polyscene.server.dashboard.visit import DashboardRoute, visit_of
 from polyscene.server.question import Question
 from polyscene.server.service import Service
-from polyscene.storage import Store, tables
+from polyscene.storage import Store, notes_of, tables
 from polyscene.text.verbalise import Verbaliser
 
 __all__ = ["day", "found_items", "found_users", "router"]
@@ -79,6 +79,7 @@ async def user(request: Request, user_id: str) -> Response:
     record = await service.aside(lambda: store.user(user_id))
     if record is None:
         raise NotFoundError(f"unknown user {user_id!r}")
+    notes = await service.aside(lambda: notes_of(store, "user", user_id))
     history = await service.aside(lambda: store.history(user_id, _HISTORY))
     named = list({event.item_id for event in history})
     titles = await service.aside(lambda: {one.item_id: one.title for one in store.items(named)})
@@ -87,6 +88,7 @@ async def user(request: Request, user_id: str) -> Response:
         record=record,
         rows=_rows(record),
         texts=texts,
+        notes=[(note, day(note.created_at)) for note in notes],
         history=[(event, titles.get(event.item_id), day(event.timestamp)) for event in history],
         most=_HISTORY,
     )
