@@ -31,3 +31,16 @@ def test_items_are_described_and_filled(empty: Path, tmp_path: Path) -> None:
     texts = call("-w", empty, "show", "--item", "c", "--json").json
     assert any("audience: " in text for text in texts)
     fails(call("-w", empty, "enrich"), "say what to enrich", code=2)
+
+
+def test_users_are_described_and_forgotten(copied: Path) -> None:
+    done = call("-w", copied, "enrich", "--users", "--user", "ann", "--scenario", "shop")
+    assert done.code == 0, done
+    assert "1 users: 1 described" in done.out
+    assert "ann tags: " in done.out
+    found = call("-w", copied, "enrich", "--users", "--scenario", "shop", "--json").json
+    assert found["unchanged"] == 1
+    held = call("-w", copied, "forget", "--user", "ann", "--keep").json
+    assert {note["facet"] for note in held["notes"]} == {"tags", "profile"}
+    assert "2 notes on ann were removed" in call("-w", copied, "enrich", "--erase", "ann").out
+    fails(call("-w", copied, "enrich", "--users", "--scenario", "shp"), "unknown scenario")

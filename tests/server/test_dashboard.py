@@ -25,7 +25,7 @@ from polyscene.server.dashboard.session import LASTS_S, Session, Sessions
 from polyscene.server.dashboard.words import preferred, table
 from polyscene.server.question import Question
 from polyscene.settings import parse_settings
-from polyscene.storage import Impression, Store
+from polyscene.storage import Impression, Note, Store, put_notes
 from served import Served, eventually
 from tiny_world import SCENARIOS
 
@@ -407,6 +407,17 @@ def test_items_and_users_are_found_and_shown(browser: Browser) -> None:
         assert answer.status_code == 404
         assert "unknown" in answer.text
         assert "<html" in answer.text
+
+
+def test_noted_interests_are_shown(serve: Server) -> None:
+    client = serve()
+    browser = Browser(client)
+    assert "Noted interests" not in browser.get("/users/ann").text
+    note = Note("user", "ann", "tags", ["tea", "<b>maps"], [0.6, 0.4], "encoder", "3", 0.0, "shop")
+    put_notes(client.service.workspace.store, [note])
+    shown = browser.get("/users/ann").text
+    assert "Noted interests" in shown
+    assert "tea, &lt;b&gt;maps" in shown
 
 
 def test_a_model_is_promoted_and_rolled_back(serve: Server) -> None:
