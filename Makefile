@@ -9,8 +9,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 demo: $(VENV)/.base
 	$(BIN)/polyscene demo
 
+# Two processes with a thread each: as fast as the machine, whatever else runs on it.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: lint types test
 

@@ -33,6 +33,8 @@ def lastfm(
 ) -> Iterator[tuple[Engine, IngestReport]]:
     path = tmp_path_factory.mktemp("lastfm") / "w"
     Workspace.create(path, ["music", "social"]).close()
+    with (path / SETTINGS_FILE).open("a") as declared:
+        declared.write("\n[validation]\nusers = 300\nfolds = 1\n")
     settings = load_settings(path / SETTINGS_FILE)
     with Engine(Workspace(path, settings, tiny_world.words(128))) as engine:
         report = engine.import_folder("lastfm", data_dir / "lastfm-2k")

@@ -61,13 +61,14 @@ class TestRecommend:
             "-w", fitted, "recommend", "--user", "ann", "--scenario", "shop", "-n", "3", "--json"
         ).json
         assert answer.keys() == {
-            "request_id", "user_id", "scenario", "model", "items", "notes", "context",
+            "request_id", "user_id", "scenario", "model", "items", "notes", "context", "understood",
+            "language",
         }  # fmt: skip
         assert [item["rank"] for item in answer["items"]] == [1, 2, 3]
         first = answer["items"][0]
         assert first.keys() == {
             "rank", "item_id", "title", "score", "sources", "reason", "evidence", "propensity",
-            "waterfall",
+            "waterfall", "worded",
         }  # fmt: skip
         assert first["evidence"].keys() == {
             "sources", "support", "tags", "stated", "about", "rules", "pinned", "explored",

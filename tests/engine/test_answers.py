@@ -396,5 +396,5 @@ def test_lists_without_length(world: Engine, n: int) -> None:
 
 
 def test_one_target_as_a_string_is_not_a_list_of_letters(world: Engine) -> None:
-    with pytest.raises(ValueError, match="list of ids"):
+    with pytest.raises(ValueError, match="list of texts"):
         world.recommend("ann", "shop", targets="map-1")

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
+from threadpoolctl import threadpool_limits
 
 from polyscene.component import Config
 from polyscene.data.dataset import Mask
@@ -103,7 +104,7 @@ class Gates(TaskModel):
         scores = np.full(training.labels.shape, np.nan)
         inputs = self._inputs(training.features)
         asked = self._inputs(training.features.as_asked())
-        with torch.random.fork_rng():
+        with threadpool_limits(1), torch.random.fork_rng():  # small batches only wait for threads
             for group in groups:
                 inside = codes == group if group >= 0 else np.ones(len(training), np.bool_)
                 for fold in range(self.config.folds):
