@@ -68,7 +68,7 @@ class TestRecommend:
         first = answer["items"][0]
         assert first.keys() == {
             "rank", "item_id", "title", "score", "sources", "reason", "evidence", "propensity",
-            "waterfall", "worded",
+            "waterfall", "worded", "rank_before",
         }  # fmt: skip
         assert first["evidence"].keys() == {
             "sources", "support", "tags", "stated", "about", "rules", "pinned", "explored",

@@ -112,7 +112,7 @@ def test_a_newcomer_without_any_word_gets_what_is_trending_or_new(shown: tuple[P
 
 
 def test_movielens_leaves_the_damaged_row_out_and_says_so(data_dir: Path, tmp_path: Path) -> None:
-    """The first 10,000 ratings of the real set, without the overviews, which take long to encode."""
+    """The first 10,000 ratings of the real set, without overviews, which take long to encode."""
     for name in ("movies.csv", "tags.csv"):
         (tmp_path / name).symlink_to(data_dir / "movielens-small" / name)
     with (data_dir / "movielens-small" / "ratings.csv").open() as ratings:
