@@ -134,6 +134,7 @@ async def serve_version(service: Service, version: str) -> None:
         promote(workspace.models, version)
 
     await service.aside(check)
+    service.reconsider()
     await service.keep_up()
     if service.version != version:
         raise ModelError(service.trouble or "another model was promoted meanwhile")

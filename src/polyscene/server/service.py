@@ -274,6 +274,10 @@ class Service:
         self.telemetry.events.inc(events)
         self.telemetry.commits.observe(seconds)
 
+    def reconsider(self) -> None:
+        """Try the current model at the next look, even if it could not be read before."""
+        self._refused = ""
+
     def look(self) -> None:
         """Look for new records soon, not only at the next turn."""
         self._news.set()
@@ -341,11 +345,12 @@ class Service:
             if changed:
                 raise NotFittedError(f"it was fitted with other settings ({changed})")
             catch_up(workspace, model)
-        except PolysceneError as error:
+        except Exception as error:  # whatever it is: what serves goes on serving
             self.telemetry.loads.labels("failed").inc()
             self.trouble = f"the model {version} does not serve: {error}"
             self._refused = version
-            _log.error("%s", self.trouble)
+            expected = isinstance(error, PolysceneError)
+            _log.error("%s", self.trouble, exc_info=None if expected else error)
             return None
         self.telemetry.loads.labels("served").inc()
         return model
