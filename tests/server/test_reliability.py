@@ -18,7 +18,7 @@ from polyscene.encoders import RemoteEncoder
 from polyscene.encoders.remote import RemoteConfig
 from polyscene.errors import WorkspaceError
 from polyscene.fitting.model import Model, current_version
-from polyscene.testing.fake_server import FakeServer
+from polyscene.testing.fake_server import FakeAnswer, FakeServer
 from served import Served, eventually, get, ids, served
 
 from .conftest import PAGES, Server
@@ -181,8 +181,9 @@ def test_a_swap_that_crashes_leaves_the_old_model_serving(
     assert client.post(f"/v1/models/{new}/promote").json() == {"serving": new}
 
 
-def test_a_remote_api_that_is_down_costs_the_texts_only(serve: Server) -> None:
-    """The service of the encoder goes away: lists rest on behaviour, and say so."""
+@pytest.mark.parametrize("failure", [FakeAnswer(503), FakeAnswer(body=b"{"), FakeAnswer(401)])
+def test_a_remote_api_that_is_down_costs_the_texts_only(serve: Server, failure: FakeAnswer) -> None:
+    """The service of the encoder fails: lists rest on behaviour, and say so."""
     with FakeServer() as remote:
         encoder = RemoteEncoder(RemoteConfig(base_url=remote.url, model="m", retries=0))
 
@@ -192,8 +193,9 @@ def test_a_remote_api_that_is_down_costs_the_texts_only(serve: Server) -> None:
 
         client = serve(encoder=encoder, after=fitted, fit=False)
         assert not get(client, "/v1/recommend", **ASK)["notes"]
-    body = get(client, "/v1/recommend", scenario="shop", user="ann", text="a text never seen")
-    assert any("the encoder is slow or down" in note for note in body["notes"])
-    assert body["items"]
-    assert 'degraded_answers_total{why="encoder"}' in client.get("/metrics").text
-    encoder.close()
+        remote.answer_with(*[failure] * 20)
+        body = get(client, "/v1/recommend", **ASK, text="a text never seen")
+        assert any("the encoder is slow or down" in note for note in body["notes"])
+        assert body["items"]
+        assert 'degraded_answers_total{why="encoder"}' in client.get("/metrics").text
+        encoder.close()
