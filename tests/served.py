@@ -105,7 +105,7 @@ def listening(path: Path, scenarios: dict[str, dict[str, Any]] | None = None) ->
         thread.join()
 
 
-def eventually(holds: Callable[[], Any], seconds: float = 5.0) -> Any:
+def eventually(holds: Callable[[], Any], seconds: float = 30.0) -> Any:
     """What a function gives as soon as that is something."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
