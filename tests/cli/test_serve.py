@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from calling import call
@@ -83,6 +84,34 @@ def test_two_workers_see_each_others_events(copied: Path) -> None:
         assert "polyscene_events_total 5.0" in counted
         process.send_signal(signal.SIGTERM)
         process.wait(20)
+
+
+def test_killed_parts_of_several_workers(copied: Path) -> None:
+    """SIGKILL of a worker: another takes its place. Of the first process: its workers go too."""
+    with serving(copied, "--workers", "2") as (address, process):
+        parent = psutil.Process(process.pid)
+
+        def workers() -> list[psutil.Process]:
+            return [one for one in parent.children() if "spawn_main" in " ".join(one.cmdline())]
+
+        def answers() -> bool:
+            with suppress(httpx.TransportError):
+                path = "/v1/recommend?scenario=shop&user=ann"
+                return httpx.get(f"{address}{path}", timeout=20).status_code == 200
+            return False
+
+        first, second = workers()
+        event = {"user_id": "two", "item_id": "map-1", "action": "click", "event_id": "before"}
+        assert httpx.post(f"{address}/v1/events", json=event).json()["accepted"] == 1
+        first.kill()
+        eventually(lambda: len(workers()) == 2 and first not in workers(), 60)
+        eventually(answers, 60)
+        assert httpx.post(f"{address}/v1/events", json=event).json()["repeated"] == 1
+        left = workers()
+        assert second in left
+        process.kill()
+        process.wait()
+        assert not psutil.wait_procs(left, 60)[1]
 
 
 def test_a_killed_service_loses_no_acknowledged_event(copied: Path) -> None:

@@ -22,8 +22,8 @@ FILES = (
     "items/targets.parquet",
     "items/vectors.npy",
     "items/index.json",
-    "people/social/targets.parquet",
-    "people/social/vectors.npy",
+    "people/0/targets.parquet",
+    "people/0/vectors.npy",
     "withheld/0.npy",
     "sources/trending/trends.json",
     "sources/trending/0.own.npy",
@@ -45,6 +45,17 @@ def test_a_loaded_model_is_the_saved_one(tmp_path: Path) -> None:
             np.testing.assert_array_equal(one.vectors, two.vectors)
             assert list(one.targets.ids.ids) == list(two.targets.ids.ids)
             np.testing.assert_array_equal(saved.withheld[scenario], loaded.withheld[scenario])
+
+
+@pytest.mark.parametrize("name", ["friends/near", "..", "会/人", "a b"])
+def test_a_scenario_may_have_any_name(tmp_path: Path, name: str) -> None:
+    """Also where people are recommended: it is no name of a folder."""
+    scenarios = {name: {"preset": "social"}, "shop": {"preset": "shop"}}
+    with tiny_world.make(tmp_path, scenarios) as engine:
+        saved = tiny_world.ids(engine.recommend("ann", name, now=NOW))
+    with tiny_world.reopen(tmp_path, scenarios) as engine:
+        assert tiny_world.ids(engine.recommend("ann", name, now=NOW)) == saved
+        assert saved
 
 
 def test_config_tells_what_the_model_was_made_of(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
     models/current                 the version that serves, one line
     models/<version>/config.json   what it was made of
     models/<version>/transform/    whitening
-    models/<version>/items/        targets, vectors and index; people/<scenario>/ the same
+    models/<version>/items/        targets, vectors and index; people/<n>/ the same
     models/<version>/withheld/     which targets the safety screen keeps back, a file a scenario
     models/<version>/sources/      learned state, a directory a source
     models/<version>/ranking/      what predicts the tasks, where there are any
@@ -53,7 +53,7 @@ __all__ = [
     "read_config",
 ]
 
-FORMAT = 4
+FORMAT = 5
 """Version of the layout on disk."""
 _KEPT = 3
 """How many versions stay on disk."""
@@ -190,7 +190,10 @@ class Model:
             config=config,
             transform=Transform.load(path / "transform"),
             items=TargetSpace.load(path / "items"),
-            people={name: TargetSpace.load(path / "people" / name) for name in config.people},
+            people={
+                name: TargetSpace.load(path / "people" / str(number))
+                for number, name in enumerate(config.people)  # a name may be no name of a folder
+            },
             withheld=_load_withheld(path / "withheld", config),
             sources=sources,
             tasks=Predictor.load(path / "ranking") if (path / "ranking").is_dir() else None,
@@ -199,8 +202,8 @@ class Model:
     def _write(self, path: Path) -> None:
         self.transform.save(_made(path / "transform"))
         self.items.save(_made(path / "items"))
-        for name, space in self.people.items():
-            space.save(_made(path / "people" / name))
+        for number, name in enumerate(self.config.people):
+            self.people[name].save(_made(path / "people" / str(number)))
         withheld = _made(path / "withheld")
         for number, name in enumerate(self.config.safety):
             np.save(withheld / f"{number}.npy", self.withheld[name])

@@ -19,7 +19,7 @@ from polyscene.server.dashboard.session import Sessions
 from polyscene.server.gate import Gate
 from polyscene.server.hot import Hot
 from polyscene.server.problems import handle_problems
-from polyscene.server.run import take_turns
+from polyscene.server.run import leave_with_parent, take_turns
 from polyscene.server.service import Service
 from polyscene.workspace import Workspace
 
@@ -79,4 +79,5 @@ def create_app(
 def from_environment() -> FastAPI:
     """The app of the workspace that the environment names, for uvicorn's workers."""
     take_turns()
+    leave_with_parent()
     return create_app(Workspace.open(Path(os.environ[WORKSPACE_VARIABLE])))

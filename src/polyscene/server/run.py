@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 from polyscene.errors import SettingsError
@@ -13,7 +16,7 @@ from polyscene.logs import get_logger
 from polyscene.server.spans import check_tracing
 from polyscene.workspace import Workspace
 
-__all__ = ["LOCAL", "serve", "take_turns"]
+__all__ = ["LOCAL", "leave_with_parent", "serve", "take_turns"]
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 """Where a service without keys may listen."""
@@ -72,6 +75,23 @@ def serve(path: Path, host: str = "127.0.0.1", port: int = 8000, workers: int = 
             workers=workers,
             **options,  # type: ignore[arg-type]
         )
+
+
+def leave_with_parent(every_s: float = 1.0) -> None:
+    """Stop this worker when the process that started it is gone, so that the port becomes free.
+
+    Args:
+        every_s: Seconds between two looks.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(every_s)
+        _log.error("the process that started this worker is gone: it stops")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def take_turns() -> None:
