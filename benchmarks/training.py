@@ -38,7 +38,7 @@ import scipy.sparse as sp
 import quality
 import semantic
 from polyscene.data.dataset import Dataset, Links
-from polyscene.encoders import CachedEncoder, Encoder, open_encoder
+from polyscene.encoders import Encoder, open_encoder
 from polyscene.evaluation.protocols import split
 from polyscene.metrics.compare import paired
 from polyscene.metrics.ranking import ndcg
@@ -237,8 +237,8 @@ def main() -> None:
         }))  # fmt: skip
     first: dict[str, np.ndarray] = {}
     for label, table in runs:
-        encoder = open_encoder([table], None, workspace.runs)
-        vectors = encoded(found, CachedEncoder(encoder, workspace.path / "cache"), rows)
+        encoder = open_encoder([table], workspace.path / "cache", workspace.runs)
+        vectors = encoded(found, encoder, rows)
         for row, values in rows_of(found, vectors):
             base = first.setdefault(row, values)
             p = paired(values, base).p_value if values is not base else float("nan")

@@ -150,6 +150,18 @@ def test_a_head_learns_behind_an_encoder_that_stays(shop: Workspace, tiny: str) 
     assert not np.allclose(found[0][1], found[2][1])
 
 
+def test_the_base_of_a_map_is_cached_and_forgotten(shop: Workspace, tiny: str) -> None:
+    """Once a text each, under the base's own id; erasing a text erases both."""
+    train_encoder(shop, mapping(tiny))
+    tables = parse_settings({"encoders": ["workspace:shop"]}).encoders
+    cache = shop.path / "other"
+    encoder = open_encoder(tables, cache, shop.runs)
+    encoder.encode(TEXTS)
+    assert len(list(cache.glob("*.sqlite"))) == 2
+    assert encoder.forget(TEXTS) == 4
+    encoder.close()
+
+
 def test_a_fit_uses_the_trained_encoder(shop: Workspace, tiny: str) -> None:
     from polyscene.fitting.run import fit
 

@@ -66,10 +66,13 @@ class CachedEncoder(Encoder):
         self.encoder.close()
 
     def forget(self, texts: Sequence[str]) -> int:
-        """Remove the vectors of texts from memory and disk; returns how many the disk had."""
+        """Remove the vectors of texts from memory and disk, and what the encoder itself keeps.
+
+        Returns how many vectors the disk had.
+        """
         keys = [_key(text) for text in dict.fromkeys(texts) if text.strip()]
         self._recent.remove(keys)
-        return self._file.remove(keys)
+        return self._file.remove(keys) + self.encoder.forget(texts)
 
     def embed(self, texts: list[str]) -> Vectors:
         """Vectors of non-blank texts."""

@@ -32,13 +32,17 @@ def open_encoder(
     """
     if not tables:
         raise SettingsError('encoders: empty; expected at least one, such as {type = "bundled"}')
-    encoders = [_open_one(table, f"encoders.{place}", runs) for place, table in enumerate(tables)]
+    encoders = [
+        _open_one(table, f"encoders.{place}", cache_dir, runs) for place, table in enumerate(tables)
+    ]
     if cache_dir is not None:
         encoders = [CachedEncoder(encoder, cache_dir) for encoder in encoders]
     return encoders[0] if len(encoders) == 1 else JointEncoder(encoders)
 
 
-def _open_one(table: Mapping[str, Any], where: str, runs: Path | None) -> Encoder:
+def _open_one(
+    table: Mapping[str, Any], where: str, cache: Path | None, runs: Path | None
+) -> Encoder:
     options = dict(table)
     name = options.pop("type", None)
     if not isinstance(name, str):
@@ -46,5 +50,5 @@ def _open_one(table: Mapping[str, Any], where: str, runs: Path | None) -> Encode
         raise SettingsError(f"{where}.type: got {name!r}; allowed: {allowed}")
     encoder = build(Encoder, name, options, where)
     if isinstance(encoder, TrainedEncoder | MappedEncoder):
-        encoder.runs = runs
+        encoder.runs, encoder.cache = runs, cache
     return encoder

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pydantic import Field
 
 from polyscene.component import Vectors, build
 from polyscene.encoders.base import Encoder, EncoderConfig
+from polyscene.encoders.cache import CachedEncoder
 from polyscene.encoders.transformer import folder_hash
 from polyscene.errors import EncoderError, NotFoundError, SettingsError, did_you_mean
 
@@ -51,6 +53,8 @@ class TrainedEncoder(Encoder):
     config: TrainedConfig
     runs: Path | None = None
     """The folder of runs; None where there is no workspace."""
+    cache: Path | None = None
+    """Where the vectors of an encoder that it is built on are cached; None for no cache."""
 
     @property
     def id(self) -> str:
@@ -71,6 +75,10 @@ class TrainedEncoder(Encoder):
         """Vectors of non-blank texts."""
         return self._inner.embed(texts)
 
+    def forget(self, texts: Sequence[str]) -> int:
+        """See `Encoder`; for the encoder that it is built on."""
+        return self._inner.forget(texts)
+
     def close(self) -> None:
         """Close what was loaded; the current version is looked up again on the next use."""
         inner = self.__dict__.pop("_inner", None)
@@ -84,7 +92,7 @@ class TrainedEncoder(Encoder):
                 f"the encoder workspace:{self.config.name} needs a workspace to look in"
             )
         folder = model_folder(self.runs, self.config.name, self.config.version)
-        return open_folder(folder, self.config.max_chars, self.runs)
+        return open_folder(folder, self.config.max_chars, self.runs, self.cache)
 
 
 def model_folder(runs: Path, name: str, version: str | None = None) -> Path:
@@ -112,7 +120,9 @@ def model_folder(runs: Path, name: str, version: str | None = None) -> Path:
     return folder
 
 
-def open_folder(folder: Path, max_chars: int, runs: Path | None) -> Encoder:
+def open_folder(
+    folder: Path, max_chars: int, runs: Path | None, cache: Path | None = None
+) -> Encoder:
     """The encoder whose weights a folder has.
 
     Raises:
@@ -131,7 +141,7 @@ def open_folder(folder: Path, max_chars: int, runs: Path | None) -> Encoder:
     except SettingsError as error:
         raise EncoderError(f"cannot use {folder / ENCODER_FILE}: {error}") from error
     if isinstance(encoder, TrainedEncoder | MappedEncoder):
-        encoder.runs = runs
+        encoder.runs, encoder.cache = runs, cache
     return encoder
 
 
@@ -152,6 +162,8 @@ class MappedEncoder(Encoder):
     config: MappedConfig
     runs: Path | None = None
     """The folder of runs, where the base is a trained encoder."""
+    cache: Path | None = None
+    """Where the vectors of the base are cached; None for no cache."""
 
     @cached_property
     def id(self) -> str:
@@ -178,6 +190,10 @@ class MappedEncoder(Encoder):
             )
         return np.asarray(vectors @ self._matrix, np.float32)
 
+    def forget(self, texts: Sequence[str]) -> int:
+        """See `Encoder`; for the base."""
+        return self._base.forget(texts)
+
     def close(self) -> None:
         """Close the base."""
         self._base.close()
@@ -187,8 +203,8 @@ class MappedEncoder(Encoder):
         options = dict(self.config.base)
         encoder = build(Encoder, str(options.pop("type", "")), options, "mapped.base")
         if isinstance(encoder, TrainedEncoder | MappedEncoder):
-            encoder.runs = self.runs
-        return encoder
+            encoder.runs, encoder.cache = self.runs, self.cache
+        return encoder if self.cache is None else CachedEncoder(encoder, self.cache)
 
     @cached_property
     def _matrix(self) -> Vectors:
