@@ -18,6 +18,7 @@ __all__ = ["train"]
 
 class _Deed(StrEnum):
     ENCODER = "encoder"
+    CLASSIFIER = "classifier"
     LIST = "list"
     ROLLBACK = "rollback"
     USE = "use"
@@ -54,6 +55,9 @@ def train(
     from polyscene.training.runs import promote, roll_back, versions
     from polyscene.workspace import Workspace
 
+    if deed is _Deed.CLASSIFIER:
+        _classifier(context.obj, name, base, scenario, seed, options, json)
+        return
     if deed is not _Deed.LIST and not name:
         raise DataError(f"train {deed} needs a name: polyscene train {deed} NAME")
     with Workspace.open(context.obj) as workspace:
@@ -106,6 +110,46 @@ def train(
     console.print(
         f"trained {name} {outcome.version} in {outcome.seconds:.0f} s: {said}", markup=False
     )
+
+
+def _classifier(
+    folder: Path,
+    name: str,
+    base: str | None,
+    scenarios: list[str] | None,
+    seed: int,
+    options: Path | None,
+    json: bool,
+) -> None:
+    """Train a classifier, and print what it is worth."""
+    from polyscene.settings import parse
+    from polyscene.training.classify.config import ClassifierTraining
+    from polyscene.training.classify.train import train_classifier
+    from polyscene.workspace import Workspace
+
+    if not name:
+        raise DataError("train classifier needs a name: polyscene train classifier NAME")
+    given = {"base": base, "scenarios": scenarios or [], "seed": seed, **_read(options)}
+    config = parse(ClassifierTraining, {"name": name, **given}, "training")
+    with Workspace.open(folder) as workspace:
+        found = train_classifier(workspace, config, progress=progress_bars())
+    if json:
+        print_json({"name": name, "passed": found.passed, "seconds": found.seconds,
+                    "metrics": found.metrics})  # fmt: skip
+        return
+    rows = [
+        (scenario, task, f"{one['pairs']:,}", *(
+            f"{one[key]:.4f}" if key in one else ""
+            for key in ("auc", "accuracy", "log_loss", "base_loss", "rmse", "base_rmse")
+        ))
+        for scenario, tasks in found.metrics.items()
+        for task, one in tasks.items()
+    ]  # fmt: skip
+    columns = ("scenario", "task", "held out", "auc", "accuracy", "log loss", "of the rate", "rmse",
+               "of the mean")  # fmt: skip
+    console.print(results_table(rows, columns), soft_wrap=False)
+    said = "it is saved" if found.passed else "it says no more than the rates, and is not saved"
+    console.print(f"trained {name} in {found.seconds:.0f} s: {said}", markup=False)
 
 
 def _read(path: Path | None) -> dict[str, Any]:

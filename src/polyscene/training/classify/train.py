@@ -1,0 +1,232 @@
+"""Training a classifier on a workspace, and judging it on what was held out."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from polyscene.data.dataset import Dataset
+from polyscene.extras import require
+from polyscene.logs import NO_PROGRESS, Progress, get_logger
+from polyscene.metrics.probability import auc, log_loss
+from polyscene.training.classify.classifier import Classifier, Ground, folder_of
+from polyscene.training.classify.config import ClassifierTraining
+from polyscene.training.classify.examples import (
+    FOLDS,
+    HELD,
+    Examples,
+    examples,
+    task_scenarios,
+)
+from polyscene.training.classify.heads import with_scenario
+from polyscene.training.classify.past import Past, without
+from polyscene.workspace import Workspace
+
+__all__ = ["Trained", "measured", "train_classifier"]
+
+Floats = npt.NDArray[np.float64]
+Metrics = dict[str, dict[str, dict[str, float]]]
+"""By scenario and task: pairs, and rate, accuracy, auc, log_loss, base_loss; or rmse, base_rmse."""
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run gave."""
+
+    classifier: Classifier
+    held: Examples
+    """The pairs that were held out."""
+    predicted: Floats
+    """Chances and values of these, shape (tasks, pairs)."""
+    metrics: Metrics
+    passed: bool
+    """Whether it says more than the rates of the tasks, and is saved."""
+    seconds: float
+
+
+def train_classifier(
+    workspace: Workspace,
+    config: ClassifierTraining,
+    *,
+    data: Dataset | None = None,
+    progress: Progress = NO_PROGRESS,
+) -> Trained:
+    """Train on pairs, judge on held-out ones, and save it if it is better than the rates.
+
+    What is known of a user when a pair is learned from is their behaviour but a tenth, the pair's
+    own among it; when held-out pairs are judged it is all that was not held out.
+
+    Args:
+        workspace: The workspace; the classifier is kept in its folder `classifiers`.
+        config: The options.
+        data: The events; all of the store when omitted.
+        progress: Told about the epochs.
+
+    Raises:
+        DataError: When no scenario of items has tasks, or there is nothing to tell apart.
+        EncoderError: When a base model cannot be loaded.
+        MissingExtraError: When torch is not installed.
+    """
+    require("torch", "train", "training a classifier")
+    started = time.monotonic()
+    settings = workspace.settings
+    scenarios = task_scenarios(settings, config.scenarios)
+    ground = Ground(workspace, data)
+    pairs, held = examples(
+        ground.data, settings, scenarios, share=config.share, negatives=config.negatives,
+        most=config.most, seed=config.seed,
+    )  # fmt: skip
+    tested, learned = pairs.take(pairs.fold == HELD), pairs.take(pairs.fold != HELD)
+    values = _values(learned)
+    labels = ((learned.labels - values[:, :1]) / values[:, 1:]).astype(np.float32)
+    of_value = np.array([task.of_value for task in pairs.tasks])
+    _log.info("%d pairs to learn from, %d held out", len(learned), len(tested))
+    total = config.epochs * (config.members if config.form == "heads" else 1)
+    with progress.task("train", total, "epochs") as task:
+        if config.form == "heads":
+            from polyscene.training.classify.train_heads import Inputs, train_heads
+
+            users, levels = _known(ground, learned, ~held)
+            inputs = Inputs(users, ground.vectors[learned.item], levels, labels)
+            model: Any = train_heads(inputs, learned.fold, of_value, config, task)
+        else:
+            from polyscene.training.classify.transformer import train_pairs
+
+            texts = _texts(ground, learned, ~held)
+            model = train_pairs(texts, labels, learned.fold, of_value, config, task)
+    heads = config.form == "heads"
+    classifier = Classifier(
+        config.form, pairs.tasks, pairs.scenarios, values, model,
+        ground.transform if heads else None, workspace.encoder.id if heads else "", {},
+    )  # fmt: skip
+    predicted = np.full(tested.labels.shape, np.nan)
+    for code, name in enumerate(pairs.scenarios):
+        own = tested.scenario == code
+        known = ground.signals(name, ~held)
+        predicted[:, own] = classifier.judge(
+            ground, known, tested.user[own], tested.item[own], name
+        )
+    metrics = measured(tested, predicted, learned)
+    passed = _better(metrics)
+    classifier.metrics = metrics
+    if passed:
+        _put(classifier, folder_of(workspace, config.name))
+    seconds = round(time.monotonic() - started, 1)
+    return Trained(classifier, tested, predicted, metrics, passed, seconds)
+
+
+def measured(tested: Examples, predicted: Floats, learned: Examples) -> Metrics:
+    """Accuracy at a chance of one half, AUC and log loss of chances; error of values.
+
+    Beside them the log loss of the rate among what was learned from, or the error of the mean.
+
+    Args:
+        tested: The pairs that were held out.
+        predicted: Chances and values, shape (tasks, pairs).
+        learned: What was learned from.
+    """
+    found: Metrics = {}
+    for code, name in enumerate(tested.scenarios):
+        found[name] = {}
+        for row, task in enumerate(tested.tasks):
+            own = (tested.scenario == code) & np.isfinite(tested.labels[row])
+            known = learned.labels[row, learned.scenario == code]
+            known = known[np.isfinite(known)]
+            if not own.any() or not len(known):
+                continue
+            right, said = tested.labels[row, own].astype(np.float64), predicted[row, own]
+            usual = float(known.mean())
+            if task.of_value:
+                found[name][task.name] = {
+                    "pairs": len(right),
+                    "rmse": float(np.sqrt(np.mean((said - right) ** 2))),
+                    "base_rmse": float(np.sqrt(np.mean((usual - right) ** 2))),
+                }
+                continue
+            base = np.full(len(right), np.clip(usual, 1e-6, 1 - 1e-6))
+            found[name][task.name] = {
+                "pairs": len(right),
+                "rate": float(right.mean()),
+                "accuracy": float(np.mean((said >= 0.5) == (right > 0.5))),
+                "auc": auc(said, right),
+                "log_loss": log_loss(said, right),
+                "base_loss": log_loss(base, right),
+            }
+    return found
+
+
+def _better(metrics: Metrics) -> bool:
+    gains = [
+        (one["base_loss"] - one["log_loss"]) / one["base_loss"]
+        if "log_loss" in one
+        else (one["base_rmse"] - one["rmse"]) / max(one["base_rmse"], 1e-9)
+        for tasks in metrics.values()
+        for one in tasks.values()
+    ]
+    return bool(gains) and float(np.mean(gains)) > 0
+
+
+def _values(learned: Examples) -> Floats:
+    """Mean and spread of each task of values, (0, 1) of others."""
+    found = np.tile([0.0, 1.0], (len(learned.tasks), 1))
+    for row, task in enumerate(learned.tasks):
+        own = learned.labels[row][np.isfinite(learned.labels[row])]
+        if task.of_value and len(own):
+            found[row] = own.mean(), max(float(own.std()), 1e-6)
+    return found
+
+
+def _known(ground: Ground, learned: Examples, events: Any) -> tuple[Any, Any]:
+    """User vectors and levels of every pair, of what is known without its fold."""
+    width = len(ground.data.items)
+    users = np.zeros((len(learned), ground.vectors.shape[1]), np.float32)
+    levels = np.zeros((len(learned), 0), np.float32)
+    for code, name in enumerate(learned.scenarios):
+        every = ground.signals(name, events)
+        for fold in range(FOLDS):
+            own = np.flatnonzero((learned.scenario == code) & (learned.fold == fold))
+            hidden = learned.fold == fold
+            pairs = learned.user[hidden] * width + learned.item[hidden]
+            past = Past(without(every, pairs), ground.vectors)
+            told = past.levels(learned.user[own], learned.item[own])
+            told = with_scenario(told, learned.scenario[own], len(learned.scenarios))
+            if not levels.shape[1]:
+                levels = np.zeros((len(learned), told.shape[1]), np.float32)
+            users[own], levels[own] = past.vectors[learned.user[own]], told
+    return users, levels
+
+
+def _texts(ground: Ground, learned: Examples, events: Any) -> list[tuple[str, str]]:
+    """Both texts of every pair, of what is known without its fold."""
+    width = len(ground.data.items)
+    found: list[tuple[str, str]] = [("", "")] * len(learned)
+    for code, name in enumerate(learned.scenarios):
+        every = ground.signals(name, events)
+        for fold in range(FOLDS):
+            own = np.flatnonzero((learned.scenario == code) & (learned.fold == fold))
+            hidden = learned.fold == fold
+            pairs = learned.user[hidden] * width + learned.item[hidden]
+            some = ground.texts.pairs(learned.user[own], learned.item[own], without(every, pairs))
+            for place, texts in zip(own.tolist(), some, strict=True):
+                found[place] = texts
+    return found
+
+
+def _put(classifier: Classifier, folder: Path) -> None:
+    """Save it beside, then take the place of one of that name, which is kept as NAME.before."""
+    beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    beside.mkdir(parents=True)
+    classifier.save(beside)
+    before = folder.with_name(f"{folder.name}.before")
+    if folder.exists():
+        shutil.rmtree(before, ignore_errors=True)
+        folder.rename(before)
+    beside.rename(folder)

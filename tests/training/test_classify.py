@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from polyscene.data.schema import Item
+from polyscene.errors import DataError, NotFoundError, SettingsError
+from polyscene.logs import NO_PROGRESS
+from polyscene.settings import parse_settings
+from polyscene.testing.word_encoder import WordEncoder, WordEncoderConfig
+from polyscene.training.classify.classifier import Classifier, Ground, folder_of
+from polyscene.training.classify.config import ClassifierTraining
+from polyscene.training.classify.examples import HELD, examples, task_scenarios
+from polyscene.training.classify.past import Past, without
+from polyscene.training.classify.train import Trained, train_classifier
+from polyscene.workspace import Workspace
+from tiny_world import act, words
+
+torch = pytest.importorskip("torch")
+
+TASKS = {"like": "rate>=4", "stars": "value of rate"}
+SCENARIOS = {
+    "films": {"preset": "video", "tasks": TASKS},
+    "books": {"preset": "shop", "tasks": ["purchase"]},
+}
+USERS, EACH = 40, 12
+KINDS = ("tea", "map")
+
+
+def world(path: Path) -> Workspace:
+    """Half of the users rate tea 5 and maps 1, the others vice versa; they buy what they like."""
+    path.mkdir()
+    settings = parse_settings({"scenarios": SCENARIOS})
+    workspace = Workspace(path, settings, words())
+    rng = np.random.default_rng(0)
+    items = [Item(item_id=f"{kind}-{n}", title=f"{kind} number{n}") for kind in KINDS
+             for n in range(EACH)]  # fmt: skip
+    events = []
+    for user in range(USERS):
+        liked = KINDS[user % 2]
+        for item in rng.permutation(len(items))[:14]:
+            name = items[item].item_id
+            good = name.startswith(liked)
+            events.append(act(f"u{user}", name, "rate", "films", value=5.0 if good else 1.0))
+            if good:
+                events.append(act(f"u{user}", name, "purchase", "books"))
+    with workspace.store.write() as writer:
+        writer.put_items(items)
+        writer.add_events(events)
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    with world(tmp_path_factory.mktemp("classify") / "w") as made:
+        yield made
+
+
+QUICK: dict[str, Any] = {"members": 2, "epochs": 8, "learning_rate": 0.01, "batch_size": 64}
+
+
+@pytest.fixture(scope="module")
+def trained(workspace: Workspace) -> Trained:
+    return train_classifier(workspace, ClassifierTraining(name="both", **QUICK))
+
+
+def test_every_task_of_every_scenario_is_judged(trained: Trained) -> None:
+    """Taste decides all, so that taste must be found: in both scenarios, for chance and value."""
+    films, books = trained.metrics["films"], trained.metrics["books"]
+    assert films.keys() == {"like", "stars"}
+    assert films["like"]["auc"] > 0.9
+    assert films["like"]["log_loss"] < films["like"]["base_loss"]
+    assert films["like"]["accuracy"] > 0.8
+    assert films["stars"]["rmse"] < 0.7 * films["stars"]["base_rmse"]
+    assert books.keys() == {"purchase"}
+    assert books["purchase"]["auc"] > 0.7
+    assert trained.passed
+
+
+def test_the_same_seed_gives_the_same_weights(workspace: Workspace, trained: Trained) -> None:
+    again = train_classifier(workspace, ClassifierTraining(name="again", **QUICK))
+    for own, other in zip(
+        trained.classifier.model.weights, again.classifier.model.weights, strict=True
+    ):
+        for name in own:
+            np.testing.assert_array_equal(own[name], other[name])
+
+
+def test_what_was_saved_puts_a_list_in_order(workspace: Workspace, trained: Trained) -> None:
+    """User 0 likes tea, user 1 maps; the order is that of the chance."""
+    loaded = Classifier.load(workspace, "both")
+    items = ["map-1", "tea-1", "map-2", "tea-2"]
+    for user, liked in (("u0", "tea"), ("u1", "map")):
+        found = loaded.rerank(workspace, user, items, "films")
+        assert [name[:3] for name, _ in found[:2]] == [liked, liked]
+        assert found[0][1] > 0.5 > found[-1][1]
+        stars = loaded.rerank(workspace, user, items, "films", task="stars")
+        assert stars[0][1] > 3 > stars[-1][1]
+    ground = Ground(workspace, transform=loaded.transform)
+    rows = np.arange(4)
+    known = ground.signals("films")
+    np.testing.assert_array_equal(
+        loaded.judge(ground, known, rows, rows, "films"),
+        trained.classifier.judge(ground, known, rows, rows, "films"),
+    )
+
+
+def test_what_is_unknown(workspace: Workspace, trained: Trained) -> None:
+    loaded = Classifier.load(workspace, "both")
+    with pytest.raises(NotFoundError, match="no classifier 'boht'"):
+        Classifier.load(workspace, "boht")
+    with pytest.raises(NotFoundError, match="unknown task 'lik'"):
+        loaded.rerank(workspace, "u0", ["tea-1"], "films", task="lik")
+    with pytest.raises(NotFoundError, match="unknown id 'tea-99'"):
+        loaded.rerank(workspace, "u0", ["tea-99"], "films")
+    other = Workspace(workspace.path, workspace.settings, WordEncoder(WordEncoderConfig(dims=64)))
+    with other, pytest.raises(SettingsError, match="trained with the encoder"):
+        loaded.rerank(other, "u0", ["tea-1"], "films")
+
+
+def test_a_worse_one_takes_no_place(workspace: Workspace, trained: Trained) -> None:
+    """One step of a huge rate says less than the rates do, and what was there stays."""
+    before = (folder_of(workspace, "both") / "classifier.json").read_bytes()
+    wild = {**QUICK, "epochs": 1, "learning_rate": 50.0, "members": 1}
+    worse = train_classifier(workspace, ClassifierTraining(name="both", **wild))
+    assert not worse.passed
+    assert (folder_of(workspace, "both") / "classifier.json").read_bytes() == before
+
+
+class TestExamples:
+    def made(self, workspace: Workspace) -> Any:
+        data = workspace.store.dataset()
+        return data, examples(
+            data, workspace.settings, ["films", "books"], share=0.2, negatives=2, most=10_000,
+            seed=0,
+        )  # fmt: skip
+
+    def test_labels(self, workspace: Workspace) -> None:
+        """In films what was rated is all that was shown; in books items are drawn."""
+        data, (found, _) = self.made(workspace)
+        films, books = found.scenario == 0, found.scenario == 1
+        assert [task.name for task in found.tasks] == ["like", "stars", "purchase"]
+        assert films.sum() == USERS * 14
+        assert set(found.labels[0, films]) == {0.0, 1.0}
+        assert set(found.labels[1, films]) == {1.0, 5.0}
+        assert np.isnan(found.labels[2, films]).all()
+        assert np.isnan(found.labels[:2, books]).all()
+        assert set(found.labels[2, books]) == {0.0, 1.0}
+        bought = found.labels[2] == 1
+        assert bought.sum() == (data.action == data.actions.index("purchase")).sum()
+
+    def test_a_pair_is_held_out_in_every_scenario(self, workspace: Workspace) -> None:
+        data, (found, held) = self.made(workspace)
+        out = set(zip(data.user[held].tolist(), data.target[held].tolist(), strict=True))
+        happened = np.nansum(found.labels, axis=0) > 0
+        for fold, inside in ((found.fold == HELD, True), (found.fold != HELD, False)):
+            own = fold & happened
+            pairs = set(zip(found.user[own].tolist(), found.item[own].tolist(), strict=True))
+            assert (pairs <= out) if inside else pairs.isdisjoint(out)
+
+    def test_without_tasks(self) -> None:
+        settings = parse_settings({"scenarios": {"people": {"preset": "social"}}})
+        with pytest.raises(DataError, match="no scenario of items has tasks"):
+            task_scenarios(settings)
+        with pytest.raises(DataError, match="'people' has no tasks on items"):
+            task_scenarios(settings, ["people"])
+
+    def test_nothing_to_tell_apart(self, tmp_path: Path) -> None:
+        settings = parse_settings({"scenarios": {"films": SCENARIOS["films"]}})
+        with Workspace(tmp_path, settings, words()) as workspace:
+            with workspace.store.write() as writer:
+                writer.put_items([Item(item_id="a", title="a")])
+                writer.add_events([act("u", "a", "rate", "films", value=5.0)])
+            with pytest.raises(DataError, match="nothing to tell apart"):
+                train_classifier(workspace, ClassifierTraining(name="x", **QUICK))
+
+
+def test_levels_by_hand() -> None:
+    """Signals 1 and 1/2 of one user, 1 of another; without a pair it counts nowhere."""
+    found = sp.csr_matrix(np.array([[1.0, 0.5], [1.0, 0.0]]))
+    vectors = np.eye(2, dtype=np.float32)
+    past = Past(found, vectors)
+    users, items = np.array([0, 1]), np.array([0, 1])
+    levels = past.levels(users, items)
+    np.testing.assert_allclose(levels[:, 2], np.log1p([2, 1]), rtol=1e-6)
+    np.testing.assert_allclose(levels[:, 3], np.log1p([2, 1]), rtol=1e-6)
+    left = past.vectors * np.sqrt([[2], [1]])
+    taste = 1 - past.mean - past.user[0] - past.item[0]
+    assert left[0, 0] == pytest.approx(taste, rel=1e-5)
+    less = Past(without(found, np.array([1])), vectors)
+    assert less.user_count.tolist() == [1, 1]
+    assert less.vectors[0, 1] == 0
+
+
+def tiny(path: Path) -> Path:
+    """A language model of random weights that knows a few words."""
+    transformers = pytest.importorskip("transformers")
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "tea", "map", "number", "liked"]
+    torch.manual_seed(0)
+    body = transformers.BertModel(
+        transformers.BertConfig(
+            vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=1,
+            num_attention_heads=2, intermediate_size=32, max_position_embeddings=64,
+            hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+        )
+    )  # fmt: skip
+    body.save_pretrained(str(path))
+    transformers.BertTokenizerFast(
+        vocab={word: place for place, word in enumerate(vocabulary)}
+    ).save_pretrained(str(path))
+    return path
+
+
+def test_a_transformer_reads_both_texts(tmp_path: Path) -> None:
+    """The label is told by the second text; what was saved and read says the same."""
+    from polyscene.training.classify.transformer import PairModel, train_pairs
+
+    rng = np.random.default_rng(0)
+    kinds = rng.integers(0, 2, 160)
+    pairs = [("liked tea number", f"{KINDS[kind]} number") for kind in kinds]
+    labels = np.stack([kinds, 2 * kinds - 1]).astype(np.float32)
+    labels[1, ::2] = np.nan
+    config = ClassifierTraining(
+        name="reader", form="transformer", base=str(tiny(tmp_path / "tiny")), epochs=6,
+        learning_rate=5e-3, batch_size=16, max_tokens=32,
+    )  # fmt: skip
+    of_value = np.array([False, True])
+    with NO_PROGRESS.task("train", None, "epochs") as task:
+        model = train_pairs(pairs, labels, rng.integers(0, 10, 160), of_value, config, task)
+    z = model.z(pairs)
+    assert ((z[0] > 0) == (kinds == 1)).mean() > 0.95
+    assert z[1, kinds == 1].mean() > 0.5 > -0.5 > z[1, kinds == 0].mean()
+    (tmp_path / "saved").mkdir()
+    model.save(tmp_path / "saved")
+    np.testing.assert_allclose(PairModel.load(tmp_path / "saved").z(pairs), z, rtol=1e-5)
+
+
+def test_a_transformer_on_a_workspace(workspace: Workspace, tmp_path: Path) -> None:
+    """Every held-out pair is judged, in one pass."""
+    config = ClassifierTraining(
+        name="reader", form="transformer", base=str(tiny(tmp_path / "tiny")), epochs=1,
+        scenarios=["films"], max_tokens=32,
+    )  # fmt: skip
+    found = train_classifier(workspace, config)
+    assert found.predicted.shape == (2, len(found.held))
+    assert np.isfinite(found.predicted).all()
+    assert ((found.predicted[0] > 0) & (found.predicted[0] < 1)).all()
+    said = found.metrics["films"]["like"]
+    assert said["pairs"] == len(found.held)
+    assert 0 < said["auc"] < 1
