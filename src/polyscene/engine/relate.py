@@ -25,13 +25,13 @@ from polyscene.llm.guard import as_data
 from polyscene.logs import NO_PROGRESS, Progress
 from polyscene.storage import Store
 
-__all__ = ["KINDS", "PREFIX", "Related", "erase", "names_in", "relate"]
+__all__ = ["PREFIX", "Related", "erase", "names_in", "relate"]
 
 PREFIX = FROM_MODEL
 """How the predicates of these relations begin."""
-KINDS = ("person", "place", "organisation", "work", "thing")
-"""The predicates behind it."""
-_NONE = "none"
+_Kind = Literal["person", "place", "organisation", "work", "thing", "none"]
+"""What a name can be: the rest of the predicate."""
+_NONE: _Kind = "none"
 _MOST, _LEAST = 6, 2
 """Names of one item, at most; items that share a name, at least."""
 _WIDEST = 0.2
@@ -153,8 +153,7 @@ def _having(
 
 
 def _request(item: Item, names: Sequence[str]) -> Request[Any]:
-    kinds = Literal["person", "place", "organisation", "work", "thing", "none"]
-    fields: dict[str, Any] = {f"n{place}": (kinds, ...) for place in range(len(names))}
+    fields: dict[str, Any] = {f"n{place}": (_Kind, ...) for place in range(len(names))}
     form: type[Form] = create_model("Kinds", __base__=Form, **fields)
     numbered = " | ".join(f"n{place}: {name}" for place, name in enumerate(names))
     return Request({"title": item.title, "text": item.description, "names": numbered}, form)
