@@ -116,8 +116,8 @@ def _curve(trade: Trade, metric: str, mark: str) -> Plot:
     settings = ", ".join(f"{one.value:g}" for one in trade.points)
     return Plot(
         f"{metric} over what {trade.knob} brings, {trade.what}: a point for each {_knob(trade)} of "
-        f"{settings}.",
-        Markup(curves([line], (gained, metric), f"{metric} over {gained}", mark)),
+        f"{settings}. The axes do not begin at 0.",
+        Markup(curves([line], (gained, metric), f"{metric} over {gained}", mark, from_zero=False)),
     )
 
 

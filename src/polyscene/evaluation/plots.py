@@ -29,6 +29,8 @@ _MARKS = "os^Dv<>p"
 _WIDTH = 5.0
 """Inches; 360 points, so that letters of 9 points can still be read on a telephone."""
 _POINTS = 9.0
+_LEAST = 0.05
+"""What an axis that does not begin at 0 spans, at least."""
 _NAME = 30
 """Letters of a name beside a bar, at most; the tables have all of it."""
 _PURPOSE = "an HTML report"
@@ -100,6 +102,7 @@ def curves(
     title: str,
     mark: str,
     diagonal: bool = False,
+    from_zero: bool = True,
 ) -> str:
     """A line through points for each system; at most `LINES` of them.
 
@@ -109,6 +112,8 @@ def curves(
         title: What is seen, for those who cannot see it.
         mark: As for `bars`.
         diagonal: Whether to draw where x and y are equal.
+        from_zero: Whether the axes begin at 0, or are cut to what the lines span, or 0.05 where
+            that is less.
     """
     rows = -(-len(lines) // 2)
     height = 3.0 + 0.2 * rows
@@ -120,8 +125,12 @@ def curves(
             axes.plot(x, y, color=_INK[f"line{number}"], label=_short(line.name),
                       linewidth=2.0 if number == 0 else 1.3, marker=_MARKS[number],
                       markersize=3.2, zorder=2 + len(lines) - number)  # fmt: skip
-        axes.set_xlim(left=0)
-        axes.set_ylim(bottom=0)
+        if from_zero:
+            axes.set_xlim(left=0)
+            axes.set_ylim(bottom=0)
+        else:
+            axes.set_xlim(_wide(*axes.get_xlim()))
+            axes.set_ylim(_wide(*axes.get_ylim()))
         if diagonal:
             axes.axline((0, 0), slope=1, color=_INK["soft"], linewidth=0.8, linestyle=(0, (4, 3)))
         _plain(axes, axes_names[0], grid="both")
@@ -206,6 +215,12 @@ def _svg(figure: Any, title: str, mark: str) -> str:
     head = f'<svg {size[0] if size else ""} role="img" aria-label="{label}" class="plot"'
     head += ' xmlns:xlink="http://www.w3.org/1999/xlink">'
     return head + text[text.index(">") + 1 :]
+
+
+def _wide(low: float, high: float) -> tuple[float, float]:
+    """A span that is wide enough to show nothing where there is next to nothing."""
+    more = max(_LEAST - (high - low), 0) / 2
+    return low - more, high + more
 
 
 def _short(name: str) -> str:
