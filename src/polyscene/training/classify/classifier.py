@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -187,11 +188,7 @@ class Classifier:
         wanted = task or next(iter(workspace.settings.scenario(scenario).tasks), names[0])
         if wanted not in names:
             raise NotFoundError(f"unknown task {wanted!r}; {did_you_mean(wanted, names)}")
-        if self.form == "heads" and workspace.encoder.id != self.encoder:
-            raise SettingsError(
-                f"the classifier was trained with the encoder {self.encoder}; the workspace has "
-                f"{workspace.encoder.id}. Train it again"
-            )
+        self.check_encoder(workspace)
         ground = Ground(workspace, transform=self.transform)
         row, rows = ground.data.users.row(user), ground.data.items.rows(items)
         if row < 0 or (rows < 0).any():
@@ -202,6 +199,29 @@ class Classifier:
         scores = found[names.index(wanted)]
         order = np.argsort(-scores, kind="stable")
         return [(items[place], float(scores[place])) for place in order]
+
+    def members(self) -> list[Classifier]:
+        """Each network of the heads as a classifier of its own."""
+        model: Heads = self.model
+        return [
+            Classifier(
+                self.form, self.tasks, self.scenarios, self.values,
+                replace(model, weights=[own]), self.transform, self.encoder, self.metrics,
+            )
+            for own in model.weights
+        ]  # fmt: skip
+
+    def check_encoder(self, workspace: Workspace) -> None:
+        """Check that vectors are those that it was trained with.
+
+        Raises:
+            SettingsError: When the workspace has another encoder.
+        """
+        if self.form == "heads" and workspace.encoder.id != self.encoder:
+            raise SettingsError(
+                f"the classifier was trained with the encoder {self.encoder}; the workspace has "
+                f"{workspace.encoder.id}. Train it again"
+            )
 
     def save(self, path: Path) -> None:
         """Write it into the existing directory `path`."""

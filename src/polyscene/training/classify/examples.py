@@ -42,6 +42,14 @@ class Examples:
     def __len__(self) -> int:
         return len(self.user)
 
+    def joined(self, more: Examples) -> Examples:
+        """These pairs and others of the same tasks and scenarios."""
+        return Examples(
+            np.append(self.user, more.user), np.append(self.item, more.item),
+            np.append(self.scenario, more.scenario), np.append(self.fold, more.fold),
+            np.concatenate([self.labels, more.labels], axis=1), self.tasks, self.scenarios,
+        )  # fmt: skip
+
     def take(self, rows: IntArray | Mask) -> Examples:
         """Some of the pairs."""
         return Examples(

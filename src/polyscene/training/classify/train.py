@@ -26,6 +26,7 @@ from polyscene.training.classify.examples import (
     task_scenarios,
 )
 from polyscene.training.classify.heads import with_scenario
+from polyscene.training.classify.labels import labelled
 from polyscene.training.classify.past import Past, without
 from polyscene.workspace import Workspace
 
@@ -50,6 +51,8 @@ class Trained:
     passed: bool
     """Whether it says more than the rates of the tasks, and is saved."""
     seconds: float
+    labelled: int
+    """Answers of people that were learned from; see `polyscene.training.label`."""
 
 
 def train_classifier(
@@ -85,6 +88,10 @@ def train_classifier(
         most=config.most, seed=config.seed,
     )  # fmt: skip
     tested, learned = pairs.take(pairs.fold == HELD), pairs.take(pairs.fold != HELD)
+    answers = labelled(workspace, ground.data, pairs, config.seed)
+    apart = tested.user * len(ground.data.items) + tested.item
+    answers = answers.take(~np.isin(answers.user * len(ground.data.items) + answers.item, apart))
+    learned = learned.joined(answers)
     values = _values(learned)
     labels = ((learned.labels - values[:, :1]) / values[:, 1:]).astype(np.float32)
     of_value = np.array([task.of_value for task in pairs.tasks])
@@ -120,7 +127,7 @@ def train_classifier(
     if passed:
         _put(classifier, folder_of(workspace, config.name))
     seconds = round(time.monotonic() - started, 1)
-    return Trained(classifier, tested, predicted, metrics, passed, seconds)
+    return Trained(classifier, tested, predicted, metrics, passed, seconds, len(answers))
 
 
 def measured(tested: Examples, predicted: Floats, learned: Examples) -> Metrics:

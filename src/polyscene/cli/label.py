@@ -1,0 +1,46 @@
+"""`polyscene label`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from polyscene.cli.main import app
+from polyscene.cli.output import console
+
+__all__ = ["label"]
+
+
+@app.command()
+def label(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A classifier of the form heads.")],
+    scenario: Annotated[str | None, typer.Option(help="Where to ask.")] = None,
+    task: Annotated[str | None, typer.Option(help="What to ask; default the first task.")] = None,
+    next_: Annotated[int, typer.Option("--next", min=1, help="How many pairs.")] = 50,
+    out: Annotated[Path | None, typer.Option(help="Write the pairs to judge as JSONL.")] = None,
+    answers: Annotated[Path | None, typer.Option(help="Take in a file of answers.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn at random.")] = 0,
+) -> None:
+    """Write the pairs whose answers would teach most, or take in the answers."""
+    from polyscene.training.classify.labels import LABELS, answered
+    from polyscene.training.label import next_pairs, write_asks
+    from polyscene.workspace import Workspace
+
+    if (answers is None) == (out is None or scenario is None):
+        raise typer.BadParameter("--scenario S with --out FILE, or --answers FILE")
+    with Workspace.open(context.obj) as workspace:
+        if answers is not None:
+            count = answered(workspace, answers)
+            console.print(f"took in {count:,} answers; {workspace.path / LABELS}", markup=False)
+            return
+        assert out is not None
+        assert scenario is not None
+        asks = next_pairs(workspace, name, scenario, task, next_, seed)
+        write_asks(asks, out)
+        console.print(
+            f"wrote {len(asks)} pairs to {out}; set answer to true or false, then: "
+            f"polyscene -w {workspace.path} label {name} --answers {out}", markup=False,
+        )  # fmt: skip
