@@ -66,12 +66,12 @@ class Service:
     def workers(self) -> list[psutil.Process]:
         """The processes that answer."""
         children = psutil.Process(self.process.pid).children()
-        return [one for one in children if "spawn_main" in " ".join(one.cmdline())]
+        return [one for one in children if "spawn_main" in " ".join(words_of(one))]
 
     def fits(self) -> list[psutil.Process]:
         """The fits under way."""
         children = psutil.Process(self.process.pid).children(recursive=True)
-        return [one for one in children if one.cmdline()[-1:] == ["fit"]]
+        return [one for one in children if words_of(one)[-1:] == ["fit"]]
 
     def kill(self) -> None:
         """End all of it at once."""
@@ -141,6 +141,13 @@ class Writers:
                 if answer.status_code != 503:
                     self.wrong.append(f"event: {answer.status_code} {answer.text[:200]}")
             time.sleep(0.05)
+
+
+def words_of(process: psutil.Process) -> list[str]:
+    """The command of a process, empty where it has just died."""
+    with suppress(psutil.NoSuchProcess):
+        return process.cmdline()
+    return []
 
 
 def main() -> None:
