@@ -24,6 +24,8 @@ _STOP_S = 10
 _SWITCH_S = 0.0005
 """How long one thread may keep the others from running: ten times shorter than Python's own, as
 answers, commits and the event loop take turns every millisecond."""
+_PARENT_VARIABLE = "POLYSCENE_PARENT"
+"""The environment variable that tells a worker the process that started it."""
 _log = get_logger(__name__)
 
 
@@ -67,6 +69,7 @@ def serve(path: Path, host: str = "127.0.0.1", port: int = 8000, workers: int = 
         return
     with tempfile.TemporaryDirectory() as together:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = together
+        os.environ[_PARENT_VARIABLE] = str(os.getpid())
         os.environ[WORKSPACE_VARIABLE] = str(path.resolve())
         os.environ.setdefault(SECRET_VARIABLE, secrets.token_hex(32))  # one for all workers
         uvicorn.run(
@@ -83,7 +86,8 @@ def leave_with_parent(every_s: float = 1.0) -> None:
     Args:
         every_s: Seconds between two looks.
     """
-    parent = os.getppid()
+    # Not asked of the system: the parent may be gone before this worker has come so far.
+    parent = int(os.environ[_PARENT_VARIABLE])
 
     def watch() -> None:
         while os.getppid() == parent:
