@@ -34,7 +34,7 @@ import httpx
 import numpy as np
 import psutil
 
-from serve import SCENARIO, Server, started
+from serve import PRESET, Server, started
 
 MIX = {
     "recommend, kept": 30,
@@ -143,13 +143,13 @@ class Load:
             "user_id": self._draw.choice(self._users),
             "item_id": self._draw.choice(self._items),
             "action": self._draw.choice(("click", "like", "watch")),
-            "scenario": SCENARIO,
+            "scenario": PRESET,
             "event_id": f"{self._run}-{self._count}",
         }
 
     async def ask(self, kind: str, seen: Seen) -> None:
         """Make a request of a kind."""
-        draw, ask = self._draw, {"scenario": SCENARIO, "user": self._draw.choice(self._users)}
+        draw, ask = self._draw, {"scenario": PRESET, "user": self._draw.choice(self._users)}
         number = draw.randrange(200)
         if kind == "recommend, kept":
             await self.send(kind, "GET", "/v1/recommend", seen, params=ask)
@@ -159,14 +159,14 @@ class Load:
         elif kind == "recommend, explained":
             await self.send(kind, "GET", "/v1/recommend", seen, params=ask | {"explain": "true"})
         elif kind == "text":
-            about = {"scenario": SCENARIO, "text": f"{draw.choice(WORDS)} {number % 20}"}
+            about = {"scenario": PRESET, "text": f"{draw.choice(WORDS)} {number % 20}"}
             await self.send(kind, "GET", "/v1/recommend", seen, params=about)
         elif kind == "search":
-            about = {"scenario": SCENARIO, "q": draw.choice(WORDS)}
+            about = {"scenario": PRESET, "q": draw.choice(WORDS)}
             await self.send(kind, "GET", "/v1/search", seen, params=about)
         elif kind == "similar":
             path = f"/v1/similar/{draw.choice(self._items)}"
-            await self.send(kind, "GET", path, seen, params={"scenario": SCENARIO})
+            await self.send(kind, "GET", path, seen, params={"scenario": PRESET})
         elif kind == "event":
             await self.send(kind, "POST", "/v1/events", seen, json=self._event())
         elif kind == "events, by 20":
