@@ -39,6 +39,8 @@ def test_wrong_words_are_said(shop: Workspace, tmp_path: Path) -> None:
     fails(call(*train, "encoder"), "polyscene train encoder NAME")
     fails(call(*train, "encoder", "a/b"), "training.name")
     fails(call(*train, "encoder", "a", "--objective", "guess"), "training.objective", "contrastive")
+    words = ("encoder", "a", "--objective", "adapt", "--adapter", "head")
+    fails(call(*train, *words), "adapt trains a transformer: adapter lora or full")
     fails(call(*train, "encoder", "a", "--options", tmp_path / "none.toml"), "cannot read")
     (tmp_path / "bad.toml").write_text("step = 3\n")
     fails(call(*train, "encoder", "a", "--options", tmp_path / "bad.toml"), "did you mean 'steps'")

@@ -13,6 +13,7 @@ from polyscene.data.schema import Event, Item
 from polyscene.encoders import open_encoder
 from polyscene.errors import DataError, EncoderError, NotFoundError, SettingsError
 from polyscene.settings import parse_settings
+from polyscene.text.tokens import words
 from polyscene.training import EncoderTraining, train_encoder
 from polyscene.training.runs import promote, roll_back, versions
 from polyscene.workspace import Workspace
@@ -237,3 +238,82 @@ def test_an_encoder_that_was_not_trained_is_said(tmp_path: Path) -> None:
         open_encoder(tables, None, tmp_path).encode(["x"])
     with pytest.raises(EncoderError, match="needs a workspace"):
         open_encoder(tables, None).encode(["x"])
+
+
+def test_a_model_adapts_to_the_catalogue_and_is_then_trained(shop: Workspace, tiny: str) -> None:
+    """Adapted on texts alone, judged as all are; contrastive training goes on from it."""
+    outcome = train_encoder(shop, contrastive(tiny, objective="adapt", name="domain"))
+    told = json.loads((outcome.folder / "data.json").read_text())
+    assert told["pairs"] == {"shop": {"denoised": 40}}
+    assert outcome.after.keys() == outcome.before.keys() == {"shop", "mean"}
+    assert outcome.passed == (outcome.after["mean"] >= outcome.before["mean"])
+    promote(shop.runs, "domain", outcome.version)
+    tuned = train_encoder(shop, contrastive("workspace:domain"))
+    assert tuned.before == pytest.approx(outcome.after)
+    assert tuned.passed
+    kept = json.loads((tuned.folder / "config.json").read_text())
+    assert kept["base"] == str(outcome.folder / "model")
+
+
+def test_adapting_finds_a_text_by_some_of_its_words(shop: Workspace, tiny: str) -> None:
+    """What is learned is what is said: the whole text of an item by what is left of it."""
+    from polyscene.training.texts import without_words
+
+    titles = [item.title or "" for item in shop.store.items()]
+    rng = np.random.default_rng(1)
+    noisy = [without_words(title, 0.6, rng) for title in titles]
+
+    def hits(table: Any) -> float:
+        encoder = open_encoder(parse_settings({"encoders": [table]}).encoders, None, shop.runs)
+        scores = encoder.encode(noisy) @ encoder.encode(titles).T
+        own = scores.diagonal()[:, None]
+        return float(np.mean(1 / (1 + (scores > own).sum(axis=1))))
+
+    options = {"objective": "adapt", "steps": 40, "evaluate_every": 40, "learning_rate": 1e-2}
+    outcome = train_encoder(shop, contrastive(tiny, **options))
+    promote(shop.runs, "shop", outcome.version)
+    before = hits({"type": "transformer", "model": tiny, "max_tokens": 16})
+    assert hits("workspace:shop") > before + 0.05
+
+
+def test_without_behaviour_adapting_is_judged_by_other_texts(tmp_path: Path, tiny: str) -> None:
+    """Items that are judged by are not learned from; one text each gives nothing to judge by."""
+    settings = parse_settings({"scenarios": {"shop": {"preset": "shop"}}})
+    config = contrastive(tiny, objective="adapt", steps=2)
+    with Workspace(tmp_path, settings) as workspace:
+        with pytest.raises(DataError, match="0 items with a text to adapt to"):
+            train_encoder(workspace, config)
+        with workspace.store.write() as writer:
+            writer.put_items([Item(item_id=str(n), title=f"w{n} w{n + 1}") for n in range(20)])
+        with pytest.raises(DataError, match=r"nothing to judge .*; 0 items with several texts"):
+            train_encoder(workspace, config)
+        tagged = [Item(item_id=f"t{n}", title=f"w{n}", tags=[f"w{n + 1}"]) for n in range(20)]
+        with workspace.store.write() as writer:
+            writer.put_items(tagged)
+        outcome = train_encoder(workspace, config)
+        found = json.loads((outcome.folder / "data.json").read_text())
+        assert found["pairs"] == {"shop": {"denoised": 38}}
+
+
+def test_a_base_that_is_no_transformer_is_said(shop: Workspace, tiny: str) -> None:
+    train_encoder(shop, mapping(tiny))
+    with pytest.raises(SettingsError, match="workspace:shop is a matrix behind an encoder"):
+        train_encoder(shop, contrastive("workspace:shop"))
+    with pytest.raises(NotFoundError, match="no encoder workspace:shot"):
+        train_encoder(shop, contrastive("workspace:shot"))
+
+
+def test_words_are_deleted_in_any_script() -> None:
+    from polyscene.training.texts import without_words
+
+    rng = np.random.default_rng(0)
+    text = "An old map of Lisbon 里斯本的旧地图"
+    found = [without_words(text, 0.6, rng) for _ in range(200)]
+    lengths = [len(words(one)) for one in found]
+    assert len(words(text)) == 12
+    assert min(lengths) >= 1
+    assert np.mean(lengths) == pytest.approx(12 * 0.4, abs=0.5)
+    for one in found:
+        rest = iter(words(text))
+        assert all(any(word.strip() == other.strip() for other in rest) for word in words(one))
+    assert without_words("one", 0.99, rng) == "one"

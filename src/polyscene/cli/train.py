@@ -30,7 +30,8 @@ def train(
     deed: Annotated[_Deed, typer.Argument(help="What to do.")],
     name: Annotated[str, typer.Argument(help="The encoder, as in workspace:NAME.")] = "",
     objective: Annotated[
-        str, typer.Option(help="contrastive, or map for a linear map in seconds.")
+        str,
+        typer.Option(help="contrastive, adapt to texts alone, or map: a linear map in seconds."),
     ] = "contrastive",
     base: Annotated[str | None, typer.Option(help="What is trained on top of.")] = None,
     scenario: Annotated[

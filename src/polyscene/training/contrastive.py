@@ -126,7 +126,7 @@ def train(
         plan = batches(
             pairs, config.steps * config.accumulate, config.batch_size, config.weights, config.seed
         )
-        data = PairBatches(pairs, texts, plan, negatives, config.seed)
+        data = PairBatches(pairs, texts, plan, negatives, config.seed, config.deletion)
         adapted = _adapted(model, config)
         trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
         correction = log_q(pairs, nodes) if config.correction else np.zeros(nodes, np.float32)

@@ -5,6 +5,7 @@
     asked      a context or a query, and the target chosen for it
     people     two people of whom one follows, or is a friend of, the other
     itself     two texts of one item
+    denoised   a text of an item with words deleted, and the same text whole
 
 The texts of a person, where people are recommended, are those of the items in their history too:
 that is how their vector is made. A query comes as a relation `QUERY clicked ITEM`.
@@ -30,11 +31,21 @@ from polyscene.settings import Settings
 from polyscene.sources.closed_form import LowRank, behaviour_factors, low_rank
 from polyscene.text.verbalise import Verbaliser
 
-__all__ = ["CLICKED", "KINDS", "Behaviour", "Material", "Pairs", "behaviour", "material", "pairs"]
+__all__ = [
+    "CLICKED",
+    "KINDS",
+    "Behaviour",
+    "Material",
+    "Pairs",
+    "behaviour",
+    "denoising",
+    "material",
+    "pairs",
+]
 
 CLICKED = "clicked"
 """The predicate of relations from a query to the target that was clicked."""
-KINDS = ("together", "stated", "asked", "people", "itself")
+KINDS = ("together", "stated", "asked", "people", "itself", "denoised")
 _NEAR = 20
 """Items that belong together with each item, at most."""
 _RANK = 512
@@ -198,6 +209,14 @@ def pairs(
         anchor[good], positive[good], strength[good].astype(np.float32),
         scenario[good].astype(np.int32), kind[good].astype(np.int32), tuple(scenarios),
     )  # fmt: skip
+
+
+def denoising(found: Material, scenarios: Sequence[str]) -> Pairs:
+    """Each item that has a text with itself, for the first scenario; no behaviour is looked at."""
+    rows = np.array([row for row in range(found.items) if found.texts[row]], np.int64)
+    kind = np.full(len(rows), KINDS.index("denoised"), np.int32)
+    ones, code = np.ones(len(rows), np.float32), np.zeros(len(rows), np.int32)
+    return Pairs(rows, rows, ones, code, kind, tuple(scenarios[:1]))
 
 
 def _part(

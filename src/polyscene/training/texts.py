@@ -10,9 +10,26 @@ import torch
 from torch.utils.data import Dataset
 
 from polyscene.data.dataset import IntArray
+from polyscene.text.tokens import words
 from polyscene.training.pairs import KINDS, Pairs
 
-__all__ = ["Collator", "PairBatches"]
+__all__ = ["Collator", "PairBatches", "without_words"]
+
+
+def without_words(text: str, share: float, rng: np.random.Generator) -> str:
+    """A text with a share of its words deleted, at random; at least one is left.
+
+    Args:
+        text: The text.
+        share: The chance of each word to be deleted.
+        rng: Draws the words.
+    """
+    own = words(text)
+    if not own:
+        return text
+    kept = rng.random(len(own)) >= share
+    kept[int(rng.integers(len(own)))] |= not kept.any()
+    return "".join(word for word, keep in zip(own, kept, strict=True) if keep).strip()
 
 
 class PairBatches(Dataset[dict[str, Any]]):
@@ -34,6 +51,7 @@ class PairBatches(Dataset[dict[str, Any]]):
         plan: The numbers of the pairs of each batch.
         negatives: Nodes of hard negatives of each pair, shape (P, k).
         seed: Of the draw of texts.
+        deletion: The share of the words that is deleted from the anchor of a denoised pair.
     """
 
     def __init__(
@@ -43,12 +61,14 @@ class PairBatches(Dataset[dict[str, Any]]):
         plan: Sequence[IntArray],
         negatives: IntArray,
         seed: int,
+        deletion: float = 0.0,
     ) -> None:
         self._pairs = pairs
         self._texts = texts
         self._plan = plan
         self._negatives = negatives
         self._seed = seed
+        self._deletion = deletion
 
     def __len__(self) -> int:
         return len(self._plan)
@@ -66,6 +86,8 @@ class PairBatches(Dataset[dict[str, Any]]):
                 first, second = rng.permutation(len(self._texts[nodes[place, 0]]))[:2]
                 own = self._texts[nodes[place, 0]]
                 drawn[0][place], drawn[1][place] = own[first], own[second]
+            elif self._pairs.kind[row] == KINDS.index("denoised"):
+                drawn[0][place] = without_words(drawn[1][place], self._deletion, rng)
         return {**dict(zip(columns, drawn, strict=True)), "labels": torch.from_numpy(nodes)}
 
     def _text(self, node: int, rng: np.random.Generator) -> str:

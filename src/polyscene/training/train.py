@@ -15,8 +15,8 @@ import numpy as np
 from polyscene.component import Vectors
 from polyscene.data.dataset import Dataset, Links
 from polyscene.encoders import Encoder, open_encoder
-from polyscene.encoders.trained import ENCODER_FILE
-from polyscene.errors import DataError
+from polyscene.encoders.trained import ENCODER_FILE, model_folder
+from polyscene.errors import DataError, SettingsError
 from polyscene.extras import require
 from polyscene.logs import NO_PROGRESS, Progress, get_logger
 from polyscene.represent.items import encode_groups
@@ -26,7 +26,16 @@ from polyscene.training.card import card
 from polyscene.training.config import EncoderTraining
 from polyscene.training.judge import Held, Judge, hold_out, itself, questions
 from polyscene.training.linear_map import linear_map
-from polyscene.training.pairs import KINDS, Behaviour, Material, Pairs, behaviour, material, pairs
+from polyscene.training.pairs import (
+    KINDS,
+    Behaviour,
+    Material,
+    Pairs,
+    behaviour,
+    denoising,
+    material,
+    pairs,
+)
 from polyscene.training.runs import Run, open_run, promote
 from polyscene.workspace import Workspace
 
@@ -80,10 +89,11 @@ def train_encoder(
         MissingExtraError: When the extra `train` is needed and not installed.
     """
     started = time.monotonic()
-    if config.objective == "contrastive":
+    if config.objective != "map":
         more = () if config.adapter == "head" else ("sentence_transformers", "transformers", "peft")
         for module in ("torch", *more):
             require(module, "train", "polyscene train encoder")
+    config = _based(workspace, config)
     store, settings = workspace.store, workspace.settings
     scenarios = config.checked(list(settings.scenarios))
     data = store.dataset() if data is None else data
@@ -120,6 +130,11 @@ def train_encoder(
 def _pairs(
     found: Material, scenarios: Sequence[str], said: Behaviour, config: EncoderTraining
 ) -> Pairs:
+    if config.objective == "adapt":
+        some = denoising(found, scenarios)
+        if len(some) < 2:
+            raise DataError(f"{len(some)} items with a text to adapt to; at least two are needed")
+        return some
     some = pairs(found, scenarios, said, itself=bool(config.self_supervised))
     if not len(some) and config.self_supervised is None:
         some = pairs(found, scenarios, said, itself=True)
@@ -141,12 +156,14 @@ def _judged(
         DataError: When there is nothing to judge by.
     """
     judge = Judge(questions(held, found.settings, scenarios, config.seed), found.texts)
-    own = some.kind == KINDS.index("itself")
-    if judge or own.sum() < 4:
+    own = np.isin(some.kind, [KINDS.index("itself"), KINDS.index("denoised")])
+    several = sum(len(texts) > 1 for texts in found.texts[: found.items])
+    if judge or not own.any() or several < 4:
         if not judge:
             raise DataError(
                 "nothing to judge the new encoder by: no user has both a success held out and "
-                f"others before it; {len(found.data)} events in {', '.join(scenarios)}"
+                f"others before it; {len(found.data)} events in {', '.join(scenarios)}; "
+                f"{several} items with several texts"
             )
         return some, judge
     asked, added, rows = itself(found.texts, found.items, config.share, config.seed)
@@ -225,6 +242,25 @@ def _save_map(folder: Path, matrix: Vectors, table: dict[str, Any]) -> None:
     folder.mkdir(exist_ok=True)
     np.save(folder / "map.npy", matrix)
     _write(folder, {"type": "mapped", "map": "map.npy", "base": table})
+
+
+def _based(workspace: Workspace, config: EncoderTraining) -> EncoderTraining:
+    """The options with the folder of the version that is trained on, where one of the workspace is.
+
+    Raises:
+        NotFoundError: When there is no encoder of that name.
+        SettingsError: When it is no transformer.
+    """
+    kind, _, name = (config.base or "").partition(":")
+    if kind != "workspace" or config.objective == "map" or config.adapter == "head":
+        return config
+    folder = model_folder(workspace.runs, name)
+    if json.loads((folder / ENCODER_FILE).read_text("utf-8"))["type"] != "transformer":
+        raise SettingsError(
+            f"training.base: {config.base} is a matrix behind an encoder, which this training "
+            "cannot go on from; expected a transformer, as contrastive and adapt make them"
+        )
+    return config.model_copy(update={"base": str(folder)})
 
 
 def _table(workspace: Workspace, config: EncoderTraining) -> dict[str, Any]:
