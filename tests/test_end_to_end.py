@@ -20,6 +20,8 @@ from polyscene.settings import SETTINGS_FILE, load_settings
 from polyscene.workspace import Workspace
 
 RECIPES = Path(__file__).parents[1] / "examples"
+QUICK = "\n[validation]\nusers = 300\nfolds = 1\n"
+"""Settings of a fit that tries its options on fewer users."""
 
 
 def recipe(name: str, source: Path, out: Path) -> None:
@@ -34,7 +36,7 @@ def lastfm(
     path = tmp_path_factory.mktemp("lastfm") / "w"
     Workspace.create(path, ["music", "social"]).close()
     with (path / SETTINGS_FILE).open("a") as declared:
-        declared.write("\n[validation]\nusers = 300\nfolds = 1\n")
+        declared.write(QUICK)
     settings = load_settings(path / SETTINGS_FILE)
     with Engine(Workspace(path, settings, tiny_world.words(128))) as engine:
         report = engine.import_folder("lastfm", data_dir / "lastfm-2k")
@@ -88,6 +90,8 @@ def test_douban_reasons_are_chinese_for_a_chinese_reader(data_dir: Path, tmp_pat
     recipe("douban_cn.py", data_dir / "douban-cn", tmp_path / "files")
     (tmp_path / "users.csv").write_text("user_id,language\n0,zh\n", "utf-8")
     Workspace.create(tmp_path / "w", ["video"]).close()
+    with (tmp_path / "w" / SETTINGS_FILE).open("a") as declared:
+        declared.write(QUICK)
     with Engine.open(tmp_path / "w") as engine:
         engine.ingest(
             items=tmp_path / "files" / "items.csv",
@@ -107,10 +111,10 @@ def test_douban_reasons_are_chinese_for_a_chinese_reader(data_dir: Path, tmp_pat
 def test_amazon_serves_two_scenarios_with_the_same_users(data_dir: Path, tmp_path: Path) -> None:
     """A history in arts alone gives office targets, and only office targets."""
     recipe("amazon_art_office.py", data_dir / "amazon-art-office", tmp_path / "files")
-    kept = _slice(tmp_path / "files", 1500)
+    kept = _slice(tmp_path / "files", 800)
     (tmp_path / "w").mkdir()
     (tmp_path / "w" / "polyscene.toml").write_text(
-        '[scenarios.arts]\npreset = "shop"\n[scenarios.office]\npreset = "shop"\n'
+        '[scenarios.arts]\npreset = "shop"\n[scenarios.office]\npreset = "shop"\n' + QUICK
     )
     with Engine.open(tmp_path / "w") as engine:
         engine.ingest(items=tmp_path / "items.csv", events=tmp_path / "events.csv")
