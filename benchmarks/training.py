@@ -230,7 +230,7 @@ def main() -> None:
         config = EncoderTraining.model_validate({"max_tokens": options.max_tokens, **given})
         outcome = train_encoder(workspace, config, data=found.train, links=found.links)
         metrics = json.loads((outcome.folder / "metrics.json").read_text("utf-8"))
-        del metrics["history"]
+        metrics.pop("history", None)
         print(json.dumps({"set": options.set, "run": config.name, **metrics}), flush=True)
         runs.append((config.name, {
             "type": "workspace", "name": config.name, "version": outcome.version,

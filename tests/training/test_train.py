@@ -297,7 +297,7 @@ def test_without_behaviour_adapting_is_judged_by_other_texts(tmp_path: Path, tin
 
 def test_a_base_that_is_no_transformer_is_said(shop: Workspace, tiny: str) -> None:
     train_encoder(shop, mapping(tiny))
-    with pytest.raises(SettingsError, match="workspace:shop is a matrix behind an encoder"):
+    with pytest.raises(SettingsError, match="workspace:shop is of the type 'mapped'"):
         train_encoder(shop, contrastive("workspace:shop"))
     with pytest.raises(NotFoundError, match="no encoder workspace:shot"):
         train_encoder(shop, contrastive("workspace:shot"))

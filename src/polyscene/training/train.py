@@ -23,7 +23,7 @@ from polyscene.represent.items import encode_groups
 from polyscene.represent.whiten import normalise
 from polyscene.settings import parse_settings
 from polyscene.training.card import card
-from polyscene.training.config import EncoderTraining
+from polyscene.training.config import EncoderTraining, base_model
 from polyscene.training.judge import Held, Judge, hold_out, itself, questions
 from polyscene.training.linear_map import linear_map
 from polyscene.training.pairs import (
@@ -51,8 +51,8 @@ class Outcome:
     name: str
     version: str
     passed: bool
-    """Whether the new encoder is at least as good as its base on what was held out, and is the
-    current one now."""
+    """Whether the new encoder is at least as good as its base on what was held out, or distilled
+    and nearly as good (`keep`), and is the current one now."""
     before: dict[str, float]
     """NDCG@10 of the base on what was held out, by scenario and their "mean"."""
     after: dict[str, float]
@@ -89,7 +89,10 @@ def train_encoder(
         MissingExtraError: When the extra `train` is needed and not installed.
     """
     started = time.monotonic()
-    if config.objective != "map":
+    if config.objective == "distil":
+        for module in ("torch", "sentence_transformers"):
+            require(module, "train", "polyscene train encoder")
+    elif config.objective != "map":
         more = () if config.adapter == "head" else ("sentence_transformers", "transformers", "peft")
         for module in ("torch", *more):
             require(module, "train", "polyscene train encoder")
@@ -112,11 +115,14 @@ def train_encoder(
     _log.info("%s %s: %s", config.name, run.version, counts)
     if config.objective == "map":
         before, after, extra = _map(workspace, found, said, judge, config, run, progress)
+    elif config.objective == "distil":
+        before, after, extra = _distil(found, judge, config, run, progress)
     elif config.adapter == "head":
         before, after, extra = _head(workspace, found, some, judge, config, run, progress)
     else:
         before, after, extra = _contrast(found, some, judge, config, run, progress)
-    passed = after["mean"] >= before["mean"]
+    kept = config.keep if config.objective == "distil" else 1.0
+    passed = after["mean"] >= kept * before["mean"]
     seconds = round(time.monotonic() - started, 1)
     metrics = {"passed": passed, "before": before, "after": after, "seconds": seconds, **extra}
     run.finish(metrics, card(config, counts, metrics))
@@ -238,6 +244,24 @@ def _head(
     return head.before, head.after, more
 
 
+def _distil(
+    found: Material,
+    judge: Judge,
+    config: EncoderTraining,
+    run: Run,
+    progress: Progress,
+) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
+    from polyscene.training.distil import distil
+
+    model = base_model(config.base)
+    texts = list(dict.fromkeys(text for own in found.texts[: found.items] for text in own))
+    made = distil(model, texts, judge, config, run.model, progress)
+    _write(run.model, {"type": "static", "folder": "."})
+    more = {"tokens": made.tokens, "parameters": made.tokens * made.dim,
+            "texts_per_second": {"base": made.base_rate, "distilled": made.rate}}  # fmt: skip
+    return made.before, made.after, more
+
+
 def _save_map(folder: Path, matrix: Vectors, table: dict[str, Any]) -> None:
     folder.mkdir(exist_ok=True)
     np.save(folder / "map.npy", matrix)
@@ -255,10 +279,11 @@ def _based(workspace: Workspace, config: EncoderTraining) -> EncoderTraining:
     if kind != "workspace" or config.objective == "map" or config.adapter == "head":
         return config
     folder = model_folder(workspace.runs, name)
-    if json.loads((folder / ENCODER_FILE).read_text("utf-8"))["type"] != "transformer":
+    kind = json.loads((folder / ENCODER_FILE).read_text("utf-8"))["type"]
+    if kind != "transformer":
         raise SettingsError(
-            f"training.base: {config.base} is a matrix behind an encoder, which this training "
-            "cannot go on from; expected a transformer, as contrastive and adapt make them"
+            f"training.base: {config.base} is of the type {kind!r}, which this training cannot go "
+            "on from; expected a transformer, as contrastive and adapt make them"
         )
     return config.model_copy(update={"base": str(folder)})
 
