@@ -78,7 +78,10 @@ def test_the_prompt_stands_before_the_text() -> None:
 
 
 @real
-def test_an_unknown_model_is_an_encoder_error() -> None:
+def test_an_unknown_model_is_an_encoder_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # the hub is not asked
     encoder = TransformerEncoder(TransformerConfig(model="no-such/model"))
     with pytest.raises(EncoderError, match="cannot load the model 'no-such/model'"):
         encoder.encode(["text"])
