@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import polyscene.cli.output as _output  # noqa: F401  # a console keeps the width of the time when it is made
+import polyscene.cli.output as _output  # noqa: F401  # made before a test sets its width
 from polyscene.cli.main import run
 
 

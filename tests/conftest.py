@@ -9,6 +9,7 @@ import pytest
 from polyscene.storage import Store
 
 REPOSITORY = Path(__file__).parent.parent
+os.environ.pop("COLUMNS", None)  # a console would keep this width, whatever a test sets later
 
 
 @pytest.fixture(scope="session")
