@@ -9,8 +9,6 @@ from polyscene.errors import SettingsError
 from polyscene.settings import parse_settings
 from polyscene.tuning.write import with_values, write_values
 
-pytest.importorskip("tomlkit")
-
 TEXT = """\
 # our shop
 version = 1

@@ -12,7 +12,7 @@ import tomlkit
 from polyscene.errors import NotFoundError, SettingsError, WorkspaceError
 from polyscene.settings.workspace import Settings, parse_settings
 
-__all__ = ["save_reward", "with_reward"]
+__all__ = ["replace_text", "save_reward", "with_reward"]
 
 
 def save_reward(path: Path, scenario: str, reward: str) -> Settings:
@@ -31,18 +31,27 @@ def save_reward(path: Path, scenario: str, reward: str) -> Settings:
         SettingsError: When it is wrong, or would be; it stays as it was.
         WorkspaceError: When it cannot be read or written.
     """
-    beside = path.with_name(f".{path.name}.partial")
     try:
         after = with_reward(path.read_text("utf-8"), scenario, reward)
         settings = parse_settings(tomllib.loads(after))
-        with beside.open("w", encoding="utf-8", newline="") as file:
-            file.write(after)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        replace_text(path, after)
     except OSError as error:
         raise WorkspaceError(f"cannot change {path}: {error.strerror or error}") from error
     return settings
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a whole file anew; whoever reads it finds the old text or the new one.
+
+    Raises:
+        OSError: When it cannot be written; it stays as it was.
+    """
+    beside = path.with_name(f".{path.name}.partial")
+    with beside.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
 
 
 def with_reward(text: str, scenario: str, reward: str) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
+import tomlkit
+
 from polyscene.errors import WorkspaceError
-from polyscene.extras import require
 from polyscene.settings import SETTINGS_FILE, Settings, load_settings, parse_settings
+from polyscene.settings.edit import replace_text
 from polyscene.tuning.ranges import Value, Values, parts
 
 __all__ = ["with_values", "write_values"]
@@ -28,7 +29,6 @@ def write_values(folder: Path, values: Values, keep: Path) -> list[str]:
         The lines that were taken out ("-12: text") and put in ("+12: text"), with their numbers.
 
     Raises:
-        MissingExtraError: When tomlkit is not installed.
         SettingsError: When the file would be wrong.
         WorkspaceError: When it cannot be written.
     """
@@ -36,14 +36,9 @@ def write_values(folder: Path, values: Values, keep: Path) -> list[str]:
     settings = load_settings(path)
     before = path.read_text("utf-8")
     after = with_values(before, values, settings)
-    beside = path.with_name(f".{SETTINGS_FILE}.partial")
     try:
         keep.write_text(before, "utf-8")
-        with beside.open("w", encoding="utf-8", newline="") as file:
-            file.write(after)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        replace_text(path, after)
     except OSError as error:
         raise WorkspaceError(f"cannot write {path}: {error.strerror}") from error
     return _changes(before, after)
@@ -58,14 +53,13 @@ def with_values(text: str, values: Values, settings: Settings) -> str:
         settings: What the text declares; from it come the other sources of a scenario that has
             them from its preset.
     """
-    tomlkit = require("tomlkit", "train", "writing settings")
-    document = tomlkit.parse(text)
+    document: Any = tomlkit.parse(text)
     for path, value in values.items():
         names = parts(path)
         table: MutableMapping[str, Any] = document
         for place, name in enumerate(names[:-1]):
             if name not in table:
-                new = tomlkit.table(is_super_table=place == 0 and len(names) > 2)
+                new: Any = tomlkit.table(is_super_table=place == 0 and len(names) > 2)
                 if names[0] == "scenarios" and place == 2:
                     new = tomlkit.inline_table()
                     new.update(settings.scenario(names[1]).sources)
