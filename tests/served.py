@@ -19,6 +19,7 @@ from fastapi import FastAPI
 import tiny_world
 from polyscene.encoders import Encoder
 from polyscene.server.app import create_app
+from polyscene.server.pace import Pace
 from polyscene.server.service import Service
 
 ResultT = TypeVar("ResultT")
@@ -81,20 +82,22 @@ class Served:
         self._loop.close()
 
 
-def served(
-    path: Path, encoder: Encoder | None = None, every_s: float = 0.05, **options: Any
-) -> Served:
+PACE = Pace(looks_s=0.05, logs_s=0.05, store_s=30.0, encoder_s=30.0)
+"""Looks at once, and waits for as long as a busy machine may need."""
+
+
+def served(path: Path, encoder: Encoder | None = None, pace: Pace = PACE, **options: Any) -> Served:
     """A service over the tiny world in a directory."""
-    command, trends = options.pop("fit_command", ()), options.pop("trends_every_s", 20.0)
+    command = options.pop("fit_command", ())
     engine = tiny_world.reopen(path, options.pop("scenarios", None), encoder, **options)
-    return Served(create_app(engine.workspace, every_s, 0.05, command, trends))
+    return Served(create_app(engine.workspace, pace, command))
 
 
 @contextmanager
 def listening(path: Path, scenarios: dict[str, dict[str, Any]] | None = None) -> Iterator[str]:
     """The address of a service over a new tiny world in a directory, on a port that is free."""
     tiny_world.make(path, scenarios).close()
-    app = create_app(tiny_world.reopen(path, scenarios).workspace, 0.05, 0.05)
+    app = create_app(tiny_world.reopen(path, scenarios).workspace, PACE)
     with socket.create_server(("127.0.0.1", 0)) as port:
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([port])), daemon=True)

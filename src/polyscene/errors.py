@@ -13,6 +13,7 @@
     ├── LanguageModelError     a language model gave no answer
     │   └── BudgetError        the answer could cost more than is allowed
     ├── BusyError              what runs once at a time is under way, such as a fit
+    ├── OverloadError          more is asked of a service than it can answer in time
     └── MissingExtraError      an optional dependency is not installed
 
 A message says what came, what was allowed, and what to do.
@@ -38,6 +39,7 @@ __all__ = [
     "ModelError",
     "NotFittedError",
     "NotFoundError",
+    "OverloadError",
     "PolysceneError",
     "RemoteError",
     "SettingsError",
@@ -122,6 +124,10 @@ class BudgetError(LanguageModelError):
 
 class BusyError(PolysceneError):
     """What runs once at a time is under way already."""
+
+
+class OverloadError(PolysceneError):
+    """A service is asked more than it can answer in time; asking again later helps."""
 
 
 class MissingExtraError(PolysceneError):

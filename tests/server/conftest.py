@@ -9,7 +9,7 @@ import pytest
 
 import tiny_world
 from polyscene.engine import Engine
-from served import Served, served
+from served import PACE, Served, served
 
 Server = Callable[..., Served]
 """The type of the fixture `serve`."""
@@ -29,14 +29,12 @@ def serve(tmp_path: Path) -> Iterator[Server]:
             path = tmp_path / str(count)
             options.setdefault("pages", PAGES)
             encoder, command = options.pop("encoder", None), options.pop("fit_command", ())
-            trends = options.pop("trends_every_s", 20.0)
+            pace = options.pop("pace", PACE)
             tiny_world.make(path, **options).close()
             if after is not None:
                 after(path)
             settings = {name: value for name, value in options.items() if name not in RECORDS}
-            return stack.enter_context(
-                served(path, encoder, trends_every_s=trends, fit_command=command, **settings)
-            )
+            return stack.enter_context(served(path, encoder, pace, fit_command=command, **settings))
 
         yield serving
 

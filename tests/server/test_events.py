@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import tiny_world
 from polyscene.data.schema import Event, Item
-from served import Served, eventually, get, ids
+from polyscene.server.pace import USUAL
+from served import PACE, Served, eventually, get, ids
 from tiny_world import act
 
 from .conftest import Server
@@ -176,7 +178,7 @@ def test_trends_follow_events_without_a_fit(serve: Server) -> None:
 
     An item that is new to the model trends as well.
     """
-    client = serve(scenarios=TRENDING, pages={}, trends_every_s=0.05)
+    client = serve(scenarios=TRENDING, pages={}, pace=replace(PACE, trends_s=0.05))
     asked = {"scenario": "shop", "user": "nil", "n": 2}
     assert set(ids(get(client, "/v1/recommend", **asked))).isdisjoint({"zh-3", "new-1"})
     client.put("/v1/items/new-1", json={"title": "A vest that is new"})
@@ -187,7 +189,6 @@ def test_trends_follow_events_without_a_fit(serve: Server) -> None:
     assert not client.service.trouble
 
 
-def test_trends_are_no_older_than_a_minute(serve: Server) -> None:
+def test_trends_are_no_older_than_a_minute() -> None:
     """As a service is started; answers are not kept over a look that found events."""
-    client = serve(scenarios=TRENDING, pages={})
-    assert client.service._trends_every + client.service._every < 60
+    assert USUAL.trends_s + USUAL.looks_s < 60

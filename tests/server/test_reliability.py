@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
@@ -19,7 +23,7 @@ from polyscene.encoders.remote import RemoteConfig
 from polyscene.errors import WorkspaceError
 from polyscene.fitting.model import Model, current_version
 from polyscene.testing.fake_server import FakeAnswer, FakeServer
-from served import Served, eventually, get, ids, served
+from served import PACE, Served, eventually, get, ids, served
 
 from .conftest import PAGES, Server
 
@@ -199,3 +203,37 @@ def test_a_remote_api_that_is_down_costs_the_texts_only(serve: Server, failure: 
         assert body["items"]
         assert 'degraded_answers_total{why="encoder"}' in client.get("/metrics").text
         encoder.close()
+
+
+def test_more_than_can_wait_is_refused_at_once_and_the_rest_is_answered(serve: Server) -> None:
+    """Two may wait: of five who ask while another answer takes long, three hear so at once."""
+    client = serve(pace=replace(PACE, queue=2))
+    long = threading.Event()
+
+    async def all_at_once() -> list[httpx.Response]:
+        busy = asyncio.create_task(client.service.ask(lambda: long.wait(30)))
+        asked = [
+            asyncio.create_task(client.http.get(path, params=parameters))
+            for path, parameters in (
+                ("/v1/recommend", ASK),
+                ("/v1/search", {"scenario": "shop", "q": "maps"}),
+                ("/v1/recommend", ASK),
+                ("/v1/similar/map-1", {"scenario": "shop"}),
+                ("/v1/pages/home", {"user": "ann"}),
+            )
+        ]
+        while sum(one.done() for one in asked) < 3:
+            await asyncio.sleep(0.01)
+        assert not long.is_set()
+        long.set()
+        await busy
+        return await asyncio.gather(*asked)
+
+    answers = client.run(all_at_once())
+    refused = [one for one in answers if one.status_code == 503]
+    assert len(refused) == 3
+    assert sum(one.status_code == 200 for one in answers) == 2
+    assert all(one.json()["error"]["type"] == "OverloadError" for one in refused)
+    assert all(one.headers["retry-after"] == "1" for one in refused)
+    assert 'polyscene_refused_requests_total{why="overload"} 3.0' in client.get("/metrics").text
+    assert get(client, "/v1/recommend", **ASK)["items"]

@@ -18,6 +18,7 @@ from polyscene.server.dashboard.overview import Counted
 from polyscene.server.dashboard.session import Sessions
 from polyscene.server.gate import Gate
 from polyscene.server.hot import Hot
+from polyscene.server.pace import USUAL, Pace
 from polyscene.server.problems import handle_problems
 from polyscene.server.run import leave_with_parent, take_turns
 from polyscene.server.service import Service
@@ -34,22 +35,16 @@ Recommendations from a workspace. Errors have one body:
 
 
 def create_app(
-    workspace: Workspace,
-    every_s: float = 0.5,
-    log_every_s: float = 1.0,
-    fit_command: Sequence[str] = (),
-    trends_every_s: float = 20.0,
+    workspace: Workspace, pace: Pace = USUAL, fit_command: Sequence[str] = ()
 ) -> FastAPI:
     """An ASGI app that serves a workspace; its lifespan starts and stops the service.
 
     Args:
         workspace: The workspace; closed when the app stops.
-        every_s: Seconds between two looks for new records, models and keys.
-        log_every_s: Seconds between two writes of impressions.
+        pace: How often it looks around, and how long it waits.
         fit_command: What fits the workspace in a process of its own; `polyscene fit` when empty.
-        trends_every_s: Seconds between two looks for new events that change the trends.
     """
-    service = Service(workspace, every_s, log_every_s, fit_command, trends_every_s)
+    service = Service(workspace, pace, fit_command)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -25,6 +25,7 @@ from polyscene.errors import (
     ModelError,
     NotFittedError,
     NotFoundError,
+    OverloadError,
     PolysceneError,
     SettingsError,
     WorkspaceError,
@@ -43,6 +44,7 @@ _STATUS: dict[type[PolysceneError], int] = {
     EncoderError: 503,
     WorkspaceError: 503,
     BusyError: 409,
+    OverloadError: 503,
 }
 _NAMES = {
     400: "RequestError",

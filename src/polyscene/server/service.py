@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ from polyscene.engine.listing import NOTHING_TOLD, Told
 from polyscene.engine.page import Page
 from polyscene.engine.polish import polished, wants_order
 from polyscene.engine.worder import wants_words
-from polyscene.errors import NotFittedError, PolysceneError
+from polyscene.errors import NotFittedError, OverloadError, PolysceneError
 from polyscene.feedback.commits import Commits
 from polyscene.feedback.impressions import ImpressionLog
 from polyscene.feedback.state import LivePast
@@ -38,6 +38,7 @@ from polyscene.server.desk import Desk
 from polyscene.server.fallback import NO_MODEL, Fallback
 from polyscene.server.fits import Fits
 from polyscene.server.imports import Imports
+from polyscene.server.pace import USUAL, Pace
 from polyscene.server.question import Question
 from polyscene.server.soft import PatientEncoder
 from polyscene.server.spans import start_tracing
@@ -71,19 +72,15 @@ class Service:
 
     Args:
         workspace: The workspace; the caller closes it.
-        every_s: Seconds between two looks for new records and models.
-        log_every_s: Seconds between two writes of impressions.
+        pace: How often it looks around, and how long it waits.
         fit_command: What fits the workspace in a process of its own; `polyscene fit` when empty.
-        trends_every_s: Seconds between two looks for new events that change the trends.
     """
 
     def __init__(
         self,
         workspace: Workspace,
-        every_s: float = 0.5,
-        log_every_s: float = 1.0,
+        pace: Pace = USUAL,
         fit_command: Sequence[str] = (),
-        trends_every_s: float = 20.0,
     ) -> None:
         self.workspace = workspace
         self.telemetry = Telemetry()
@@ -91,18 +88,19 @@ class Service:
         self.trouble = ""
         """Why the newest model does not serve; "" where it does."""
         self._refused = ""
-        self._every = every_s
-        self._trends_every = trends_every_s
+        self._pace = pace
         self._trends_due = 0.0
+        self._waiting = 0
         store = workspace.store
-        self._past = LivePast(StorePast(store, Targets()), store.watch())
-        self._encoder = PatientEncoder(workspace.encoder, self._past.late.append)
+        self._past = LivePast(StorePast(store, Targets()), store.watch(), patience_s=pace.store_s)
+        told = self._past.late.append
+        self._encoder = PatientEncoder(workspace.encoder, told, pace.encoder_s)
         fallback = Fallback(store, workspace.settings)
         self.answering = Answering(workspace, self._encoder, self._past, fallback)
         people = [n for n, spec in workspace.settings.scenarios.items() if spec.target == "person"]
         self.commits = Commits(store, people)
         self.commits.observe = self._committed
-        self.impressions = ImpressionLog(store, log_every_s)
+        self.impressions = ImpressionLog(store, pace.logs_s)
         self.impressions.observe = lambda count: self.telemetry.impressions.inc(count)
         self.fits = Fits(workspace.path, fit_command)
         self.imports = Imports(workspace.path, self.look)
@@ -152,11 +150,13 @@ class Service:
 
         Raises:
             NotFoundError: When the scenario or the context is unknown.
+            OverloadError: When too many wait already.
         """
         body: Body | None = self.answering.kept(question) if question.keepable else None
         made = "kept"
         if body is None:
-            found = await self._desk.ask(question)
+            with self._in_line():
+                found = await self._desk.ask(question)
             if isinstance(found, _Unfinished):
                 answer = await self._worded(found.answer, found.told)
                 found = rendered(answer, VARIANT, question.explain)
@@ -165,8 +165,14 @@ class Service:
         return self._shown(body)
 
     async def listed(self, answer: Callable[[], Answer], explain: bool = False) -> bytes:
-        """An answer that is never kept, as JSON; it is logged as shown."""
-        body = rendered(await self.ask(answer), VARIANT, explain)
+        """An answer that is never kept, as JSON; it is logged as shown.
+
+        Raises:
+            OverloadError: When too many wait already.
+        """
+        with self._in_line():
+            found = await self.ask(answer)
+        body = rendered(found, VARIANT, explain)
         self.telemetry.answers.labels(body.scenario, "new").inc()
         return self._shown(body)
 
@@ -182,8 +188,14 @@ class Service:
         return await self.listed(lambda: self.answering.search(question, plan), explain)
 
     async def page(self, name: str, question: Question) -> bytes:
-        """The lists of a page as JSON; each is logged as shown."""
-        page: Page = await self.ask(lambda: self.answering.page(name, question))
+        """The lists of a page as JSON; each is logged as shown.
+
+        Raises:
+            NotFoundError: When the page is unknown.
+            OverloadError: When too many wait already.
+        """
+        with self._in_line():
+            page: Page = await self.ask(lambda: self.answering.page(name, question))
         answers = [
             await self._worded(answer, NOTHING_TOLD)
             if wants_words(answer, self.workspace)
@@ -193,6 +205,21 @@ class Service:
         bodies = [rendered(answer, VARIANT, question.explain) for answer in answers]
         rows = b",".join(self._shown(body) for body in bodies)
         return Body.page(name, question.user) + rows + b"]}"
+
+    @contextmanager
+    def _in_line(self) -> Iterator[None]:
+        """Inside the block, one more question waits for the answering thread."""
+        if self._waiting >= self._pace.queue:
+            self.telemetry.refused.labels("overload").inc()
+            raise OverloadError(
+                f"{self._waiting} questions wait for an answer already, the most that may; "
+                f"ask again in a second"
+            )
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
     async def ask(self, work: Callable[[], ResultT]) -> ResultT:
         """What a function gives in the answering thread."""
@@ -285,7 +312,7 @@ class Service:
     async def _keep(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), self._every)
+                await asyncio.wait_for(self._news.wait(), self._pace.looks_s)
             self._news.clear()
             try:
                 await self.keep_up()
@@ -360,7 +387,7 @@ class Service:
         model = self.answering.model
         if model is None or time.monotonic() < self._trends_due:
             return False
-        self._trends_due = time.monotonic() + self._trends_every
+        self._trends_due = time.monotonic() + self._pace.trends_s
         return follow(self.workspace, model, last) > 0
 
     def _encoded_news(self) -> bool:
