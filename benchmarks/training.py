@@ -3,7 +3,8 @@
     movielens        a fifth of the items without events, ranked among themselves (like >= 4)
     movielens-warm   a fifth of each user's events, among all items (like >= 4)
     amazon           the held-out last items of the set that are in no history, among themselves
-    people           lastfm-2k: a fifth of the friendships held out, all people ranked
+    people           lastfm-2k: a fifth of the friendships held out, all people ranked, by the
+                     artists that two of them or more listened to
 
 The encoder sees what is left for learning only, and holds a tenth of that out again to judge itself
 by. Each row is NDCG@10 over all users under test, from the same texts and histories:
@@ -157,7 +158,7 @@ def needed(found: Problem) -> np.ndarray:
     """The items whose texts are encoded."""
     rows = np.unique(found.history[found.asked].indices)
     if found.people:
-        return np.unique(found.history.indices)
+        return found.said.warm
     warm = found.said.warm
     if len(warm) > SAMPLE:
         warm = np.random.default_rng(0).choice(warm, SAMPLE, replace=False)
