@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from calling import call, fails
+from polyscene.training import EncoderTraining
+from polyscene.training.train import Outcome
 from polyscene.workspace import Workspace
 
 
@@ -31,6 +33,24 @@ def test_it_is_trained_listed_and_taken_back(
     assert call("-w", shop.path, "train", "use", "m", "--version", rows[1]["version"]).code == 0
     fails(call("-w", shop.path, "train", "use", "m", "--version", "2"), "no version '2'")
     fails(call("-w", shop.path, "train", "rollback", "n"), "no encoder workspace:n", "allowed: m")
+
+
+def test_what_is_worse_says_what_to_try(
+    shop: Workspace, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    (shop.path / "polyscene.toml").write_text('version = 1\n[scenarios.shop]\npreset = "shop"\n')
+
+    def worse(_: Workspace, config: EncoderTraining, **__: object) -> Outcome:
+        before, after = {"shop": 0.2, "mean": 0.2}, {"shop": 0.1, "mean": 0.1}
+        return Outcome(config.name, "1", False, before, after, 1.0, shop.path, False)
+
+    monkeypatch.setattr("polyscene.training.train_encoder", worse)
+    words = ("-w", shop.path, "train", "encoder", "m", "--base", tiny)
+    assert "not in use; its learning_rate was 0.0005, try a lower one" in call(*words).out
+    done = call(*words, "--objective", "map")
+    assert "not in use" in done.out
+    assert "learning_rate" not in done.out
 
 
 def test_wrong_words_are_said(shop: Workspace, tmp_path: Path) -> None:

@@ -105,11 +105,11 @@ def train(
         for scenario, value in outcome.after.items()
     ]
     console.print(results_table(rows, ("NDCG@10, held out", "base", "trained")))
-    said = (
-        f'it is in use where polyscene.toml has encoders = ["workspace:{name}"]; fit again'
-        if outcome.passed
-        else "it is worse than its base and not in use"
-    )
+    said = f'it is in use where polyscene.toml has encoders = ["workspace:{name}"]; fit again'
+    if not outcome.passed:
+        said = "it is worse than its base and not in use"
+        if config.objective in ("contrastive", "adapt"):
+            said += f"; its learning_rate was {config.rate:g}, try a lower one"
     console.print(
         f"trained {name} {outcome.version} in {outcome.seconds:.0f} s: {said}", markup=False
     )
