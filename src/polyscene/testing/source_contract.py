@@ -7,8 +7,6 @@ class TestMySource(SourceContract):
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,41 +15,28 @@ import scipy.sparse as sp
 
 from polyscene.component import (
     Candidates,
-    History,
     Persistable,
-    Posts,
     Query,
     Questions,
     Trainable,
-    Training,
     Tunable,
     Validation,
-    Vectors,
 )
-from polyscene.data.dataset import Dataset, IdMap, Links
-from polyscene.data.schema import Item, User
 from polyscene.ranking.reward import Reward
-from polyscene.represent.space import TargetSpace
-from polyscene.represent.targets import Targets
-from polyscene.represent.whiten import normalise
-from polyscene.settings import IndexSettings, Scenario, Settings, parse_settings
 from polyscene.sources import Source
+from polyscene.testing.contract_world import (
+    DIM,
+    NOW,
+    SCENARIOS,
+    TARGETS,
+    contract_queries,
+    contract_query,
+    contract_space,
+    contract_targets,
+    contract_training,
+)
 
-__all__ = ["RewardContract", "SourceContract", "contract_queries", "contract_targets"]
-
-NOW = 1_800_000_000.0
-"""The time of every question, seconds since 1970-01-01 UTC."""
-DAY = 86_400.0
-TARGETS = 40
-"""Targets of a space."""
-_DIM = 6
-_SCENARIOS = {
-    "things": {"target": "item", "actions": {"like": 1.0, "dislike": -1.0}},
-    "people": {"target": "person", "actions": {"like": 1.0, "dislike": -1.0}},
-    "labels": {"target": "tag", "sources": {"context": "auto", "trending": "auto"}},
-}
-_TAGS = 30
-"""The row of the first tag; the items before it are none."""
+__all__ = ["RewardContract", "SourceContract"]
 
 
 class SourceContract:
@@ -71,7 +56,7 @@ class SourceContract:
         """A source that can be asked."""
         source = self.make()
         if isinstance(source, Trainable):
-            source.fit(_training())
+            source.fit(contract_training())
         return source
 
     def test_it_is_registered_under_its_name(self) -> None:
@@ -197,12 +182,12 @@ class SourceContract:
 
     def test_options_are_chosen(self) -> None:
         """A tunable source becomes one of its kind that can be fitted, whatever was held out."""
-        source, training = self.make(), _training()
+        source, training = self.make(), contract_training()
         if not isinstance(source, Tunable):
             return
         users = np.arange(10)
         right = sp.csr_matrix(np.eye(TARGETS, dtype=np.float32)[users])
-        held = Validation(training, Questions.of(users), dict.fromkeys(_SCENARIOS, right))
+        held = Validation(training, Questions.of(users), dict.fromkeys(SCENARIOS, right))
         for splits in ([], [held]):
             chosen = source.tuned(splits)
             assert type(chosen) is type(source)
@@ -223,9 +208,9 @@ class SourceContract:
     def test_empty_history(self) -> None:
         """Somebody of whom nothing is known is no error; it may find nothing."""
         source = self.ready()
-        for scenario in _SCENARIOS:
-            space = _space(scenario)
-            query = _query(scenario, space, [], [], np.zeros(_DIM, np.float32))
+        for scenario in SCENARIOS:
+            space = contract_space(scenario)
+            query = contract_query(scenario, space, [], [], np.zeros(DIM, np.float32))
             assert query.allowed[source(query).rows].all()
 
     def test_nothing_allowed(self) -> None:
@@ -290,136 +275,6 @@ class RewardContract:
         together = reward(targets, rows, NOW)
         alone = [float(reward(targets, rows[place : place + 1], NOW)[0]) for place in rows]
         np.testing.assert_array_equal(together[rows], alone)
-
-
-def contract_queries() -> Iterator[Query]:
-    """Fifty questions in each scenario, of items, people and tags; the same every time."""
-    for scenario in _SCENARIOS:
-        rng, space = np.random.default_rng(7), _space(scenario)
-        for number in range(50):
-            count = int(rng.integers(0, 12))
-            rows = rng.choice(TARGETS, size=count, replace=False).tolist()
-            strengths = rng.choice([-1.0, -0.2, 0.0, 0.3, 1.0, 2.5], size=count).tolist()
-            stated = _vectors(number + 1)[0] if number % 3 else np.zeros(_DIM, np.float32)
-            query = _query(scenario, space, rows, strengths, stated, n=(1, 5, 300)[number % 3])
-            query.allowed[rng.random(TARGETS) < 0.4] = False
-            yield _about(query, number) if scenario == "labels" else query
-
-
-def _about(query: Query, number: int) -> Query:
-    """The question about an item, or about none, by somebody who gave tags to some or to none."""
-    rng = np.random.default_rng(number)
-    given = rng.permutation(_TAGS * (TARGETS - _TAGS))[: int(rng.integers(0, 3) * 10)]
-    posts = Posts(given % _TAGS, _TAGS + given // _TAGS)
-    context = int(rng.integers(0, _TAGS)) if number % 5 else -1
-    return replace(query, context=context, history=replace(query.history, posts=posts))
-
-
-def contract_targets() -> Targets:
-    """Forty items with and without price and date."""
-    targets = Targets()
-    targets.put(_items())
-    return targets
-
-
-def _items() -> list[Item]:
-    prices: list[dict[str, float]] = [{"price": 10.0}, {"price": -1.0}, {}, {"price": 0.0}]
-    ages = (1.0, 400.0, None, -30.0, 90.0)
-    return [
-        Item(
-            item_id=f"i{number}",
-            title=f"Title {number}",
-            kind="tag" if number >= _TAGS else "item",
-            published_at=None if age is None else NOW - age * DAY,
-            **prices[number % 4],
-        )
-        for number in range(TARGETS)
-        for age in [ages[number % 5]]
-    ]
-
-
-def _vectors(seed: int) -> Vectors:
-    vectors = np.random.default_rng(seed).standard_normal((TARGETS, _DIM))
-    vectors[3::10] = 0
-    return normalise(vectors.astype(np.float32))
-
-
-def _space(scenario: str) -> TargetSpace:
-    targets = Targets()
-    if scenario == "people":
-        targets.put([User(user_id=f"u{number}") for number in range(TARGETS)])
-    else:
-        targets.put(_items())
-    return TargetSpace.build(targets, _vectors(0), IndexSettings())
-
-
-def _settings() -> Settings:
-    return parse_settings({"scenarios": _SCENARIOS})
-
-
-def _query(
-    scenario: str,
-    space: TargetSpace,
-    rows: list[int],
-    strengths: list[float],
-    interests: Vectors,
-    n: int = 10,
-) -> Query:
-    spec: Scenario = _settings().scenario(scenario)
-    vectors = _vectors(0)[rows]
-    weights = np.array(strengths, np.float32)
-    return Query(
-        scenario=scenario,
-        spec=spec,
-        n=n,
-        now=NOW,
-        space=space,
-        history=History(
-            rows=np.array(rows, np.int64),
-            items=_vectors(0),
-            strengths=weights,
-            undecayed=weights,
-            actions=("like",) * len(rows),
-            scenarios=("things",) * len(rows),
-        ),
-        vector=normalise((weights @ vectors + interests)[None])[0],
-        interests=interests,
-        allowed=np.ones(TARGETS, np.bool_),
-    )
-
-
-def _dataset() -> Dataset:
-    rng, count = np.random.default_rng(11), 600
-    on_person = rng.random(count) < 0.3
-    timestamps = NOW - rng.random(count) * 100 * DAY
-    timestamps[::17] = np.nan
-    target = rng.integers(0, TARGETS, count)
-    on_tag = ~on_person & (target >= _TAGS)
-    return Dataset(
-        users=IdMap(f"u{number}" for number in range(TARGETS)),
-        items=IdMap(f"i{number}" for number in range(TARGETS)),
-        is_tag=np.arange(TARGETS) >= _TAGS,
-        user=rng.integers(0, TARGETS, count),
-        target=target,
-        on_person=on_person,
-        action=rng.integers(0, 3, count).astype(np.int32),
-        scenario=np.where(on_person, 1, rng.integers(-1, 1, count)).astype(np.int32),
-        timestamp=timestamps,
-        value=np.ones(count),
-        context=np.where(on_tag, rng.integers(-1, _TAGS, count), -1),
-        actions=("like", "view", "dislike"),
-        scenarios=("things", "people"),
-    )
-
-
-def _training() -> Training:
-    tags = [("red",) if row % 3 else ("red", "blue") for row in range(TARGETS)]
-    links = Links.of(
-        [(f"u{row}", "friend", f"u{(row * 7 + 1) % TARGETS}") for row in range(TARGETS)]
-        + [(f"i{row}", "author", f"writer {row % 5}") for row in range(TARGETS)]
-    )
-    people = {"people": _vectors(0)}
-    return Training(_dataset(), _settings(), _vectors(0), NOW, people, tags, links)
 
 
 def _arrays(query: Query) -> tuple[npt.NDArray[np.generic], ...]:
