@@ -74,6 +74,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--only", default="", help="Only rows whose name has this in it.")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         workspace = options.workspace or made(Path(folder) / "workspace")
@@ -169,7 +170,11 @@ def measure(bare: Server, service: Server, options: argparse.Namespace) -> None:
     ]
     print(f"\n{'':24}{'/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'failed':>8}{'cpu ms each':>13}")
     for label, server, make, connected, times in jobs:
+        if options.only not in label:
+            continue
         report(label, server, asyncio.run(load(server, [(make, connected)], seconds))[0], times)
+    if options.only not in "recommend, with events":
+        return
     cycle = itertools.cycle(names)
     both = [(lambda: answer(next(cycle)), connections), (single, 16)]
     found = asyncio.run(load(service, both, seconds))

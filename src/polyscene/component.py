@@ -197,6 +197,10 @@ class Space(Protocol):
         """Unit rows, shape (number of targets, dim). Targets without text are zero."""
 
     @property
+    def edition(self) -> int:
+        """A number that grows with every change of the vectors."""
+
+    @property
     def published_at(self) -> npt.NDArray[np.float64]:
         """When each target appeared, seconds since 1970-01-01 UTC; NaN where unknown."""
 

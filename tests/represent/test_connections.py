@@ -9,7 +9,7 @@ from polyscene.represent.connections import BLOCKS, FRIENDS, MUTUAL, Connections
 
 
 def around(*triples: tuple[str, str, str]) -> Connections:
-    return Connections(Links.of(triples))
+    return Connections.of(Links.of(triples))
 
 
 @pytest.mark.parametrize("predicate", sorted(MUTUAL))
@@ -60,9 +60,9 @@ def test_friend_and_block_stand_side_by_side() -> None:
 
 
 def test_nobody_has_connections_without_relations() -> None:
-    assert Connections(NO_LINKS).friends("a") == []
-    assert Connections(NO_LINKS).apart("a") == []
-    assert list(Connections(NO_LINKS).pairs()) == []
+    assert Connections.of(NO_LINKS).friends("a") == []
+    assert Connections.of(NO_LINKS).apart("a") == []
+    assert list(Connections.of(NO_LINKS).pairs()) == []
 
 
 def test_the_answers_are_copies() -> None:

@@ -75,26 +75,29 @@ class StorePast:
         """See `Past`; each user is read when asked about."""
 
     def of(self, user_id: str | None) -> Known:
-        """See `Past`; three short queries."""
-        store, items = self._store, self._items
-        user = None if user_id is None else store.user(user_id)
-        if user is None:
+        """See `Past`; read at once."""
+        items = self._items
+        held = None if user_id is None else self._store.person(user_id, BLOCKS)
+        if held is None:
             return nobody(user_id)
-        events = store.history(user.user_id)
-        around = Connections(store.links(user.user_id))
-        blocking = store.acted_on_person(user.user_id, BLOCKS)
+        acts, around = held.acts, Connections(held.links)
         return Known(
-            user=user,
+            user=held.user,
             stored=True,
-            deeds=Deeds.of(events, items.ids, items.is_tag),
+            deeds=Deeds.of_columns(
+                acts.item_ids, acts.contexts, acts.actions, acts.scenarios,
+                acts.timestamps, acts.values, items.ids, items.is_tag,
+            ),
             meetings=[
-                Meeting(event.item_id, event.action, event.scenario)
-                for event in events
-                if event.item_id not in items.ids
+                Meeting(name, action, scenario)
+                for name, action, scenario in zip(
+                    acts.item_ids, acts.actions, acts.scenarios, strict=True
+                )
+                if name not in items.ids
             ],
-            friends=around.friends(user.user_id),
-            apart=[*around.apart(user.user_id), *sorted(blocking)],
-        )
+            friends=around.friends(held.user.user_id),
+            apart=[*around.apart(held.user.user_id), *held.actors],
+        )  # fmt: skip
 
     def taken(self, acts: Acts) -> IntArray:
         """See `Past`; as the store has it now."""
@@ -135,7 +138,7 @@ class DatasetPast:
         self._records: dict[str, User] = {}
         self._taken: dict[Acts, IntArray] = {}
         self._deeds = DeedsOfAll(data)
-        self._around = Connections(links)
+        self._around = Connections.of(links)
         events = np.flatnonzero(data.on_person)
         self._on_people = events[np.argsort(data.user[events], kind="stable")]
         self._starts = np.searchsorted(data.user[self._on_people], np.arange(len(data.users) + 1))

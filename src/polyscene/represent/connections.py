@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Self
 
 from polyscene.data.dataset import Links
 
@@ -19,20 +20,27 @@ keep the target from the one who acted."""
 
 
 class Connections:
-    """The connections of every user, from all relations.
+    """The connections of users.
 
     Args:
-        links: The relations.
+        relations: The relations: subject, predicate and object.
     """
 
-    def __init__(self, links: Links) -> None:
+    def __init__(self, relations: Iterable[tuple[str, str, str]]) -> None:
         self._friends: dict[str, dict[str, None]] = defaultdict(dict)
         self._apart: dict[str, dict[str, None]] = defaultdict(dict)
-        names = links.names.ids
-        for subject, code, target in zip(
-            links.subject.tolist(), links.predicate.tolist(), links.object.tolist(), strict=True
-        ):
-            self._add(names[subject], links.predicates[code], names[target])
+        for relation in relations:
+            self._add(*relation)
+
+    @classmethod
+    def of(cls, links: Links) -> Self:
+        """Those of every user, from all relations."""
+        names, predicates = links.names.ids, links.predicates
+        columns = (links.subject.tolist(), links.predicate.tolist(), links.object.tolist())
+        return cls(
+            (names[subject], predicates[code], names[target])
+            for subject, code, target in zip(*columns, strict=True)
+        )
 
     def friends(self, user: str) -> list[str]:
         """The people a user is connected with."""

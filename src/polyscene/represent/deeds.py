@@ -44,32 +44,45 @@ class Deeds:
             items: Rows of the items.
             is_tag: Which of them are tags, shape (items,).
         """
-        actions: dict[str, int] = {}
-        scenarios: dict[str, int] = {}
-        rows = items.rows(event.item_id for event in events)
+        return cls.of_columns(
+            [event.item_id for event in events],
+            [event.context for event in events],
+            [event.action for event in events],
+            [event.scenario for event in events],
+            [event.timestamp for event in events],
+            [event.value for event in events],
+            items,
+            is_tag,
+        )
+
+    @classmethod
+    def of_columns(
+        cls,
+        item_ids: Sequence[str],
+        contexts: Sequence[str | None],
+        actions: Sequence[str],
+        scenarios: Sequence[str | None],
+        timestamps: Sequence[float | None],
+        values: Sequence[float],
+        items: IdMap,
+        is_tag: Mask,
+    ) -> Self:
+        """`of` from the fields of the events, each of length E."""
+        done: dict[str, int] = {}
+        where: dict[str | None, int] = {None: -1}
+        rows = items.rows(item_ids)
         return cls(
             rows=rows,
             on_tag=np.append(is_tag, False)[rows],  # the last is that of -1
-            context=items.rows(event.context or "" for event in events),
-            action=np.array(
-                [actions.setdefault(event.action, len(actions)) for event in events], np.int32
-            ),
+            context=items.rows(context or "" for context in contexts),
+            action=np.array([done.setdefault(one, len(done)) for one in actions], np.int32),
             scenario=np.array(
-                [
-                    -1
-                    if event.scenario is None
-                    else scenarios.setdefault(event.scenario, len(scenarios))
-                    for event in events
-                ],
-                np.int32,
+                [where.setdefault(one, len(where) - 1) for one in scenarios], np.int32
             ),
-            timestamp=np.array(
-                [np.nan if event.timestamp is None else event.timestamp for event in events],
-                np.float64,
-            ),
-            value=np.array([event.value for event in events], np.float64),
-            actions=tuple(actions),
-            scenarios=tuple(scenarios),
+            timestamp=np.array(timestamps, np.float64),  # NaN for None
+            value=np.array(values, np.float64),
+            actions=tuple(done),
+            scenarios=tuple(name for name in where if name is not None),
         )
 
     @classmethod

@@ -54,6 +54,11 @@ class TargetSpace:
         return self.index.vectors
 
     @property
+    def edition(self) -> int:
+        """A number that grows with every change of the vectors."""
+        return self.index.edition
+
+    @property
     def published_at(self) -> npt.NDArray[np.float64]:
         """When each target appeared, seconds since 1970-01-01 UTC; NaN where unknown."""
         return self.targets.published_at

@@ -58,7 +58,7 @@ _NOISE = 1e-6
 def connected(links: Links, data: Dataset) -> sp.csr_matrix:
     """A: who is connected with whom by relations, or by following. Shape (users, users)."""
     users = data.users
-    pairs = [users.rows(pair) for pair in Connections(links).pairs()]
+    pairs = [users.rows(pair) for pair in Connections.of(links).pairs()]
     table = np.array(pairs, np.int64).reshape(-1, 2)
     codes = [code for code, action in enumerate(data.actions) if action in FRIENDS]
     follows = data.on_person & np.isin(data.action, codes) & (data.target >= 0)

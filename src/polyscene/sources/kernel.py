@@ -30,7 +30,7 @@ import numpy as np
 import scipy.sparse as sp
 from pydantic import Field
 
-from polyscene.component import Config, Query, Training, Validation, Vectors
+from polyscene.component import Config, Query, Space, Training, Validation, Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.represent.interactions import fading, graded, interactions, places, weighted
 from polyscene.sources.base import Source, away, history_rows, nothing
@@ -124,6 +124,7 @@ class Kernel(Source):
     def __init__(self, config: KernelConfig | None = None) -> None:
         super().__init__(config)
         self._fitted: _Fitted | None = None
+        self._copied: tuple[Space, int, IntArray, Vectors] | None = None
 
     def tuned(self, validations: Sequence[Validation]) -> Self:
         """Choose the options that are unset; see `polyscene.component.Tunable`.
@@ -139,7 +140,7 @@ class Kernel(Source):
             training.data, training.settings, training.now, decay=bool(config.decay)
         )
         warm = np.flatnonzero(matrix.getnnz(axis=0) >= WARM)
-        self._fitted = None
+        self._fitted = self._copied = None
         if not len(warm):
             return
         rows = weighted(sp.csr_matrix(matrix[:, warm]), config.least)
@@ -161,10 +162,10 @@ class Kernel(Source):
             return scores
         if len(told) < len(queries):
             x = x[told]
-        if self._set.cold:  # of all, as copying out the vectors of the others takes longer
-            found = np.asarray(x @ fitted.cold) @ queries[0].space.vectors.T
-        else:
-            found = np.zeros((len(told), scores.shape[1]), np.float32)
+        found = np.zeros((len(told), scores.shape[1]), np.float32)
+        if self._set.cold:
+            new, vectors = self._without_events(queries[0].space, fitted.warm)
+            found[:, new] = np.asarray(x @ fitted.cold) @ vectors.T
         found[:, fitted.warm] = fitted.kernel.scores(x)
         if len(told) == len(queries):
             return found
@@ -204,6 +205,7 @@ class Kernel(Source):
             ModelError: When a file is missing or damaged.
         """
         with reading("the kernel", path):
+            self._copied = None
             text = (path / "options.json").read_text("utf-8")
             self.config = KernelConfig.model_validate_json(text)
             if (path / "warm.npy").exists():
@@ -215,6 +217,21 @@ class Kernel(Source):
     def _set(self) -> KernelConfig:
         """The options with all that is unset filled in."""
         return filled(self.config, _UNSET)
+
+    def _without_events(self, space: Space, warm: IntArray) -> tuple[IntArray | slice, Vectors]:
+        """The rows that get their scores from their text, and their vectors.
+
+        These are copied out once for each state of the space: a product with all takes several
+        times as long where most targets have events. Where few have, it takes all, warm ones too.
+        """
+        count = len(space.vectors)
+        if 2 * len(warm) < count:
+            return slice(None), space.vectors
+        held = self._copied
+        if held is None or held[0] is not space or held[1] != space.edition:
+            new = np.setdiff1d(np.arange(count), warm, assume_unique=True)
+            held = self._copied = (space, space.edition, new, space.vectors[new])
+        return held[2:]
 
     def _history(self, queries: Sequence[Query], fitted: _Fitted) -> sp.csr_matrix:
         """The weights of what the users did among the warm items, shape (q, n)."""

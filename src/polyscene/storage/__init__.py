@@ -2,6 +2,7 @@
 
 from polyscene.storage.export import exported
 from polyscene.storage.notes import Note, drop_notes, notes_of, put_notes
+from polyscene.storage.person import Acts, Person
 from polyscene.storage.reviews import DECISIONS, Decision, Review, decided, reviewed, reviews_of
 from polyscene.storage.rows import Impression, Key
 from polyscene.storage.store import Counts, Store
@@ -10,12 +11,14 @@ from polyscene.storage.writer import StoreWriter
 
 __all__ = [
     "DECISIONS",
+    "Acts",
     "Changes",
     "Counts",
     "Decision",
     "Impression",
     "Key",
     "Note",
+    "Person",
     "Review",
     "Store",
     "StoreWriter",

@@ -15,6 +15,7 @@ from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.storage import rows, tables
 from polyscene.storage.arrays import read_events, read_maps, read_positions, read_requests
 from polyscene.storage.connect import WRITE, connect, translated
+from polyscene.storage.person import HISTORY, Person, read_person
 from polyscene.storage.watch import Watch
 from polyscene.storage.writer import StoreWriter, chunks
 from polyscene.tracing import step
@@ -33,7 +34,7 @@ _USER = sa.select(*rows.USER_COLUMNS).where(tables.users.c.user_id == sa.bindpar
 _HISTORY = (
     sa.select(*rows.EVENT_COLUMNS)
     .where(tables.events.c.user_id == sa.bindparam("user_id"))
-    .order_by(tables.events.c.timestamp.desc().nulls_last(), tables.events.c.seq.desc())
+    .order_by(*HISTORY)
 )
 _RECENT_HISTORY = _HISTORY.limit(sa.bindparam("n", type_=sa.Integer))
 
@@ -214,23 +215,11 @@ class Store(Closing):
             stream = connection.execution_options(yield_per=STREAM_ROWS)
             yield from map(rows.relation_of, stream.execute(query))
 
-    def links(self, name: str | None = None) -> Links:
-        """Relations as arrays.
-
-        Args:
-            name: Only those about or to this id; None for all.
-        """
+    def links(self) -> Links:
+        """Relations as arrays."""
         table = tables.relations
-        triples = sa.select(table.c.subject, table.c.predicate, table.c.object)
-        query: sa.Select[Any] | sa.CompoundSelect[Any] = triples.order_by(
-            "subject", "predicate", "object"
-        )
-        if name is not None:
-            # two indexed look-ups: one condition with OR would read the whole table
-            about = triples.where(table.c.subject == name)
-            query = about.union(triples.where(table.c.object == name)).order_by(
-                "subject", "predicate", "object"
-            )
+        query = sa.select(table.c.subject, table.c.predicate, table.c.object)
+        query = query.order_by(*table.primary_key)
         with self.read() as connection:
             stream = connection.execution_options(yield_per=EVENT_ROWS).execute(query)
             return Links.of((subject, predicate, target) for subject, predicate, target in stream)
@@ -253,19 +242,15 @@ class Store(Closing):
                 found = connection.execute(_RECENT_HISTORY, {"user_id": user_id, "n": limit})
             return [rows.event_of(row) for row in found]
 
-    def acted_on_person(self, user_id: str, actions: Collection[str]) -> set[str]:
-        """The users who did one of the actions on a person.
+    def person(self, user_id: str, actions: Collection[str]) -> Person | None:
+        """What an answer to a user rests on; None of somebody unknown.
 
         Args:
-            user_id: The person.
-            actions: Names of actions.
+            user_id: The user.
+            actions: What others may have done on the user, for `Person.actors`.
         """
-        events = tables.events
-        query = sa.select(events.c.user_id).where(
-            events.c.person_id == user_id, events.c.action.in_(list(actions))
-        )
         with self.read() as connection:
-            return set(connection.scalars(query))
+            return read_person(connection, user_id, actions)
 
     def events(self, after: int, n: int) -> list[tuple[int, Event]]:
         """The next events in order of arrival, each with its number.

@@ -296,7 +296,7 @@ def _people(found: Material, name: str, code: int) -> tuple[Any, ...]:
     data = found.data
     used = succeeded(data, found.settings, name)
     pairs = [np.stack([data.user[used], data.target[used]], axis=1)]
-    friends = [data.users.rows(pair) for pair in Connections(found.links).pairs()]
+    friends = [data.users.rows(pair) for pair in Connections.of(found.links).pairs()]
     if friends:
         both = np.stack(friends)
         pairs.append(both[(both >= 0).all(axis=1)])

@@ -84,6 +84,8 @@ class VectorIndex:
         self._buffer = np.ascontiguousarray(vectors, dtype=np.float32)
         self._owned = False
         self._inverted = inverted
+        self.edition = 0
+        """A number that grows with every change of the rows."""
         self.report = report
 
     @classmethod
@@ -155,6 +157,7 @@ class VectorIndex:
         if not self._owned or after > len(self._buffer):
             self._own(after + after // 4)
         self._buffer[before:after] = vectors
+        self.edition += 1
         if self._inverted is not None:
             self._inverted.add(vectors, np.arange(before, after))
         self.report = replace(self.report, rows=after)
@@ -169,6 +172,7 @@ class VectorIndex:
         if not self._owned:
             self._own(len(self))
         self._buffer[rows] = vectors
+        self.edition += 1
         if self._inverted is not None:
             self._inverted.remove(rows)
             self._inverted.add(vectors, rows)
