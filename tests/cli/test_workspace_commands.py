@@ -326,6 +326,7 @@ class TestBrokenWorkspaces:
             (b"version = 2\n", "version: got 2; Input should be less than or equal to 1"),
             (b"[scenarios.a]\npreset = 'shp'", "scenarios.a.preset: unknown preset 'shp'; did you"),
             (b"[scenarios.a]\nreads = ['b']", "scenarios.a.reads: unknown scenario 'b'"),
+            (b"[scenarios.a]\nreads = ['a']", "scenarios.a.reads: a circle, 'a' would read itself"),
             (b"[scenarios.a]\nhalf_life_days = 'x'", "scenarios.a.half_life_days: got 'x'"),
             (b"scenarios = 3\n", "scenarios: got 3"),
         ],

@@ -194,6 +194,11 @@ def parse_settings(data: dict[str, Any]) -> Settings:
     settings = parse(Settings, data, "")
     for name, scenario in settings.scenarios.items():
         for other in scenario.reads if scenario.reads != "all" else []:
+            if other == name:
+                raise SettingsError(
+                    f"scenarios.{name}.reads: a circle, {name!r} would read itself; its own events "
+                    "are part of its history anyway, so leave it out"
+                )
             if other not in settings.scenarios:
                 hint = did_you_mean(other, settings.scenarios)
                 raise SettingsError(f"scenarios.{name}.reads: unknown scenario {other!r}; {hint}")
