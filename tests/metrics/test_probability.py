@@ -18,6 +18,7 @@ from sklearn.calibration import calibration_curve
 from polyscene.metrics.chance import chance_error
 from polyscene.metrics.probability import (
     auc,
+    auc_by_group,
     brier,
     calibration_error,
     calibration_ratio,
@@ -61,6 +62,23 @@ def test_grouped_auc_weighs_groups_by_their_examples() -> None:
     labels = [1, 0, 0, 1, 0, 1]
     groups = ["a", "a", "b", "b", "b", "c"]
     assert grouped_auc(scores, labels, groups) == pytest.approx((2 * 1 + 3 * 0.5) / 5)
+
+
+def test_drawn_examples_stand_for_many() -> None:
+    """A success at 0.5; one other at 0.7, three at 0.2 that one was drawn of, two equal to it.
+
+    (3 + 2/2) of 6; without counts (1 + 1/2) of 3. A group without a success has no AUC.
+    """
+    scores, labels = [0.5, 0.7, 0.2, 0.5, 0.9], [1, 0, 0, 0, 0]
+    groups, counts = ["a", "a", "a", "a", "b"], [1, 1, 3, 2, 5]
+    each, sizes, place = auc_by_group(scores, labels, groups, counts)
+    assert each[0] == pytest.approx(4 / 6)
+    assert math.isnan(each[1])
+    assert (sizes.tolist(), place.tolist()) == ([4, 1], [0, 0, 0, 0, 1])
+    assert auc_by_group(scores, labels, groups)[0][0] == pytest.approx(0.5)
+    for wrong in ([1, 1, 0, 2, 5], [1, 1, math.inf, 2, 5], [1]):
+        with pytest.raises(ValueError, match="counts are finite and above 0"):
+            auc_by_group(scores, labels, groups, wrong)
 
 
 def test_grouped_auc_with_labels_as_weights_counts_clicks() -> None:

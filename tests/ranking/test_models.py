@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from polyscene.errors import MissingExtraError, ModelError, SettingsError
 from polyscene.extras import require
 from polyscene.metrics.probability import calibration_error
 from polyscene.ranking import Auto, Fused, Gates, Gbdt, TaskModel
-from polyscene.ranking.auto import losses
+from polyscene.ranking.auto import gained, losses
 from polyscene.ranking.examples import FUSED, Examples, Features
 from polyscene.ranking.gates import GatesConfig
 from polyscene.settings import Task
@@ -126,6 +127,22 @@ def test_nine_successes_are_too_few() -> None:
     fused.fit(made([0] * 40, [1] * 9 + [0] * 31))
     assert not fused.cells
     assert np.isnan(fused.predict(made([0], [0]).features)).all()
+
+
+@pytest.mark.parametrize(("count", "saved"), [(1.0, 1.8192), (3.0, 0.0)])
+def test_what_was_drawn_seldom_counts_in_the_order_too(count: float, saved: float) -> None:
+    """A success, what was shown in its place, and one drawn of three, which is put above it.
+
+    The other model saves ln(.25/.3) + ln(.99/.1) + count·ln(.74/.99) a user: with one target each,
+    both orders win one of two pairs; with three, it wins one of four where `fused` wins three.
+    """
+    users, labels = np.repeat(np.arange(30), 3), [1.0, 0.0, 0.0] * 30
+    examples = made([0.0] * 90, labels, [1.0, 1.0, count] * 30)
+    examples = replace(examples, users=users, questions=users)
+    fused, other = np.array([[0.3, 0.9, 0.01] * 30]), np.array([[0.25, 0.01, 0.26] * 30])
+    rows = np.ones(90, np.bool_)
+    assert gained(fused, other, examples, 0, rows) == pytest.approx(saved, abs=1e-3)
+    assert gained(other, fused, examples, 0, rows) == 0
 
 
 @needs_lightgbm

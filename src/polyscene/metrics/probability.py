@@ -88,14 +88,23 @@ def grouped_auc(
 
 
 def auc_by_group(
-    scores: npt.ArrayLike, labels: npt.ArrayLike, groups: npt.ArrayLike
+    scores: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    groups: npt.ArrayLike,
+    counts: npt.ArrayLike | None = None,
 ) -> tuple[Floats, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The AUC within each group, as `auc` defines it. O(n log n), no loop over groups.
+
+    Where examples were drawn from more, those that were drawn seldom stand for many:
+
+        AUC = Σ_{positives i} c_i · (Σ_{negatives below i} c_j + ½ Σ_{negatives equal to i} c_j)
+              / (Σ_{positives} c · Σ_{negatives} c)
 
     Args:
         scores: Higher means more likely positive, shape (n,).
         labels: 0 or 1, shape (n,).
         groups: Names or numbers of the groups, shape (n,).
+        counts: How many examples each stands for, finite and above 0, shape (n,); 1 when omitted.
 
     Returns:
         The AUC of each group, NaN without both classes, and its number of examples, each of shape
@@ -105,15 +114,16 @@ def auc_by_group(
     names = np.asarray(groups)
     if names.shape != values.shape:
         raise ValueError(f"got {names.shape} groups for {len(values)} scores")
+    each = np.ones(len(values)) if counts is None else np.asarray(counts, dtype=np.float64)
+    if each.shape != values.shape or not (np.isfinite(each) & (each > 0)).all():
+        raise ValueError("counts are finite and above 0, one for each score")
     group = np.unique(names, return_inverse=True)[1].astype(np.int64)
     sizes = np.bincount(group)
-    positives = np.bincount(group, weights=positive, minlength=len(sizes))
-    pairs = positives * (sizes - positives)
-    ranks = _ranks_within(values, group, sizes)
-    ranked = np.bincount(group, weights=ranks * positive, minlength=len(sizes))
-    above = ranked - positives * (positives + 1) / 2
-    each = np.where(pairs > 0, above / np.where(pairs > 0, pairs, 1), np.nan)
-    return each, sizes.astype(np.int64), group
+    better, others = np.where(positive, each, 0.0), np.where(positive, 0.0, each)
+    won = np.bincount(group, weights=better * _below(values, group, others), minlength=len(sizes))
+    pairs = np.bincount(group, weights=better) * np.bincount(group, weights=others)
+    found = np.where(pairs > 0, won / np.where(pairs > 0, pairs, 1), np.nan)
+    return found, sizes.astype(np.int64), group
 
 
 def log_loss(
@@ -253,20 +263,21 @@ def calibration_error(
     return float(np.average(gaps[used], weights=plot.count[used]))
 
 
-def _ranks_within(
-    values: Floats, group: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]
-) -> Floats:
-    """Rank of each value within its group, from 1; ties get their mean rank."""
+def _below(values: Floats, group: npt.NDArray[np.int64], counts: Floats) -> Floats:
+    """The sum of the counts within the same group at lower values, and half of it at equal ones."""
+    if not len(values):
+        return np.zeros(0)
     order = np.lexsort((values, group))
     ordered, owner = values[order], group[order]
     first = np.ones(len(order), dtype=np.bool_)  # first of a run of equal values in one group
     first[1:] = (ordered[1:] != ordered[:-1]) | (owner[1:] != owner[:-1])
     starts = np.flatnonzero(first)
-    lengths = np.diff(starts, append=len(order))
-    middle = np.repeat(starts + (lengths + 1) / 2, lengths)
-    ranks = np.empty(len(order))
-    ranks[order] = middle - (np.cumsum(sizes) - sizes)[owner]
-    return ranks
+    runs = np.add.reduceat(counts[order], starts)
+    before = np.cumsum(runs) - runs
+    heads = np.searchsorted(owner[starts], owner[starts])  # the first run of each run's group
+    below = np.empty(len(order))
+    below[order] = np.repeat(before - before[heads] + runs / 2, np.diff(starts, append=len(order)))
+    return below
 
 
 def _checked(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Floats, npt.NDArray[np.bool_]]:

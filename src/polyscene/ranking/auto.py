@@ -14,12 +14,12 @@ from polyscene.component import Config, build
 from polyscene.data.dataset import Mask
 from polyscene.errors import MissingExtraError
 from polyscene.logs import get_logger
-from polyscene.metrics.probability import grouped_auc
+from polyscene.metrics.probability import auc_by_group
 from polyscene.ranking.examples import Examples, Features
 from polyscene.ranking.gbdt import Gbdt
 from polyscene.ranking.model import Floats, Fused, TaskModel
 
-__all__ = ["Auto", "AutoConfig", "losses"]
+__all__ = ["Auto", "AutoConfig", "gained", "losses"]
 
 _CERTAINTY = 1.0
 """By how many standard errors another model must be better than `fused` to be taken."""
@@ -42,8 +42,9 @@ class Auto(TaskModel):
 
     Models are compared by what they say of users that they did not learn from. Another than `fused`
     is taken where its loss (log loss, for tasks of values the squared error) is lower by a standard
-    error over users, and its order within questions is no worse: its weighted AUC is not below that
-    of `fused`. So it is no worse than `fused` but for chance.
+    error over users, and its order within questions is no worse: the mean AUC of a question is not
+    below that of `fused`. Where targets were drawn, each stands in both for as many as its weight
+    says: a model that tells the best candidates apart better, and all others worse, is not taken.
     """
 
     name: ClassVar[str] = "auto"
@@ -151,7 +152,7 @@ def _best(found: Mapping[str, Floats], examples: Examples) -> dict[tuple[str, st
         for name, chances in found.items():
             if name == Fused.name:
                 continue
-            gain = _gain(found[Fused.name], chances, examples, task, rows)
+            gain = gained(found[Fused.name], chances, examples, task, rows)
             if gain > most:
                 best, most = name, gain
         if best != Fused.name:
@@ -161,8 +162,16 @@ def _best(found: Mapping[str, Floats], examples: Examples) -> dict[tuple[str, st
     return chosen
 
 
-def _gain(fused: Floats, other: Floats, examples: Examples, task: int, rows: Mask) -> float:
-    """The loss that another model saves a user on average; 0 where it is not surely better."""
+def gained(fused: Floats, other: Floats, examples: Examples, task: int, rows: Mask) -> float:
+    """The loss that another model saves a user on average; 0 where it is not surely better.
+
+    Args:
+        fused: What `fused` says of users that it did not learn from, shape (t, n).
+        other: What the other says, same shape.
+        examples: What happened.
+        task: Number of the task.
+        rows: Which rows, shape (n,).
+    """
     both = rows & np.isfinite(fused[task]) & np.isfinite(other[task])
     users, place = np.unique(examples.users[both], return_inverse=True)
     if len(users) < _FEW:
@@ -172,9 +181,18 @@ def _gain(fused: Floats, other: Floats, examples: Examples, task: int, rows: Mas
     error = float(gain.std()) / np.sqrt(len(users))
     if gain.mean() <= _CERTAINTY * error:
         return 0.0
-    if not examples.tasks[task].of_value:
-        labels, groups = examples.labels[task][both], examples.questions[both]
-        before, after = (grouped_auc(c[task][both], labels, groups) for c in (fused, other))
-        if after < before:
-            return 0.0
+    if not examples.tasks[task].of_value and _order(other, examples, task, both) < _order(
+        fused, examples, task, both
+    ):
+        return 0.0
     return float(gain.mean())
+
+
+def _order(chances: Floats, examples: Examples, task: int, rows: Mask) -> float:
+    """The mean AUC of a question among all targets that its drawn ones stand for."""
+    labels, groups = examples.labels[task][rows], examples.questions[rows]
+    counts = examples.weights[rows]
+    each, _, place = auc_by_group(chances[task][rows], labels, groups, counts)
+    share = np.bincount(place, weights=counts)
+    both = ~np.isnan(each)
+    return float(np.average(each[both], weights=share[both])) if both.any() else 0.5

@@ -30,6 +30,8 @@ def slots(declared: Explore, n: int) -> list[int]:
     """
     if declared.slots:
         return sorted({place - 1 for place in declared.slots if place <= n})
+    if not declared.share:
+        return []
     steps = np.floor(declared.share * np.arange(n + 1) + 1e-9)
     found: list[int] = np.flatnonzero(np.diff(steps) > 0).tolist()
     return found
