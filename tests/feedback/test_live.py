@@ -89,6 +89,23 @@ def test_events_are_added_to_what_is_known(engine: Engine, live: LivePast, past:
     assert past.read == ["bo"]
 
 
+def test_events_of_who_does_not_ask_are_not_heaped_up(
+    engine: Engine, live: LivePast, past: Counted
+) -> None:
+    """After a hundred the store is read again, when the user asks."""
+    live.of("bo")
+    with engine.workspace.store.write() as writer:
+        writer.add_events([tiny_world.act("bo", "map-1", days=1) for _ in range(99)])
+    live.entry("ann")  # anybody's question looks at what was written
+    for number in range(2):
+        with engine.workspace.store.write() as writer:
+            writer.add_events([tiny_world.act("bo", "map-1", days=number)])
+        live.entry("ann")
+    assert "bo" not in live._entries
+    assert told(engine, live.of("bo")) == told(engine, past.of("bo"))
+    assert past.read == ["bo", "bo", "bo"]
+
+
 def test_answers_that_were_kept_do_not_outlive_an_event(engine: Engine, live: LivePast) -> None:
     live.of("bo")
     entry = live.entry("bo")

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects.postgresql import psycopg
@@ -432,6 +433,18 @@ def test_the_database_keeps_the_promises_of_durability(store: Store, tmp_path: P
     with store.read() as connection:
         for pragma, value in {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}.items():
             assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
+
+
+def test_only_a_writer_keeps_many_pages_in_memory(store: Store) -> None:
+    def kept(connection: sa.Connection) -> int:
+        return int(connection.exec_driver_sql("PRAGMA cache_size").scalar_one())
+
+    with store.begin() as connection:
+        assert kept(connection) == -65536
+    with pytest.raises(RuntimeError), store.begin():
+        raise RuntimeError
+    with store.read() as connection:
+        assert kept(connection) == -8192
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:

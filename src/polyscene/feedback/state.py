@@ -26,6 +26,8 @@ from polyscene.tracing import carried
 __all__ = ["Entry", "LivePast"]
 
 _log = get_logger(__name__)
+_MOST_SINCE = 100
+"""Events that are kept of a user who does not ask."""
 _MOST_MADE = 20
 """Things kept that were made for one user."""
 
@@ -274,8 +276,13 @@ class LivePast:
         self._outdated |= self._reading & {*changes.users, *changes.acted}
         for name in changes.acted:
             found = self._entries.get(name)
-            if found is not None:
-                self._put(name, Entry(found.known, [*changes.done(name), *found.since]))
+            if found is None:
+                continue
+            since = [*changes.done(name), *found.since]
+            if len(since) > _MOST_SINCE:  # of somebody who does not ask: read when they do
+                self._drop(name)
+            else:
+                self._put(name, Entry(found.known, since))
         for name in changes.users:
             self._drop(name)
         while len(self._last) > self._size:

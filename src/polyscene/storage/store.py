@@ -14,7 +14,7 @@ from polyscene.data.dataset import Dataset, IdMap, Links, Mask
 from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.storage import rows, tables
 from polyscene.storage.arrays import read_events, read_maps, read_positions, read_requests
-from polyscene.storage.connect import WRITE, connect, translated
+from polyscene.storage.connect import WRITE, connect, roomy, translated
 from polyscene.storage.person import HISTORY, Person, read_person
 from polyscene.storage.watch import Watch
 from polyscene.storage.writer import StoreWriter, chunks
@@ -99,6 +99,7 @@ class Store(Closing):
             step("store.write"),
             translated(self._name),
             self._engine.connect().execution_options(**WRITE) as connection,
+            roomy(connection),
             connection.begin(),
         ):
             yield connection
