@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 __all__ = ["Comparison", "Interval", "interval", "paired"]
 
@@ -174,6 +173,8 @@ def _bounds(
 ) -> tuple[float, float]:
     if len(sums) < 2:
         return float("nan"), float("nan")
+    from scipy import stats  # takes a second to import
+
     found = stats.bootstrap(
         (sums, counts),
         _mean_of_all,

@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 __all__ = [
     "Reliability",
@@ -50,7 +49,9 @@ def auc(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     positives, negatives = int(positive.sum()), int((~positive).sum())
     if not positives or not negatives:
         return float("nan")
-    ranks = stats.rankdata(values)[positive].sum()
+    from scipy.stats import rankdata  # takes a second to import
+
+    ranks = rankdata(values)[positive].sum()
     return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))
 
 
