@@ -423,15 +423,15 @@ def test_noted_interests_are_shown(serve: Server) -> None:
 def test_a_model_is_promoted_and_rolled_back(serve: Server) -> None:
     client = serve()
     browser = Browser(client)
-    first = client.service.version
+    first = client.service.keeper.version
     with tiny_world.reopen(client.service.workspace.path, pages=PAGES) as engine:
         second = engine.fit(now=tiny_world.NOW).config.version
-    eventually(lambda: client.service.version == second)
+    eventually(lambda: client.service.keeper.version == second)
     assert first in browser.get("/models").text
     assert browser.post("/models/rollback").status_code == 303
-    assert client.service.version == first
+    assert client.service.keeper.version == first
     browser.post("/models/promote", {"version": second})
-    assert client.service.version == second
+    assert client.service.keeper.version == second
     assert browser.post("/models/promote", {"version": "../x"}).status_code == 404
 
 
@@ -458,7 +458,7 @@ def test_what_was_measured_stands_beside_a_version(serve: Server) -> None:
     assert "0.2500" in page
     assert "0.2000–0.3000" in page
     assert "&lt;m&gt;" in page
-    path.write_text(path.read_text("utf-8").replace(client.service.version, "gone"), "utf-8")
+    path.write_text(path.read_text("utf-8").replace(client.service.keeper.version, "gone"), "utf-8")
     assert "Evaluations beside other models" in browser.get("/models").text
     path.write_text("{}", "utf-8")
     assert link[0] not in browser.get("/models").text
@@ -514,7 +514,8 @@ def test_the_file_of_settings_is_checked_where_it_stands(serve: Server) -> None:
 
 
 def test_a_reward_is_saved_where_it_was_compared(serve: Server) -> None:
-    """The file changes, what serves does not before a restart; a wrong reward changes nothing."""
+    """The file changes; it names other scenarios than those that are served, so they stay as they
+    are before a restart. A wrong reward changes nothing."""
     client = serve()
     path = client.service.workspace.path / "polyscene.toml"
     browser = Browser(client, **{"hx-request": "true"})

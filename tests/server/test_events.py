@@ -186,7 +186,7 @@ def test_trends_follow_events_without_a_fit(serve: Server) -> None:
         for name in ("zh-3", "new-1")[: 1 + number % 2]:
             client.post("/v1/events", json=bought(f"user-{number}", name))
     eventually(lambda: ids(get(client, "/v1/recommend", **asked)) == ["zh-3", "new-1"])
-    assert not client.service.trouble
+    assert not client.service.keeper.trouble
 
 
 def test_trends_are_no_older_than_a_minute() -> None:

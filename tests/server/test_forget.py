@@ -56,7 +56,7 @@ def test_an_erased_person_is_nowhere(serve: Server) -> None:
     assert erased["relations"] == 2
     assert erased["impressions"] >= 1
     assert erased["shown to others"] <= 1
-    assert receipt["models"] == [client.service.version]
+    assert receipt["models"] == [client.service.keeper.version]
     assert NAME not in ids(get(client, "/v1/people/cy", n=20))
     assert get(client, "/v1/recommend", scenario="shop", user=NAME)["notes"][0] == (
         f"user {NAME!r} is unknown"

@@ -48,7 +48,7 @@ def test_a_new_model_swaps_in_with_no_failed_request(serve: Server) -> None:
         thread.start()
     for _ in range(3):
         new = refit(client)
-        eventually(lambda new=new: client.service.version == new)  # type: ignore[misc]
+        eventually(lambda new=new: client.service.keeper.version == new)  # type: ignore[misc]
     stop.set()
     for thread in asking:
         thread.join()
@@ -58,9 +58,9 @@ def test_a_new_model_swaps_in_with_no_failed_request(serve: Server) -> None:
 
 def test_a_version_is_promoted_and_rolled_back(serve: Server) -> None:
     client = serve()
-    first = client.service.version
+    first = client.service.keeper.version
     second = refit(client)
-    eventually(lambda: client.service.version == second)
+    eventually(lambda: client.service.keeper.version == second)
     listed = models(client)
     assert [one["serving"] for one in listed.values()] == [False, True]
     assert listed[second]["current"]
@@ -76,9 +76,9 @@ def test_a_version_is_promoted_and_rolled_back(serve: Server) -> None:
 def test_a_damaged_model_is_not_served(serve: Server) -> None:
     """The old one goes on answering, and the reason is told."""
     client = serve()
-    good = client.service.version
+    good = client.service.keeper.version
     bad = refit(client)
-    eventually(lambda: client.service.version == bad)
+    eventually(lambda: client.service.keeper.version == bad)
     client.post("/v1/models/rollback")
     (client.service.workspace.models / bad / "items" / "vectors.npy").write_bytes(b"?")
     assert client.post(f"/v1/models/{bad}/promote").status_code == 503
@@ -124,7 +124,7 @@ def test_a_fit_in_the_background(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     client = serve(fit_command=[sys.executable, str(CHILD), str(tmp_path / "1"), kind])
-    first = client.service.version
+    first = client.service.keeper.version
     started = client.post("/v1/models/fit")
     assert started.status_code == 202
     assert started.json()["state"] == "running"
@@ -137,10 +137,10 @@ def test_a_fit_in_the_background(
     fit = eventually(ended, 30)
     assert fit["state"] == state
     if kind == "good":
-        eventually(lambda: client.service.version != first)
+        eventually(lambda: client.service.keeper.version != first)
     else:
         assert fit["message"] == "error: it went wrong"
-        assert client.service.version == first
+        assert client.service.keeper.version == first
 
 
 def test_a_killed_fit_leaves_the_old_model_and_a_new_fit_can_start(
@@ -148,7 +148,7 @@ def test_a_killed_fit_leaves_the_old_model_and_a_new_fit_can_start(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     client = serve(fit_command=[sys.executable, str(CHILD), str(tmp_path / "1"), "slow"])
-    first = client.service.version
+    first = client.service.keeper.version
     assert client.post("/v1/models/fit").status_code == 202
     second = client.post("/v1/models/fit")
     assert second.status_code == 409

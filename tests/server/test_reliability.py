@@ -89,7 +89,7 @@ def test_a_model_that_cannot_be_written_leaves_the_old_one(
 ) -> None:
     """A full disk, a read-only one, a folder of somebody else: the fit says so, and where."""
     client = serve()
-    models, version = client.service.workspace.models, client.service.version
+    models, version = client.service.workspace.models, client.service.keeper.version
     make = Path.mkdir
 
     def refuse(path: Path, *args: Any, **options: Any) -> None:
@@ -156,7 +156,7 @@ def test_two_servers_on_one_workspace_agree(serve: Server) -> None:
         eventually(lambda: "map-8" in ids(get(one, "/v1/recommend", **asked)))
         with tiny_world.reopen(one.service.workspace.path, pages=PAGES) as engine:
             version = engine.fit(now=tiny_world.NOW).config.version
-        eventually(lambda: {one.service.version, two.service.version} == {version})
+        eventually(lambda: {one.service.keeper.version, two.service.keeper.version} == {version})
 
 
 @pytest.mark.parametrize("error", [MemoryError("no memory"), RuntimeError("a bug")])
@@ -165,7 +165,7 @@ def test_a_swap_that_crashes_leaves_the_old_model_serving(
 ) -> None:
     """Whatever the new model does when it is read; it is tried once, and told."""
     client = serve()
-    old = client.service.version
+    old = client.service.keeper.version
     load: Callable[..., Model] = Model.load
     tried: list[str | None] = []
 

@@ -41,7 +41,7 @@ class ImpressionLog:
         self.dropped = 0
         """Impressions that were not kept."""
         self.observe: Callable[[int], None] = lambda count: None
-        """Told how many were written."""
+        """Told how many were written, at each try."""
         self._thread = threading.Thread(target=self._run, name="impressions", daemon=True)
         self._thread.start()
 
@@ -75,6 +75,7 @@ class ImpressionLog:
                 except PolysceneError as error:
                     _log.warning("impressions could not be written, they wait: %s", error)
                     self._waiting.extendleft(reversed(some))
+                    self.observe(0)
                     return
                 self.observe(len(some))
 

@@ -163,7 +163,7 @@ def _screen_new(
 
 
 def _rescreen(workspace: Workspace, model: Model) -> None:
-    """Judge everything anew where the safety settings have changed since the fit."""
+    """Judge everything anew where the safety settings have changed since it was judged."""
     store, scenarios = workspace.store, workspace.settings.scenarios
     for name, spec in scenarios.items():
         if model.config.safety.get(name) == spec.safety.model_dump():
@@ -174,3 +174,5 @@ def _rescreen(workspace: Workspace, model: Model) -> None:
         records: Sequence[Item] | Sequence[User]
         records = list(store.users(ids)) if name in model.people else list(store.items(ids))
         _screen_new(workspace, model, name, records)
+        judged = {**model.config.safety, name: spec.safety.model_dump()}
+        model.config = model.config.model_copy(update={"safety": judged})

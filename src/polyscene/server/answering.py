@@ -52,21 +52,38 @@ class Answering:
         workspace: The workspace.
         encoder: What encodes texts in questions.
         past: What is known of users.
-        fallback: What answers while there is no model.
     """
 
-    def __init__(
-        self, workspace: Workspace, encoder: Encoder, past: LivePast, fallback: Fallback
-    ) -> None:
+    def __init__(self, workspace: Workspace, encoder: Encoder, past: LivePast) -> None:
         self._workspace = workspace
-        self._settings: Settings = workspace.settings
         self._encoder = encoder
-        self._verbaliser = Verbaliser(workspace.settings)
         self._past = past
-        self._fallback = fallback
         self._catalogues = Catalogues()
         self.model: Model | None = None
         self._recommender: Recommender
+        self._declare(workspace.settings)
+
+    def _declare(self, settings: Settings) -> None:
+        self._settings = settings
+        self._verbaliser = Verbaliser(settings)
+        self._fallback = Fallback(self._workspace.store, settings)
+
+    def settle(self, settings: Settings) -> None:
+        """Answer as other settings declare from now on; what was kept is dropped.
+
+        Raises:
+            PolysceneError: When the model cannot answer as they declare; nothing is changed.
+        """
+        model = self.model
+        if model is not None:
+            verbaliser = Verbaliser(settings)
+            trial = Recommender(settings, model, self._encoder, verbaliser, self._past)
+            for name in settings.scenarios:
+                list(trial.answers([None], name, 1, time.time()))
+        self._workspace.settings = settings
+        self._declare(settings)
+        if model is not None:
+            self.use(refresh(self._workspace, model))
 
     def use(self, model: Model) -> None:
         """Answer with a model from now on; what was kept is dropped."""

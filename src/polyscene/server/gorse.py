@@ -194,7 +194,7 @@ async def change_item(request: Request, item_id: str, fields: Annotated[Row, Bod
         writer.put_items([_item({**_item_row(held), **given, "ItemId": item_id})])
 
     await service.commits.write(change)
-    service.look()
+    service.keeper.look()
     return _affected(1)
 
 
@@ -203,7 +203,7 @@ async def delete_item(request: Request, item_id: str) -> Response:
     """Remove an item with its feedback."""
     service = service_of(request)
     removed = await service.commits.write(lambda writer: writer.remove_item(item_id))
-    service.look()
+    service.keeper.look()
     return _affected(int(removed))
 
 
@@ -318,7 +318,7 @@ async def _put_items(request: Request, rows: Sequence[Row]) -> Response:
     service = service_of(request)
     items = [_item(row) for row in rows]
     await service.commits.write(lambda writer: writer.put_items(items))
-    service.look()
+    service.keeper.look()
     return _affected(len(items))
 
 
@@ -326,5 +326,5 @@ async def _put_users(request: Request, rows: Sequence[Row]) -> Response:
     service = service_of(request)
     users = _USERS.validate_python([gorse_user(row) for row in rows])
     await service.commits.write(lambda writer: writer.put_users(users))
-    service.look()
+    service.keeper.look()
     return _affected(len(users))

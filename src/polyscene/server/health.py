@@ -45,7 +45,11 @@ async def ready(request: Request) -> Response:
     """Whether the store can be read; without a model, lists are made do with."""
     service = service_of(request)
     wrong = await service.unready()
-    body = {"ready": not wrong, "model": service.version, "trouble": wrong or service.trouble}
+    body = {
+        "ready": not wrong,
+        "model": service.keeper.version,
+        "trouble": wrong or service.keeper.trouble,
+    }
     return json_bytes(dumped(body), 503 if wrong else 200)
 
 

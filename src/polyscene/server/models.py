@@ -134,10 +134,10 @@ async def serve_version(service: Service, version: str) -> None:
         promote(workspace.models, version)
 
     await service.aside(check)
-    service.reconsider()
-    await service.keep_up()
-    if service.version != version:
-        raise ModelError(service.trouble or "another model was promoted meanwhile")
+    service.keeper.reconsider()
+    await service.keeper.keep_up()
+    if service.keeper.version != version:
+        raise ModelError(service.keeper.trouble or "another model was promoted meanwhile")
 
 
 def _serving(version: str) -> Response:
@@ -147,7 +147,7 @@ def _serving(version: str) -> Response:
 def listed(service: Service) -> dict[str, Any]:
     """All versions on disk, oldest first, and how the last fit stands."""
     models = service.workspace.models
-    current, serving = current_version(models), service.version
+    current, serving = current_version(models), service.keeper.version
     found = []
     for version in model_versions(models):
         one: dict[str, Any] = {"version": version, "created_at": None, "seconds": None}

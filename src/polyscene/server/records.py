@@ -81,7 +81,7 @@ async def put_items(
     """Store items, each replacing the one of its id; recommendable within two seconds."""
     service = service_of(request)
     await service.commits.write(lambda writer: writer.put_items(items))
-    service.look()
+    service.keeper.look()
     return _stored(len(items))
 
 
@@ -93,7 +93,7 @@ async def put_item(
     item = Item.model_validate({**fields, "item_id": item_id})
     service = service_of(request)
     await service.commits.write(lambda writer: writer.put_items([item]))
-    service.look()
+    service.keeper.look()
     return _stored(1)
 
 
@@ -114,7 +114,7 @@ async def change_item(
         writer.put_items([Item.model_validate(_changed(held, fields) | {"item_id": item_id})])
 
     await service.commits.write(change)
-    service.look()
+    service.keeper.look()
     return _stored(1)
 
 
@@ -134,7 +134,7 @@ async def delete_item(request: Request, item_id: str) -> Response:
     service = service_of(request)
     if not await service.commits.write(lambda writer: writer.remove_item(item_id)):
         raise NotFoundError(f"unknown item {item_id!r}")
-    service.look()
+    service.keeper.look()
     return _removed(1)
 
 
@@ -150,7 +150,7 @@ async def put_users(
     """Store users, each replacing the one of their id."""
     service = service_of(request)
     await service.commits.write(lambda writer: writer.put_users(users))
-    service.look()
+    service.keeper.look()
     return _stored(len(users))
 
 
@@ -162,7 +162,7 @@ async def put_user(
     user = User.model_validate({**fields, "user_id": user_id})
     service = service_of(request)
     await service.commits.write(lambda writer: writer.put_users([user]))
-    service.look()
+    service.keeper.look()
     return _stored(1)
 
 
@@ -183,7 +183,7 @@ async def change_user(
         writer.put_users([User.model_validate(_changed(held, fields) | {"user_id": user_id})])
 
     await service.commits.write(change)
-    service.look()
+    service.keeper.look()
     return _stored(1)
 
 

@@ -146,7 +146,7 @@ async def decided_on(
     count = await service.commits.write(
         lambda writer: decide(writer, store, scenario, spec, ids, decision, by)
     )
-    await service.keep_up()
+    await service.keeper.keep_up()
     return count
 
 

@@ -49,7 +49,7 @@ def start_tracing(settings: TraceSettings) -> Callable[[], None]:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
     from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 
-    about = {"service.name": settings.service_name, "service.version": __version__}
+    about = {"service.name": settings.service_name, "service.keeper.version": __version__}
     provider = TracerProvider(
         sampler=ParentBasedTraceIdRatio(settings.sample),
         resource=Resource.create(about),

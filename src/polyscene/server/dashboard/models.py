@@ -97,8 +97,8 @@ async def _shown(visit: Visit) -> Response:
         compared={} if serving is None else serving["validation"],
         day=day,
         fit=fit,
-        trouble=service.trouble,
-        waiting=fit.state == "running" or (swapping and not service.trouble),
+        trouble=service.keeper.trouble,
+        waiting=fit.state == "running" or (swapping and not service.keeper.trouble),
         partial=visit.partial,
     )
 

@@ -67,7 +67,7 @@ async def overview(request: Request) -> Response:
         events=bars(found.events),
         answers=bars(found.answers),
         latency=latency(service.telemetry),
-        trouble=service.trouble,
+        trouble=service.keeper.trouble,
     )
 
 

@@ -46,6 +46,7 @@ async def save(request: Request) -> Response:
     _spec(visit, name)
     path = visit.service.workspace.path / SETTINGS_FILE
     settings = await visit.service.aside(lambda: save_reward(path, name, reward))
+    await visit.service.keeper.keep_up()
     by = visit.service.guard.name(visit.session.key_id) or NOBODY
     _log.info("%s wrote the reward of %s: %s", by, name, reward)
     if not visit.partial:

@@ -133,7 +133,7 @@ class Visit:
             token=self._sessions.token(self.session),
             signed_in=self.signed_in,
             locked=not self.service.guard.open,
-            serving=self.service.version,
+            serving=self.service.keeper.version,
             release=__version__,
         )  # fmt: skip
         return HTMLResponse(html, status)
