@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 import scipy.sparse as sp
 
 from polyscene.data.schema import Item
-from polyscene.errors import DataError, NotFoundError, SettingsError
+from polyscene.errors import DataError, EncoderError, NotFoundError, SettingsError
 from polyscene.logs import NO_PROGRESS
 from polyscene.settings import parse_settings
 from polyscene.testing.word_encoder import WordEncoder, WordEncoderConfig
+from polyscene.training.checkpoints import Checkpoints
 from polyscene.training.classify.classifier import Classifier, Ground, folder_of
 from polyscene.training.classify.config import ClassifierTraining
 from polyscene.training.classify.examples import HELD, examples, task_scenarios
@@ -132,6 +134,76 @@ def test_a_worse_one_takes_no_place(workspace: Workspace, trained: Trained) -> N
     assert (folder_of(workspace, "both") / "classifier.json").read_bytes() == before
 
 
+def test_pseudo_labels_are_kept_only_where_they_help(
+    workspace: Workspace, trained: Trained
+) -> None:
+    """No network is worse by its validation pairs; what none is sure of changes nothing."""
+    given = {**QUICK, "name": "self", "scenarios": ["films"], "members": 4}
+    own = train_classifier(workspace, ClassifierTraining(**given, pseudo=0.8))
+    assert len(own.pseudo) == 4
+    for count, plain, loss in own.pseudo:
+        assert loss < plain if count else loss == plain
+    assert any(count for count, _, _ in own.pseudo)
+    never = train_classifier(workspace, ClassifierTraining(**given, pseudo=1 - 1e-15))
+    assert [count for count, _, _ in never.pseudo] == [0] * 4
+    plain = train_classifier(workspace, ClassifierTraining(**given))
+    np.testing.assert_array_equal(never.predicted, plain.predicted)
+    with pytest.raises(ValueError, match="for the form heads"):
+        ClassifierTraining(name="x", form="transformer", pseudo=0.9)
+
+
+def test_words_count_as_far_as_they_help(workspace: Workspace, trained: Trained) -> None:
+    """Here taste is all, which a sum of words does not tell: their share is 0, as if not there."""
+    loaded = Classifier.load(workspace, "both")
+    assert loaded.words is not None
+    assert loaded.words.shares.tolist() == [0, 0, 0]
+    config = ClassifierTraining(name="wordless", words=False, **QUICK)
+    wordless = train_classifier(workspace, config)
+    assert wordless.classifier.words is None
+    assert not (folder_of(workspace, "wordless") / "words.json").exists()
+    np.testing.assert_array_equal(wordless.predicted, trained.predicted)
+    ground, rows = Ground(workspace, transform=loaded.transform), np.arange(4)
+    known = ground.signals("films")
+    before = loaded.judge(ground, known, rows, rows, "films")
+    loaded.words = replace(loaded.words, shares=np.array([1.0, 0.0, 0.0]))
+    after = loaded.judge(ground, known, rows, rows, "films")
+    parts = ground.parts(known, loaded.words.titles, loaded.words.texts)
+    own = loaded.words.z(parts, rows, rows, np.zeros(4, np.int64))
+    np.testing.assert_allclose(after[0], 1 / (1 + np.exp(-own[0])))
+    np.testing.assert_array_equal(after[1:], before[1:])
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_killed_run_goes_on_with_the_next_network(
+    workspace: Workspace, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from polyscene.training.classify import train_heads as module
+
+    config, seeds, fit = ClassifierTraining(name="both", **QUICK), [], module._fit
+
+    def counted(*given: Any) -> Any:
+        seeds.append(given[-2])
+        if len(seeds) == 2:
+            raise Killed
+        return fit(*given)
+
+    monkeypatch.setattr(module, "_fit", counted)
+    with pytest.raises(Killed):
+        train_classifier(workspace, config)
+    again = train_classifier(workspace, config)
+    assert seeds == [0, 1, 1]
+    np.testing.assert_array_equal(again.predicted, trained.predicted)
+    assert not (folder_of(workspace, "both").parent / ".both.run").exists()
+    seeds.clear()
+    with pytest.raises(Killed):
+        train_classifier(workspace, config)
+    train_classifier(workspace, config, resume=False)
+    assert seeds == [0, 1, 0, 1]
+
+
 class TestExamples:
     def made(self, workspace: Workspace) -> Any:
         data = workspace.store.dataset()
@@ -216,7 +288,7 @@ def tiny(path: Path) -> Path:
     return path
 
 
-def test_a_transformer_reads_both_texts(tmp_path: Path) -> None:
+def test_a_transformer_reads_both_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The label is told by the second text; what was saved and read says the same."""
     from polyscene.training.classify.transformer import PairModel, train_pairs
 
@@ -231,13 +303,30 @@ def test_a_transformer_reads_both_texts(tmp_path: Path) -> None:
     )  # fmt: skip
     of_value = np.array([False, True])
     with NO_PROGRESS.task("train", None, "epochs") as task:
-        model = train_pairs(pairs, labels, rng.integers(0, 10, 160), of_value, config, task)
+        given = (pairs, labels, rng.integers(0, 10, 160), of_value, config)
+        model = train_pairs(*given, Checkpoints(tmp_path / "run", ""), task)
     z = model.z(pairs)
     assert ((z[0] > 0) == (kinds == 1)).mean() > 0.95
     assert z[1, kinds == 1].mean() > 0.5 > -0.5 > z[1, kinds == 0].mean()
     (tmp_path / "saved").mkdir()
     model.save(tmp_path / "saved")
     np.testing.assert_allclose(PairModel.load(tmp_path / "saved").z(pairs), z, rtol=1e-5)
+
+    def short(self: Any, some: Any) -> Any:
+        calls.append(len(some))
+        if len(calls) == 3:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes")
+        return whole(self, some)
+
+    calls: list[int] = []
+    whole = PairModel.z
+    monkeypatch.setattr(PairModel, "z", short)
+    with NO_PROGRESS.task("train", None, "epochs") as task:
+        with pytest.raises(EncoderError, match="with batch_size 16 and max_tokens 32; halve batch"):
+            train_pairs(*given, Checkpoints(tmp_path / "run", "killed"), task)
+        again = train_pairs(*given, Checkpoints(tmp_path / "run", "killed"), task)
+    assert len(calls) == 1 + 6  # two epochs were kept, and the third was made again
+    np.testing.assert_allclose(whole(again, pairs), z, rtol=1e-5)
 
 
 def test_a_transformer_on_a_workspace(workspace: Workspace, tmp_path: Path) -> None:

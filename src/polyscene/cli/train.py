@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from polyscene.cli.main import app
+from polyscene.cli.options import read_options
 from polyscene.cli.output import console, print_json, progress_bars, results_table
-from polyscene.errors import DataError, SettingsError
+from polyscene.errors import DataError
 
 __all__ = ["train"]
 
@@ -32,7 +32,7 @@ def train(
     objective: Annotated[
         str,
         typer.Option(
-            help="contrastive; adapt, to texts alone; map, in seconds; distil, for speed."
+            help="contrastive; adapt, to texts alone; map, in seconds; distil or onnx, for speed."
         ),
     ] = "contrastive",
     base: Annotated[str | None, typer.Option(help="What is trained on top of.")] = None,
@@ -59,7 +59,7 @@ def train(
     from polyscene.workspace import Workspace
 
     if deed is _Deed.CLASSIFIER:
-        _classifier(context.obj, name, base, scenario, seed, options, json)
+        _classifier(context.obj, name, base, scenario, seed, options, resume, json)
         return
     if deed is not _Deed.LIST and not name:
         raise DataError(f"train {deed} needs a name: polyscene train {deed} NAME")
@@ -89,7 +89,7 @@ def train(
             return
         given = {
             "objective": objective, "base": base, "scenarios": scenario or [], "adapter": adapter,
-            "seed": seed, **({} if steps is None else {"steps": steps}), **_read(options),
+            "seed": seed, **({} if steps is None else {"steps": steps}), **read_options(options),
         }  # fmt: skip
         config = parse(EncoderTraining, {"name": name, **given}, "training")
         outcome = train_encoder(workspace, config, resume=resume, progress=progress_bars())
@@ -122,6 +122,7 @@ def _classifier(
     scenarios: list[str] | None,
     seed: int,
     options: Path | None,
+    resume: bool,
     json: bool,
 ) -> None:
     """Train a classifier, and print what it is worth."""
@@ -132,10 +133,10 @@ def _classifier(
 
     if not name:
         raise DataError("train classifier needs a name: polyscene train classifier NAME")
-    given = {"base": base, "scenarios": scenarios or [], "seed": seed, **_read(options)}
+    given = {"base": base, "scenarios": scenarios or [], "seed": seed, **read_options(options)}
     config = parse(ClassifierTraining, {"name": name, **given}, "training")
     with Workspace.open(folder) as workspace:
-        found = train_classifier(workspace, config, progress=progress_bars())
+        found = train_classifier(workspace, config, resume=resume, progress=progress_bars())
     if json:
         print_json({"name": name, "passed": found.passed, "seconds": found.seconds,
                     "metrics": found.metrics})  # fmt: skip
@@ -153,23 +154,6 @@ def _classifier(
     console.print(results_table(rows, columns), soft_wrap=False)
     said = "it is saved" if found.passed else "it says no more than the rates, and is not saved"
     console.print(f"trained {name} in {found.seconds:.0f} s: {said}", markup=False)
-
-
-def _read(path: Path | None) -> dict[str, Any]:
-    """The options in a file.
-
-    Raises:
-        SettingsError: When it cannot be read, or is not TOML.
-    """
-    if path is None:
-        return {}
-    try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}") from None
 
 
 def _state(current: bool, finished: bool, metrics: Any) -> str:

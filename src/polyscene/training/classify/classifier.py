@@ -24,6 +24,7 @@ from polyscene.text.verbalise import Verbaliser
 from polyscene.training.classify.heads import Heads, chances, with_scenario
 from polyscene.training.classify.past import Past, signals
 from polyscene.training.classify.texts import PairTexts
+from polyscene.training.classify.words import Parts, Vocabulary, Words
 from polyscene.workspace import Workspace
 
 __all__ = ["Classifier", "Ground", "folder_of"]
@@ -54,6 +55,7 @@ class Ground:
         self._workspace = workspace
         self.data = workspace.store.dataset() if data is None else data
         self._transform = transform
+        self._counted: dict[int, tuple[sp.csr_matrix, sp.csr_matrix]] = {}
 
     @cached_property
     def items(self) -> list[Item]:
@@ -91,6 +93,23 @@ class Ground:
         }
         return PairTexts(self._workspace.settings, users, self.items)
 
+    @cached_property
+    def titles(self) -> list[str]:
+        """Title and tags of each item."""
+        return [" ".join([item.title, *item.tags]) for item in self.items]
+
+    @cached_property
+    def item_texts(self) -> list[str]:
+        """The whole text of each item."""
+        return [self.texts.item(row) for row in range(len(self.items))]
+
+    def parts(self, known: sp.csr_matrix, titles: Vocabulary, texts: Vocabulary) -> Parts:
+        """The words of users, as far as some behaviour is known, and of items."""
+        key = id(titles)
+        if key not in self._counted:
+            self._counted[key] = titles.counts(self.titles), texts.counts(self.item_texts)
+        return Parts.of(known, *self._counted[key])
+
     def signals(self, scenario: str, events: Mask | None = None) -> sp.csr_matrix:
         """What users did as one scenario sees it, shape (users, items)."""
         every = np.ones(len(self.data), np.bool_) if events is None else events
@@ -109,6 +128,7 @@ class Classifier:
         transform: How vectors are whitened, for heads.
         encoder: Id of the encoder, for heads.
         metrics: What was measured on held-out pairs.
+        words: The regression on words that is averaged in, for heads; None for none.
     """
 
     def __init__(
@@ -121,11 +141,12 @@ class Classifier:
         transform: Transform | None,
         encoder: str,
         metrics: dict[str, Any],
+        words: Words | None = None,
     ) -> None:
         self.form = form
         self.tasks, self.scenarios = tuple(tasks), tuple(scenarios)
         self.values, self.model, self.transform = values, model, transform
-        self.encoder, self.metrics = encoder, metrics
+        self.encoder, self.metrics, self.words = encoder, metrics, words
 
     def judge(
         self, ground: Ground, known: sp.csr_matrix, users: IntArray, items: IntArray, scenario: str
@@ -152,6 +173,10 @@ class Classifier:
             code = np.full(len(users), self.scenarios.index(scenario))
             levels = with_scenario(past.levels(users, items), code, len(self.scenarios))
             z = self.model(past.vectors[users], ground.vectors[items], levels)
+            if self.words is not None:
+                parts = ground.parts(known, self.words.titles, self.words.texts)
+                share = self.words.shares[:, None]
+                z = (1 - share) * z + share * self.words.z(parts, users, items, code)
         else:
             z = self.model.z(ground.texts.pairs(users, items, known))
         return self.meant(z)
@@ -207,6 +232,7 @@ class Classifier:
             Classifier(
                 self.form, self.tasks, self.scenarios, self.values,
                 replace(model, weights=[own]), self.transform, self.encoder, self.metrics,
+                self.words,
             )
             for own in model.weights
         ]  # fmt: skip
@@ -228,6 +254,8 @@ class Classifier:
         self.model.save(path)
         if self.transform is not None:
             self.transform.save(path)
+        if self.words is not None:
+            self.words.save(path)
         said = {
             "form": self.form,
             "tasks": [[t.name, t.action, None if t.plain or t.of_value else t.least, t.of_value]
@@ -261,6 +289,7 @@ class Classifier:
 
                 model = PairModel.load(path)
             transform = Transform.load(path) if said["form"] == "heads" else None
+            words = Words.load(path)
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(f"cannot read the classifier {path}: {error}") from error
         tasks = [
@@ -268,4 +297,4 @@ class Classifier:
             for name, action, least, of_value in said["tasks"]
         ]
         return cls(said["form"], tasks, said["scenarios"], np.array(said["values"]), model,
-                   transform, said["encoder"], said["metrics"])  # fmt: skip
+                   transform, said["encoder"], said["metrics"], words)  # fmt: skip

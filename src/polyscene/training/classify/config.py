@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from polyscene.settings import Config
 
@@ -34,6 +34,13 @@ class ClassifierTraining(Config):
     """For `heads`, width of the hidden layer."""
     dropout: float = Field(default=0.3, ge=0, lt=1)
     """For `heads`, the share of inputs and of hidden units that is left out in training."""
+    words: bool = True
+    """For `heads`, whether a regression on the words of both texts is averaged in, task by task as
+    far as that makes the validation loss smaller."""
+    pseudo: float | None = Field(default=None, gt=0.5, lt=1)
+    """For `heads`, the chance from which a network is sure enough of a pair that nothing is known
+    of to learn from its own answer, as of a success, or below 1 less it as of none; such answers
+    are kept only where they make the validation loss smaller. Unset for none."""
     epochs: int = Field(default=20, ge=1)
     """Passes over the pairs, at most."""
     patience: int = Field(default=3, ge=1)
@@ -54,6 +61,12 @@ class ClassifierTraining(Config):
     """The share of each user's pairs that is held out to judge by."""
     seed: int = Field(default=0, ge=0)
     """Of all that is drawn at random."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> ClassifierTraining:
+        if self.pseudo is not None and self.form != "heads":
+            raise ValueError("pseudo-labels are for the form heads")
+        return self
 
     @field_validator("name")
     @classmethod

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,17 +19,14 @@ from polyscene.logs import NO_PROGRESS, Progress, get_logger
 from polyscene.metrics.probability import auc, log_loss
 from polyscene.training.classify.classifier import Classifier, Ground, folder_of
 from polyscene.training.classify.config import ClassifierTraining
-from polyscene.training.classify.examples import (
-    FOLDS,
-    HELD,
-    Examples,
-    examples,
-    task_scenarios,
-)
-from polyscene.training.classify.heads import with_scenario
+from polyscene.training.classify.examples import HELD, Examples, examples, task_scenarios
+from polyscene.training.classify.known import known_of, texts_of, unlabelled, words_of
 from polyscene.training.classify.labels import labelled
-from polyscene.training.classify.past import Past, without
+from polyscene.training.classify.words import Words
 from polyscene.workspace import Workspace
+
+if TYPE_CHECKING:
+    from polyscene.training.classify.train_heads import Member
 
 __all__ = ["Trained", "measured", "train_classifier"]
 
@@ -53,6 +51,9 @@ class Trained:
     seconds: float
     labelled: int
     """Answers of people that were learned from; see `polyscene.training.label`."""
+    pseudo: tuple[tuple[int, float, float], ...] = ()
+    """By network, how many pseudo-labels it learned from, and its validation loss without them and
+    as it is."""
 
 
 def train_classifier(
@@ -60,6 +61,7 @@ def train_classifier(
     config: ClassifierTraining,
     *,
     data: Dataset | None = None,
+    resume: bool = True,
     progress: Progress = NO_PROGRESS,
 ) -> Trained:
     """Train on pairs, judge on held-out ones, and save it if it is better than the rates.
@@ -71,14 +73,17 @@ def train_classifier(
         workspace: The workspace; the classifier is kept in its folder `classifiers`.
         config: The options.
         data: The events; all of the store when omitted.
+        resume: Whether an unfinished run of the same options and data is gone on with.
         progress: Told about the epochs.
 
     Raises:
         DataError: When no scenario of items has tasks, or there is nothing to tell apart.
-        EncoderError: When a base model cannot be loaded.
+        EncoderError: When a base model cannot be loaded, or memory does not suffice.
         MissingExtraError: When torch is not installed.
     """
     require("torch", "train", "training a classifier")
+    from polyscene.training.checkpoints import Checkpoints
+
     started = time.monotonic()
     settings = workspace.settings
     scenarios = task_scenarios(settings, config.scenarios)
@@ -96,23 +101,36 @@ def train_classifier(
     labels = ((learned.labels - values[:, :1]) / values[:, 1:]).astype(np.float32)
     of_value = np.array([task.of_value for task in pairs.tasks])
     _log.info("%d pairs to learn from, %d held out", len(learned), len(tested))
+    fingerprint = _fingerprint(config, learned, labels, workspace.encoder.id)
+    folder = folder_of(workspace, config.name)
+    checkpoints = Checkpoints(folder.with_name(f".{folder.name}.run"), fingerprint, resume)
+    words: Words | None = None
+    members: list[Member] = []
     total = config.epochs * (config.members if config.form == "heads" else 1)
+    total *= 1 if config.pseudo is None else 2
     with progress.task("train", total, "epochs") as task:
         if config.form == "heads":
-            from polyscene.training.classify.train_heads import Inputs, train_heads
+            from polyscene.training.classify.train_heads import train_heads
 
-            users, levels = _known(ground, learned, ~held)
-            inputs = Inputs(users, ground.vectors[learned.item], levels, labels)
-            model: Any = train_heads(inputs, learned.fold, of_value, config, task)
+            inputs = known_of(ground, learned, ~held, labels)
+            more = None
+            if config.pseudo is not None:
+                more = unlabelled(ground, learned, tested, ~held, config)
+            model: Any
+            model, members = train_heads(
+                inputs, learned.fold, of_value, config, checkpoints, task, more
+            )
+            if config.words:
+                words = words_of(ground, learned, ~held, of_value, model, inputs)
         else:
             from polyscene.training.classify.transformer import train_pairs
 
-            texts = _texts(ground, learned, ~held)
-            model = train_pairs(texts, labels, learned.fold, of_value, config, task)
+            texts = texts_of(ground, learned, ~held)
+            model = train_pairs(texts, labels, learned.fold, of_value, config, checkpoints, task)
     heads = config.form == "heads"
     classifier = Classifier(
         config.form, pairs.tasks, pairs.scenarios, values, model,
-        ground.transform if heads else None, workspace.encoder.id if heads else "", {},
+        ground.transform if heads else None, workspace.encoder.id if heads else "", {}, words,
     )  # fmt: skip
     predicted = np.full(tested.labels.shape, np.nan)
     for code, name in enumerate(pairs.scenarios):
@@ -125,9 +143,11 @@ def train_classifier(
     passed = _better(metrics)
     classifier.metrics = metrics
     if passed:
-        _put(classifier, folder_of(workspace, config.name))
+        _put(classifier, folder)
+    checkpoints.remove()
     seconds = round(time.monotonic() - started, 1)
-    return Trained(classifier, tested, predicted, metrics, passed, seconds, len(answers))
+    kept = tuple((one.pseudo, one.plain_loss, one.loss) for one in members)
+    return Trained(classifier, tested, predicted, metrics, passed, seconds, len(answers), kept)
 
 
 def measured(tested: Examples, predicted: Floats, learned: Examples) -> Metrics:
@@ -191,40 +211,14 @@ def _values(learned: Examples) -> Floats:
     return found
 
 
-def _known(ground: Ground, learned: Examples, events: Any) -> tuple[Any, Any]:
-    """User vectors and levels of every pair, of what is known without its fold."""
-    width = len(ground.data.items)
-    users = np.zeros((len(learned), ground.vectors.shape[1]), np.float32)
-    levels = np.zeros((len(learned), 0), np.float32)
-    for code, name in enumerate(learned.scenarios):
-        every = ground.signals(name, events)
-        for fold in range(FOLDS):
-            own = np.flatnonzero((learned.scenario == code) & (learned.fold == fold))
-            hidden = learned.fold == fold
-            pairs = learned.user[hidden] * width + learned.item[hidden]
-            past = Past(without(every, pairs), ground.vectors)
-            told = past.levels(learned.user[own], learned.item[own])
-            told = with_scenario(told, learned.scenario[own], len(learned.scenarios))
-            if not levels.shape[1]:
-                levels = np.zeros((len(learned), told.shape[1]), np.float32)
-            users[own], levels[own] = past.vectors[learned.user[own]], told
-    return users, levels
-
-
-def _texts(ground: Ground, learned: Examples, events: Any) -> list[tuple[str, str]]:
-    """Both texts of every pair, of what is known without its fold."""
-    width = len(ground.data.items)
-    found: list[tuple[str, str]] = [("", "")] * len(learned)
-    for code, name in enumerate(learned.scenarios):
-        every = ground.signals(name, events)
-        for fold in range(FOLDS):
-            own = np.flatnonzero((learned.scenario == code) & (learned.fold == fold))
-            hidden = learned.fold == fold
-            pairs = learned.user[hidden] * width + learned.item[hidden]
-            some = ground.texts.pairs(learned.user[own], learned.item[own], without(every, pairs))
-            for place, texts in zip(own.tolist(), some, strict=True):
-                found[place] = texts
-    return found
+def _fingerprint(
+    config: ClassifierTraining, learned: Examples, labels: npt.NDArray[np.float32], encoder: str
+) -> str:
+    """SHA-256 over the options, the pairs and what reads them."""
+    total = hashlib.sha256(f"{config.model_dump_json()} {encoder}".encode())
+    for column in (learned.user, learned.item, learned.scenario, learned.fold, labels):
+        total.update(np.ascontiguousarray(column).tobytes())
+    return total.hexdigest()
 
 
 def _put(classifier: Classifier, folder: Path) -> None:

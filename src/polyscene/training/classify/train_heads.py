@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,26 +15,21 @@ from polyscene.component import Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.logs import Task as Progressing
 from polyscene.logs import get_logger
+from polyscene.training.checkpoints import Checkpoints
 from polyscene.training.classify.config import ClassifierTraining
-from polyscene.training.classify.heads import Heads, blocks
+from polyscene.training.classify.heads import Heads, blocks, chances
+from polyscene.training.classify.known import Inputs
 
-__all__ = ["Inputs", "evaluate", "masked_loss", "train_epoch", "train_heads"]
+__all__ = [
+    "Member",
+    "confident",
+    "evaluate",
+    "masked_loss",
+    "train_epoch",
+    "train_heads",
+]
 
 _log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """n pairs as a network sees them."""
-
-    users: Vectors
-    """Shape (n, dim)."""
-    items: Vectors
-    """Shape (n, dim)."""
-    levels: Vectors
-    """With the scenario, shape (n, levels)."""
-    labels: npt.NDArray[np.float32]
-    """0 or 1, or values with mean 0 and spread 1; NaN where unknown. Shape (tasks, n)."""
 
 
 class _Net(nn.Module):
@@ -101,13 +96,28 @@ def evaluate(net: nn.Module, data: Inputs, scale: Vectors, of_value: torch.Tenso
     return total / max(count, 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One network as it was at its smallest loss on its validation fold."""
+
+    weights: dict[str, Vectors]
+    loss: float
+    """On that fold."""
+    plain_loss: float
+    """The same without pseudo-labels."""
+    pseudo: int
+    """How many pseudo-labels it has learned from; 0 where they did not help, and were left out."""
+
+
 def train_heads(
     data: Inputs,
     fold: IntArray,
     of_value: npt.NDArray[np.bool_],
     config: ClassifierTraining,
+    checkpoints: Checkpoints,
     task: Progressing,
-) -> Heads:
+    unlabelled: Inputs | None = None,
+) -> tuple[Heads, list[Member]]:
     """Train the networks; each is kept as it was at its smallest loss on its validation fold.
 
     Args:
@@ -115,36 +125,105 @@ def train_heads(
         fold: The fold of each pair, shape (n,).
         of_value: Which tasks are values, shape (tasks,).
         config: The options.
+        checkpoints: Where each network is kept as soon as it is done.
         task: Told about each epoch.
+        unlabelled: Pairs of which nothing is known: each network, once trained, labels those that
+            it is sure of (`config.pseudo`) and is trained again with them; what comes of that is
+            kept only where the loss on its validation fold is smaller, which it never learned from.
     """
     sample = blocks(data.users[:20_000], data.items[:20_000])
     size = np.sqrt(np.mean(sample**2, axis=(0, 2)))
     scale = (1 / np.maximum(size, 1e-6)).astype(np.float32)
     shift = data.levels.mean(axis=0)
     spread = np.maximum(data.levels.std(axis=0), 1e-3)
-    data = Inputs(data.users, data.items, (data.levels - shift) / spread, data.labels)
-    folds = np.unique(fold)
-    weights = [
-        _member(data, fold == folds[number % len(folds)], scale, torch.tensor(of_value), config,
-                number, task)
-        for number in range(config.members)
-    ]  # fmt: skip
-    return Heads(weights, scale, shift, spread)
+    data = _levelled(data, shift, spread)
+    more = None if unlabelled is None else _levelled(unlabelled, shift, spread)
+    folds, members = np.unique(fold), []
+    for number in range(config.members):
+        member = _kept(checkpoints, number)
+        if member is None:
+            validation = fold == folds[number % len(folds)]
+            parts = _some(data, ~validation), _some(data, validation)
+            seed = config.seed + number
+            weights, loss = _fit(*parts, scale, of_value, config, seed, task)
+            member = Member(weights, loss, loss, 0)
+            if more is not None:
+                added = _sure(member, more, scale, of_value, config.pseudo)
+                joined = _joined(parts[0], added)
+                again, found = _fit(joined, parts[1], scale, of_value, config, seed, task)
+                count = int(np.isfinite(added.labels).sum())
+                _log.info("member %d: %d pseudo-labels, validation %.4f", number, count, found)
+                if found < loss:
+                    member = Member(again, found, loss, count)
+            _keep(checkpoints, number, member)
+        members.append(member)
+    return Heads([member.weights for member in members], scale, shift, spread), members
 
 
-def _member(
-    data: Inputs,
-    validation: npt.NDArray[np.bool_],
+def _sure(
+    member: Member,
+    unlabelled: Inputs,
     scale: Vectors,
-    of_value: torch.Tensor,
+    of_value: npt.NDArray[np.bool_],
+    threshold: float | None,
+) -> Inputs:
+    """The pairs that a network is sure of, with its answers as labels."""
+    levels = unlabelled.levels.shape[1]
+    nothing, ones = np.zeros(levels, np.float32), np.ones(levels, np.float32)
+    alone = Heads([member.weights], scale, nothing, ones)
+    z = alone(unlabelled.users, unlabelled.items, unlabelled.levels)
+    labels = confident(z, of_value, threshold)
+    own = np.flatnonzero(np.isfinite(labels).any(axis=0))
+    return _some(Inputs(unlabelled.users, unlabelled.items, unlabelled.levels, labels), own)
+
+
+def _kept(checkpoints: Checkpoints, number: int) -> Member | None:
+    state = checkpoints.get(f"member-{number}")
+    if state is None:
+        return None
+    weights = {name: own.numpy() for name, own in state.pop("weights").items()}
+    return Member(weights, **state)
+
+
+def _keep(checkpoints: Checkpoints, number: int, member: Member) -> None:
+    state = {
+        **asdict(member),
+        "weights": {k: torch.from_numpy(v) for k, v in member.weights.items()},
+    }
+    checkpoints.put(f"member-{number}", state)
+
+
+def confident(
+    z: npt.NDArray[np.float64], of_value: npt.NDArray[np.bool_], threshold: float | None
+) -> npt.NDArray[np.float32]:
+    """Labels of what a network is sure of, NaN elsewhere; same shape.
+
+    Args:
+        z: Outputs, shape (tasks, n).
+        of_value: Which tasks are values; of these nothing is sure.
+        threshold: The chance from which a pair is taken for a success; below 1 less it, for none.
+    """
+    chance = chances(z)
+    least = 1.0 if threshold is None else threshold
+    found = np.where(chance >= least, 1.0, np.where(chance <= 1 - least, 0.0, np.nan))
+    found[of_value] = np.nan
+    return found.astype(np.float32)
+
+
+def _fit(
+    learned: Inputs,
+    judged: Inputs,
+    scale: Vectors,
+    of_value: npt.NDArray[np.bool_],
     config: ClassifierTraining,
-    number: int,
+    seed: int,
     task: Progressing,
-) -> dict[str, Vectors]:
-    generator = torch.Generator().manual_seed(config.seed + number)
+) -> tuple[dict[str, Vectors], float]:
+    """The weights of one network at its smallest loss on what it is judged by, and that loss."""
+    generator, values = torch.Generator().manual_seed(seed), torch.tensor(of_value)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed + number)
-        net = _Net(4 * data.users.shape[1], data.levels.shape[1], len(data.labels), config)
+        torch.manual_seed(seed)
+        net = _Net(4 * learned.users.shape[1], learned.levels.shape[1], len(of_value), config)
         groups: list[dict[str, Any]] = [
             {"params": net.skip.parameters(), "lr": 10 * config.learning_rate, "weight_decay": 0.0},
             {"params": [*net.inner.parameters(), *net.outer.parameters()]},
@@ -152,21 +231,31 @@ def _member(
         optimiser = torch.optim.AdamW(
             groups, lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        learned, judged = _some(data, ~validation), _some(data, validation)
         best, kept, waited = np.inf, _weights(net), 0
         for epoch in range(config.epochs):
-            loss = train_epoch(
-                net, learned, scale, of_value, optimiser, config.batch_size, generator
-            )
-            found = evaluate(net, judged, scale, of_value)
-            _log.info("member %d, epoch %d: loss %.4f, validation %.4f", number, epoch, loss, found)
+            loss = train_epoch(net, learned, scale, values, optimiser, config.batch_size, generator)
+            found = evaluate(net, judged, scale, values)
+            _log.info("seed %d, epoch %d: loss %.4f, validation %.4f", seed, epoch, loss, found)
             task.advance()
             if found < best:
                 best, kept, waited = found, _weights(net), 0
             elif (waited := waited + 1) >= config.patience:
                 task.advance(config.epochs - epoch - 1)
                 break
-    return kept
+    return kept, float(best)
+
+
+def _levelled(data: Inputs, shift: Vectors, spread: Vectors) -> Inputs:
+    return Inputs(data.users, data.items, (data.levels - shift) / spread, data.labels)
+
+
+def _joined(first: Inputs, second: Inputs) -> Inputs:
+    return Inputs(
+        np.concatenate([first.users, second.users]),
+        np.concatenate([first.items, second.items]),
+        np.concatenate([first.levels, second.levels]),
+        np.concatenate([first.labels, second.labels], axis=1),
+    )
 
 
 def _weights(net: _Net) -> dict[str, Vectors]:
@@ -175,7 +264,7 @@ def _weights(net: _Net) -> dict[str, Vectors]:
     return {name: own.detach().numpy().copy() for name, own in found.items()}
 
 
-def _some(data: Inputs, rows: npt.NDArray[np.bool_]) -> Inputs:
+def _some(data: Inputs, rows: IntArray | npt.NDArray[np.bool_]) -> Inputs:
     return Inputs(data.users[rows], data.items[rows], data.levels[rows], data.labels[:, rows])
 
 

@@ -24,9 +24,11 @@ from polyscene.data.dataset import IntArray
 from polyscene.errors import EncoderError
 from polyscene.logs import Task as Progressing
 from polyscene.logs import get_logger
+from polyscene.training.checkpoints import Checkpoints
 from polyscene.training.classify.config import ClassifierTraining
 from polyscene.training.classify.train_heads import masked_loss
 from polyscene.training.config import base_model
+from polyscene.training.memory import enough_memory
 
 __all__ = ["PairModel", "train_pairs"]
 
@@ -124,6 +126,7 @@ def train_pairs(
     fold: IntArray,
     of_value: npt.NDArray[np.bool_],
     config: ClassifierTraining,
+    checkpoints: Checkpoints,
     task: Progressing,
 ) -> PairModel:
     """Train on pairs of texts; the model is kept as it was at its smallest validation loss.
@@ -134,7 +137,11 @@ def train_pairs(
         fold: The fold of each pair; the first is the validation.
         of_value: Which tasks are values.
         config: The options.
+        checkpoints: Where the state after each epoch is kept.
         task: Told about each epoch.
+
+    Raises:
+        EncoderError: When the model cannot be loaded, or memory does not suffice.
     """
     transformers.set_seed(config.seed)
     model = PairModel.of(config.base, len(labels), config.max_tokens)
@@ -147,29 +154,42 @@ def train_pairs(
     validation = np.flatnonzero(fold == fold.min())
     learned = np.flatnonzero(fold != fold.min())
     generator = torch.Generator().manual_seed(config.seed)
-    best, kept, waited = np.inf, None, 0
-    for epoch in range(config.epochs):
+    state: dict[str, Any] = {"epoch": 0, "best": float("inf"), "waited": 0, "kept": None}
+    last = checkpoints.get("last")
+    if last is not None:
+        model.load_state_dict(last.pop("model"))
+        optimiser.load_state_dict(last.pop("optimiser"))
+        generator.set_state(last.pop("order"))
+        torch.set_rng_state(last.pop("drops"))
+        state = last
+        task.advance(state["epoch"])
+    while state["epoch"] < config.epochs and state["waited"] < config.patience:
         model.train()
         order = learned[torch.randperm(len(learned), generator=generator).numpy()]
-        for start in range(0, len(order), config.batch_size):
-            rows = order[start : start + config.batch_size]
-            loss = masked_loss(
-                model([pairs[r] for r in rows.tolist()]), wanted[rows].to(device), values
-            )
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
-        z = torch.from_numpy(model.z([pairs[r] for r in validation.tolist()]).T)
+        with enough_memory(batch_size=config.batch_size, max_tokens=config.max_tokens):
+            for start in range(0, len(order), config.batch_size):
+                rows = order[start : start + config.batch_size]
+                loss = masked_loss(
+                    model([pairs[r] for r in rows.tolist()]), wanted[rows].to(device), values
+                )
+                optimiser.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimiser.step()
+            z = torch.from_numpy(model.z([pairs[r] for r in validation.tolist()]).T)
         found = float(masked_loss(z, wanted[validation].double(), values.cpu()))
-        _log.info("epoch %d: validation loss %.4f", epoch, found)
+        _log.info("epoch %d: validation loss %.4f", state["epoch"], found)
         task.advance()
-        if found < best:
-            best, waited = found, 0
-            kept = {name: own.detach().clone() for name, own in model.state_dict().items()}
-        elif (waited := waited + 1) >= config.patience:
-            task.advance(config.epochs - epoch - 1)
-            break
-    if kept is not None:
-        model.load_state_dict(kept)
+        state["epoch"] += 1
+        state["waited"] += 1
+        now = {name: own.detach().clone() for name, own in model.state_dict().items()}
+        if found < state["best"]:
+            state |= {"best": found, "waited": 0, "kept": now}
+        checkpoints.put("last", {
+            **state, "model": now, "optimiser": optimiser.state_dict(),
+            "order": generator.get_state(), "drops": torch.get_rng_state(),
+        })  # fmt: skip
+    task.advance(config.epochs - state["epoch"])
+    if state["kept"] is not None:
+        model.load_state_dict(state["kept"])
     return model.to("cpu").eval()
