@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ from evaluation.planted import make as planted
 from polyscene.errors import DataError, SettingsError
 from polyscene.evaluation.protocols import Plan
 from polyscene.settings import Range, Settings, ValidationSettings, parse, parse_settings
+from polyscene.training import EncoderTraining
+from polyscene.tuning.encoder import tune_encoder, write_options
 from polyscene.tuning.ranges import applied, ranges
 from polyscene.tuning.study import Tuned, tune
 from polyscene.tuning.trials import Trials
 from polyscene.workspace import Workspace
-from tiny_world import NOW
+from tiny_world import NOW, words
 
 optuna = pytest.importorskip("optuna")
 
@@ -133,6 +136,33 @@ def test_weights_and_whitening(world: Workspace) -> None:
     paths = [f"scenarios.商店.sources.{name}" for name in names]
     assert list(found.values) == ["whitening.dims", *paths]
     assert found.values["whitening.dims"] in range(2, 9)
+
+
+def test_the_training_of_an_encoder_is_tuned(world: Workspace, tmp_path: Path) -> None:
+    """The first trial is as declared; the best options come into a file that `train` takes."""
+    config = EncoderTraining(name="map", objective="map", base="bundled", reg=3.0)
+    with with_ranges(world, training__reg=REG | {"low": 0.1}) as workspace:
+        workspace = Workspace(world.path, workspace.settings, words())
+        found = tune_encoder(workspace, PLAN, config, study="map", trials=3, now=NOW)
+        more = tune_encoder(workspace, PLAN, config, study="map", trials=4, now=NOW)
+    assert found.before == found.trials[0][1] <= found.best
+    assert more.trials[:3] == found.trials
+    assert len(more.trials) == 4
+    assert found.check["商店"].users > 20
+    assert 1 <= len([*(world.path / "runs" / "map.trial").glob("2*")]) <= 2
+    write_options(config, more.values, tmp_path / "best.toml")
+    written = tomllib.loads((tmp_path / "best.toml").read_text("utf-8"))
+    assert written["reg"] == more.values["training.reg"]
+    assert written["objective"] == "map"
+    with with_ranges(world) as workspace, pytest.raises(SettingsError, match="nothing to tune of"):
+        tune_encoder(
+            workspace, PLAN, EncoderTraining(name="fast", objective="distil"), study="x", now=NOW
+        )
+    with (
+        with_ranges(world, training__rgo=REG) as workspace,
+        pytest.raises(SettingsError, match="did you mean 'reg'"),
+    ):
+        tune_encoder(workspace, PLAN, config, study="x", now=NOW)
 
 
 class TestTrials:

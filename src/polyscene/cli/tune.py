@@ -9,9 +9,13 @@ from typing import Annotated, cast
 import typer
 
 from polyscene.cli.main import app
+from polyscene.cli.options import read_options
 from polyscene.cli.output import console, progress_bars, results_table
 from polyscene.evaluation.protocols import Plan, Protocol
 from polyscene.evaluation.report import check_report
+from polyscene.settings import parse
+from polyscene.training import EncoderTraining
+from polyscene.tuning.encoder import tune_encoder, write_options
 from polyscene.tuning.page import write_page
 from polyscene.tuning.ranges import shown
 from polyscene.tuning.study import PROTOCOLS, Tuned, study_folder
@@ -43,6 +47,12 @@ def tune(
     ] = 0.2,
     seed: Annotated[int, typer.Option(min=0, help="Of what is drawn at random.")] = 0,
     study: Annotated[str, typer.Option(help="Name; a study is continued.")] = "default",
+    encoder: Annotated[
+        str | None, typer.Option(help="Try options of the training of this encoder instead.")
+    ] = None,
+    options: Annotated[
+        Path | None, typer.Option(help="For --encoder: a TOML file with its other options.")
+    ] = None,
     write: Annotated[
         bool, typer.Option(help="Write the best values into polyscene.toml if they hold.")
     ] = True,
@@ -56,15 +66,29 @@ def tune(
         for name in names:
             settings.scenario(name)  # an unknown one fails before the work
         plan = Plan(cast("Protocol", protocol.value), names, share, seed)
-        found = search(
-            workspace, plan, study=study, trials=trials, weights=weights, progress=progress_bars()
-        )
+        bars, config = progress_bars(), None
+        if encoder is None:
+            found = search(
+                workspace, plan, study=study, trials=trials, weights=weights, progress=bars
+            )
+        else:
+            given = {"name": encoder, "scenarios": list(names), **read_options(options)}
+            config = parse(EncoderTraining, given, "training")
+            found = tune_encoder(workspace, plan, config, study=study, trials=trials, progress=bars)
         _print(found)
         if html is not None:
             write_page(found, html)
             console.print(f"wrote {html}", markup=False)
         if not found.holds:
             console.print("the best values are no better on events that no trial saw; kept as is")
+        elif write and config is not None:
+            file = study_folder(workspace, study) / "best.toml"
+            write_options(config, found.values, file)
+            console.print(
+                f"wrote {file}; next: polyscene -w {workspace.path} train encoder {encoder} "
+                f"--options {file}",
+                markup=False,
+            )
         elif write:
             keep = study_folder(workspace, study) / "before.toml"
             lines = write_values(workspace.path, found.values, keep)

@@ -49,4 +49,5 @@ class TuneSettings(Config):
     """How many settings are tried, those as they are included."""
     ranges: dict[str, Range] = {}
     """What is tried, by the path of a setting: sources.NAME.OPTION, scenarios.NAME.sources.SOURCE
-    or whitening.KEY. Without any, the kernel's options."""
+    or whitening.KEY; for the training of an encoder, training.OPTION. Without any, the kernel's
+    options."""

@@ -14,7 +14,6 @@ from polyscene.fitting.run import fit_to
 from polyscene.logs import NO_PROGRESS, Progress
 from polyscene.metrics.compare import Comparison, paired
 from polyscene.metrics.ranking import ndcg
-from polyscene.settings import Settings
 from polyscene.workspace import Workspace
 
 __all__ = ["compared"]
@@ -23,46 +22,39 @@ _AT = 10
 
 
 def compared(
-    workspace: Workspace,
-    part: Split,
-    settings: Settings,
-    others: Settings,
-    progress: Progress = NO_PROGRESS,
+    first: Workspace, second: Workspace, part: Split, progress: Progress = NO_PROGRESS
 ) -> dict[str, Comparison]:
-    """By scenario, NDCG@10 of the engine with other settings less that with its own.
+    """By scenario, NDCG@10 of the engine of the second workspace less that of the first.
 
     Each is fitted to what the split left, and asked the same questions.
 
     Args:
-        workspace: The workspace.
+        first: A workspace.
+        second: The same with other settings, or another encoder.
         part: The split.
-        settings: Its settings as they are.
-        others: The other settings.
         progress: Where long steps report.
     """
-    own = _values(workspace, part, settings, progress)
-    new = _values(workspace, part, others, progress)
+    own, new = _values(first, part, progress), _values(second, part, progress)
     return {
         name: paired(new[name][0], values, users=users) for name, (values, users) in own.items()
     }
 
 
 def _values(
-    workspace: Workspace, part: Split, settings: Settings, progress: Progress
+    own: Workspace, part: Split, progress: Progress
 ) -> dict[str, tuple[npt.NDArray[np.float64], IntArray]]:
     """By scenario NDCG@10 and the user of every question."""
     found = {}
-    with Workspace(workspace.path, settings, workspace.encoder) as own:
-        model = fit_to(own, part.train, part.links, progress, part.now)
-        bench = Bench(own, model, part)
-        for name in part.plan.scenarios:
-            context = context_of(own, model, part, name)
-            asked = context.questions
-            if not len(asked):
-                continue
-            weights = bench.systems(name, ablation=False)[ENGINE]
-            with progress.task(f"ask in {name}", len(asked), "lists") as task:
-                lists = bench.lists(asked, name, weights, _AT, task)
-            counts = np.asarray(context.relevant.getnnz(axis=1), np.int64)
-            found[name] = ndcg(hits_of(lists, context.relevant), counts, _AT), asked.users
+    model = fit_to(own, part.train, part.links, progress, part.now)
+    bench = Bench(own, model, part)
+    for name in part.plan.scenarios:
+        context = context_of(own, model, part, name)
+        asked = context.questions
+        if not len(asked):
+            continue
+        weights = bench.systems(name, ablation=False)[ENGINE]
+        with progress.task(f"ask in {name}", len(asked), "lists") as task:
+            lists = bench.lists(asked, name, weights, _AT, task)
+        counts = np.asarray(context.relevant.getnnz(axis=1), np.int64)
+        found[name] = ndcg(hits_of(lists, context.relevant), counts, _AT), asked.users
     return found

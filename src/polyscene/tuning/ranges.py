@@ -9,7 +9,7 @@ from polyscene.errors import SettingsError
 from polyscene.fitting.learn import build_sources
 from polyscene.settings import Range, Settings, Whitening, parse
 
-__all__ = ["Value", "Values", "applied", "parts", "ranges", "shown"]
+__all__ = ["TRAINING", "Value", "Values", "applied", "parts", "ranges", "shown"]
 
 Value = bool | int | float | str
 Values = Mapping[str, Value]
@@ -20,13 +20,18 @@ _KERNEL: dict[str, Range] = {
     "graded": Range(choices=[True, False]),
     "floor": Range(low=0, high=0.6),
     "decay": Range(choices=[True, False]),
+    "near": Range(low=0, high=6),
     "recency": Range(low=0, high=100),
     "cold": Range(low=0, high=1),
+    "cold_reg": Range(low=0.03, high=10, log=True),
+    "doubt": Range(low=0, high=30),
 }
 """What is tried of the kernel where no range is declared."""
+TRAINING = "training."
+"""What the path of an option of the training of an encoder begins with."""
 _WEIGHT = Range(low=0, high=1.2)
 _PART = re.compile(r'"([^"]*)"|([^."]+)')
-_ALLOWED = "sources.NAME.OPTION, scenarios.NAME.sources.SOURCE or whitening.KEY"
+_ALLOWED = "sources.NAME.OPTION, scenarios.NAME.sources.SOURCE, whitening.KEY or training.OPTION"
 
 
 def ranges(settings: Settings, scenarios: Collection[str], weights: bool) -> dict[str, Range]:
@@ -41,7 +46,8 @@ def ranges(settings: Settings, scenarios: Collection[str], weights: bool) -> dic
         SettingsError: When a path names nothing that can be tried, an end of a range is not
             allowed there, or there is nothing to try.
     """
-    found = dict(settings.tune.ranges)
+    declared = settings.tune.ranges.items()
+    found = {path: one for path, one in declared if not path.startswith(TRAINING)}
     used = {name for scenario in scenarios for name in settings.scenario(scenario).sources}
     if not found and "kernel" in used:
         found = {f"sources.kernel.{option}": one for option, one in _KERNEL.items()}

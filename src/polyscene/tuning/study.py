@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -23,7 +23,17 @@ from polyscene.tuning.ranges import Value, Values, applied, parts, ranges
 from polyscene.tuning.trials import Trials
 from polyscene.workspace import Workspace
 
-__all__ = ["PROTOCOLS", "Tuned", "study_folder", "tune"]
+__all__ = [
+    "PROTOCOLS",
+    "Tuned",
+    "identity",
+    "opened_study",
+    "result",
+    "search_of",
+    "searched",
+    "study_folder",
+    "tune",
+]
 
 PROTOCOLS = ("random", "leave-one-out", "time", "cold-users")
 """The protocols whose like a fit can hold out to choose by."""
@@ -113,34 +123,64 @@ def tune(
         MissingExtraError: When optuna is not installed.
         SettingsError: When a range is wrong, or there is nothing to try.
     """
-    optuna = require("optuna", "train", _PURPOSE)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if plan.protocol not in PROTOCOLS:
-        raise DataError(
-            f"got protocol {plan.protocol}; settings can be tuned by {', '.join(PROTOCOLS)}"
-        )
+    optuna = search_of(plan)
     moment = time.time() if now is None else now
     settings = matched(workspace.settings, plan.protocol)
     tried = ranges(settings, plan.scenarios, weights)
     folder = study_folder(workspace, study)
     with Workspace(workspace.path, settings, workspace.encoder) as own:
         part = split(own.store.dataset(positions=True), own.store.links(), settings, plan, moment)
-        identity = _identity(own, plan, tried)
-        opened = _opened(optuna, folder, study, plan.seed, identity)
+        opened = opened_study(optuna, folder, study, plan, identity(own, plan, tried))
         scorer = Trials(own, plan.scenarios, part.train, part.links, part.now, progress)
         *_, before = scorer.scores(settings)
         if not opened.trials:
             opened.enqueue_trial(_start(scorer, settings, tried))
         total = settings.tune.trials if trials is None else trials
-        seconds = _search(optuna, opened, scorer, settings, tried, total, progress)
+
+        def attempt(values: Values, _: Any) -> Iterator[float]:
+            return scorer.scores(applied(settings, values))
+
+        seconds = searched(optuna, opened, attempt, scorer.splits, tried, total, progress)
         best = {name: value for name, value in opened.best_params.items() if name in tried}
-        check = compared(own, part, settings, applied(settings, best), progress)
+        with Workspace(workspace.path, applied(settings, best), workspace.encoder) as other:
+            check = compared(own, other, part, progress)
+    return result(optuna, opened, plan, study, scorer.splits, before, best, seconds, check)
+
+
+def search_of(plan: Plan) -> ModuleType:
+    """The library that searches.
+
+    Raises:
+        DataError: When nothing can be tuned by the protocol of the plan.
+        MissingExtraError: When optuna is not installed.
+    """
+    optuna = require("optuna", "train", _PURPOSE)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if plan.protocol not in PROTOCOLS:
+        raise DataError(
+            f"got protocol {plan.protocol}; settings can be tuned by {', '.join(PROTOCOLS)}"
+        )
+    return optuna
+
+
+def result(
+    optuna: ModuleType,
+    opened: Any,
+    plan: Plan,
+    study: str,
+    splits: int,
+    before: float,
+    best: dict[str, Value],
+    seconds: float,
+    check: dict[str, Comparison],
+) -> Tuned:
+    """What a study found."""
     complete = [one for one in opened.trials if one.state.name == "COMPLETE"]
     return Tuned(
         study=study,
         scenarios=plan.scenarios,
         protocol=plan.protocol,
-        splits=scorer.splits,
+        splits=splits,
         before=before,
         best=float(opened.best_value),
         values=best,
@@ -152,7 +192,7 @@ def tune(
     )
 
 
-def _identity(workspace: Workspace, plan: Plan, tried: Mapping[str, Range]) -> dict[str, Any]:
+def identity(workspace: Workspace, plan: Plan, tried: Mapping[str, Range]) -> dict[str, Any]:
     """What must be the same for trials to be comparable."""
     return {
         "data": workspace.store.fingerprint(),
@@ -164,8 +204,8 @@ def _identity(workspace: Workspace, plan: Plan, tried: Mapping[str, Range]) -> d
     }
 
 
-def _opened(
-    optuna: ModuleType, folder: Path, name: str, seed: int, identity: dict[str, Any]
+def opened_study(
+    optuna: ModuleType, folder: Path, name: str, plan: Plan, identity: dict[str, Any]
 ) -> Any:
     """The study in a folder, a new one where there is none."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -190,7 +230,7 @@ def _opened(
     for one in study.trials:  # of a process that was killed
         if one.state.name == "RUNNING":
             study.tell(one.number, state=optuna.trial.TrialState.FAIL)
-    study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
+    study.sampler = optuna.samplers.TPESampler(seed=plan.seed + len(study.trials))
     return study
 
 
@@ -220,25 +260,35 @@ def _start(scorer: Trials, settings: Settings, tried: Mapping[str, Range]) -> di
     return found
 
 
-def _search(
+def searched(
     optuna: ModuleType,
     study: Any,
-    scorer: Trials,
-    settings: Settings,
+    attempt: Callable[[Values, Any], Iterator[float]],
+    splits: int,
     tried: Mapping[str, Range],
     total: int,
     progress: Progress,
 ) -> float:
-    """Run the trials that are missing; returns the seconds that they took."""
+    """Run the trials that are missing; returns the seconds that they took.
+
+    Args:
+        optuna: The library.
+        study: The study.
+        attempt: The score of some values, in a trial, on the first split, the first two, and so on.
+        splits: How many there are.
+        tried: The ranges.
+        total: How many trials the study has at the end.
+        progress: Told about the trials.
+    """
     start = time.monotonic()
     done = sum(one.state.name in ("COMPLETE", "PRUNED") for one in study.trials)
 
     def score(trial: Any) -> float:
         values = {path: _suggested(trial, path, one) for path, one in tried.items()}
         reached = 0.0
-        for step, reached in enumerate(scorer.scores(applied(settings, values)), start=1):
+        for step, reached in enumerate(attempt(values, trial), start=1):
             trial.report(reached, step)
-            if step < scorer.splits and trial.should_prune():
+            if step < splits and trial.should_prune():
                 raise optuna.TrialPruned
         _log.info("trial %d: NDCG@10 %.4f with %s", trial.number, reached, values)
         return reached
