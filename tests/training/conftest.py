@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from polyscene.data.schema import Event, Item
-from polyscene.settings import parse_settings
+from polyscene.settings import Settings, parse_settings
 from polyscene.workspace import Workspace
 
 WORDS = [f"w{n}" for n in range(24)]
@@ -52,11 +52,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Workspace:
+def shop_settings() -> Settings:
+    return parse_settings({"scenarios": {"shop": {"preset": "shop"}}})
+
+
+def fill_shop(workspace: Workspace) -> None:
     """40 items in two halves of words; each of 60 users buys in one half."""
-    settings = parse_settings({"scenarios": {"shop": {"preset": "shop"}}})
-    workspace = Workspace(tmp_path, settings)
     rng = np.random.default_rng(0)
     halves = [WORDS[0::2], WORDS[1::2]]
     items = [Item(item_id=f"i{n}", title=" ".join(rng.choice(halves[n % 2], 3))) for n in range(40)]
@@ -69,4 +70,11 @@ def shop(tmp_path: Path) -> Workspace:
     with workspace.store.write() as writer:
         writer.put_items(items)
         writer.add_events(events)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Workspace:
+    """See `fill_shop`."""
+    workspace = Workspace(tmp_path, shop_settings())
+    fill_shop(workspace)
     return workspace

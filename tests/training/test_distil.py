@@ -136,5 +136,5 @@ def test_only_transformers_are_distilled(shop: Workspace, tiny: str, tmp_path: P
     assert train_encoder(shop, distilling("workspace:slow")).passed
     with pytest.raises(SettingsError, match="expected a transformer"):
         train_encoder(shop, distilling("workspace:fast"))
-    with pytest.raises(EncoderError, match="cannot distil the model"):
+    with pytest.raises(EncoderError, match="cannot load the model"):
         train_encoder(shop, distilling(str(tmp_path)))

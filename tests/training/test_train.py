@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +109,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(
 def test_what_is_no_better_is_not_used(
     shop: Workspace, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from polyscene.training import train as module
+    from polyscene.training.objectives import OBJECTIVES
 
     first = train_encoder(shop, mapping(tiny))
     second = train_encoder(shop, mapping(tiny))
@@ -117,11 +119,11 @@ def test_what_is_no_better_is_not_used(
     promote(shop.runs, "shop", second.version)
 
     def bad(*args: Any) -> Any:
-        before, after, more = original(*args)
-        return {**before, "mean": after["mean"] + 0.01}, after, more
+        made = original(*args)
+        return replace(made, before={**made.before, "mean": made.after["mean"] + 0.01})
 
-    original = module._map
-    monkeypatch.setattr(module, "_map", bad)
+    original = OBJECTIVES["map"]
+    monkeypatch.setitem(OBJECTIVES, "map", bad)
     third = train_encoder(shop, mapping(tiny))
     assert not third.passed
     states = [(one.version, one.current) for one in versions(shop.runs, "shop")]
@@ -317,3 +319,31 @@ def test_words_are_deleted_in_any_script() -> None:
         rest = iter(words(text))
         assert all(any(word.strip() == other.strip() for other in rest) for word in words(one))
     assert without_words("one", 0.99, rng) == "one"
+
+
+def test_trackers_that_are_configured_are_told(
+    shop: Workspace, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run logs into its own folder, and to Weights & Biases and MLflow where they are set."""
+    from unittest.mock import MagicMock
+
+    from transformers import integrations
+
+    told = {name: MagicMock() for name in ("wandb", "mlflow")}
+    told["wandb"].run = None
+    told["mlflow"].active_run.return_value = None
+    for name, fake in told.items():
+        monkeypatch.setitem(sys.modules, name, fake)
+        for module in (integrations, integrations.integration_utils):
+            monkeypatch.setattr(module, f"is_{name}_available", lambda: True)
+    short = {"steps": 1, "evaluate_every": 1}
+    first = train_encoder(shop, contrastive(tiny, **short))
+    assert not told["wandb"].init.called
+    monkeypatch.setenv("WANDB_API_KEY", "k")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    second = train_encoder(shop, contrastive(tiny, **short, seed=1))
+    assert told["wandb"].init.call_args.kwargs["project"] == "polyscene"
+    logged = [one.args[0] for one in told["wandb"].log.call_args_list]
+    assert any("eval/ndcg" in one for one in logged)
+    assert told["mlflow"].log_metrics.called
+    assert all(any((one.folder / "logs").iterdir()) for one in (first, second))

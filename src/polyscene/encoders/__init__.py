@@ -8,6 +8,7 @@ from polyscene.encoders.bundled import BundledEncoder
 from polyscene.encoders.cache import CachedEncoder
 from polyscene.encoders.factory import open_encoder
 from polyscene.encoders.joint import JointEncoder
+from polyscene.encoders.onnx import OnnxEncoder
 from polyscene.encoders.remote import RemoteEncoder
 from polyscene.encoders.static import StaticEncoder
 from polyscene.encoders.trained import MappedEncoder, TrainedEncoder
@@ -20,6 +21,7 @@ __all__ = [
     "EncoderConfig",
     "JointEncoder",
     "MappedEncoder",
+    "OnnxEncoder",
     "RemoteEncoder",
     "StaticEncoder",
     "TrainedEncoder",

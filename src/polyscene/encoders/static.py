@@ -4,32 +4,29 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import scipy.sparse as sp
 
 from polyscene.component import Vectors
-from polyscene.encoders.base import Encoder, EncoderConfig
-from polyscene.encoders.transformer import folder_hash
+from polyscene.encoders.folder import TOKENIZER_FILE, FolderConfig, FolderEncoder
 from polyscene.errors import EncoderError
-from polyscene.extras import require
 
-__all__ = ["TOKENIZER_FILE", "VECTORS_FILE", "StaticConfig", "StaticEncoder"]
+__all__ = ["VECTORS_FILE", "StaticConfig", "StaticEncoder"]
 
 VECTORS_FILE = "vectors.npy"
 """One row a token, shape (vocabulary, dim); the length of a row is the weight of its token."""
-TOKENIZER_FILE = "tokenizer.json"
 
 
-class StaticConfig(EncoderConfig):
+class StaticConfig(FolderConfig):
     """Options of `static`."""
 
     folder: str = "."
     """A folder with vectors.npy, one row a token, and tokenizer.json."""
 
 
-class StaticEncoder(Encoder):
+class StaticEncoder(FolderEncoder):
     """The sum of the vectors of a text's tokens, as `train encoder --objective distil` makes them.
 
     No model is run: a text costs its tokenisation and one addition a token, and all of it is
@@ -42,18 +39,6 @@ class StaticEncoder(Encoder):
     name = "static"
     config_type = StaticConfig
     config: StaticConfig
-
-    @cached_property
-    def id(self) -> str:
-        """Hash of the folder's content, and the options.
-
-        Raises:
-            EncoderError: When the folder does not exist.
-        """
-        folder = Path(self.config.folder)
-        if not folder.is_dir():
-            raise EncoderError(f"cannot read static vectors: no folder {folder}")
-        return f"static sha256:{folder_hash(folder)[:32]} chars={self.config.max_chars}"
 
     @property
     def dim(self) -> int:
@@ -90,15 +75,3 @@ class StaticEncoder(Encoder):
         if rows.ndim != 2:
             raise EncoderError(f"{path}: got an array of shape {rows.shape}; expected two axes")
         return rows
-
-    @cached_property
-    def _tokenizer(self) -> Any:
-        library = require("tokenizers", "train", "the encoder 'static'")
-        path = Path(self.config.folder) / TOKENIZER_FILE
-        try:
-            tokenizer = library.Tokenizer.from_file(str(path))
-        except Exception as error:  # the library raises plain Exception
-            raise EncoderError(f"cannot read {path}: {error}") from error
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        return tokenizer

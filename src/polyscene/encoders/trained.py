@@ -28,7 +28,7 @@ __all__ = ["CURRENT", "ENCODER_FILE", "MappedConfig", "MappedEncoder", "TrainedC
 
 CURRENT = "current"
 ENCODER_FILE = "encoder.json"
-_PATHS = {"transformer": "model", "mapped": "map", "static": "folder"}
+_PATHS = {"transformer": "model", "mapped": "map", "static": "folder", "onnx": "folder"}
 """The option of each type that is a path in the folder."""
 
 

@@ -26,6 +26,7 @@ __all__ = ["Finding", "examine"]
 _EXTRAS = {
     "ranking": "lightgbm",
     "train": "sentence_transformers",
+    "onnx": "onnxruntime",
     "llm": "xllamacpp",
     "postgres": "psycopg",
     "media": "PIL",

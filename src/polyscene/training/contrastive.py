@@ -12,84 +12,33 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import transformers
-from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import MatryoshkaLoss
 from torch import nn
 
 from polyscene.component import Vectors
-from polyscene.errors import EncoderError, SettingsError
 from polyscene.logs import NO_PROGRESS, Progress, get_logger
 from polyscene.training.adapter import Adapted
-from polyscene.training.config import EncoderTraining, base_model
-from polyscene.training.judge import Judge
+from polyscene.training.config import EncoderTraining
+from polyscene.training.judge import Judge, Judged
+from polyscene.training.loading import load_model
 from polyscene.training.loss import KnownPairsLoss
+from polyscene.training.memory import enough_memory
 from polyscene.training.negatives import hard_negatives
 from polyscene.training.pairs import Pairs
+from polyscene.training.runs import Run
 from polyscene.training.sampling import batches, log_q
 from polyscene.training.texts import TOGETHER, Collator, PairBatches
 
-__all__ = ["Trained", "load_model", "train"]
+__all__ = ["train"]
 
 _hf: Any = transformers
 _log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """What a run gives."""
-
-    model: Any
-    """The sentence-transformers model, at its best evaluation."""
-    before: dict[str, float]
-    """NDCG@10 of the base on what is held out, by scenario and their "mean"."""
-    after: dict[str, float]
-    """The same of the trained model."""
-    steps: int
-    """Steps that were made, over all parts of a run that was resumed."""
-    parameters: int
-    """Weights that were trained."""
-    total: int
-    """All weights of the model."""
-    history: list[dict[str, Any]]
-    """What was logged, by step."""
-
-
-def load_model(config: EncoderTraining) -> Any:
-    """The model to train.
-
-    Raises:
-        EncoderError: When it cannot be found or loaded.
-        SettingsError: When `dims` or `max_tokens` do not fit it.
-    """
-    named = base_model(config.base)
-    try:
-        model = SentenceTransformer(named, device=config.device, trust_remote_code=False)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise EncoderError(
-            f"cannot load the model {named!r}: {error}; expected a folder with a "
-            "sentence-transformers model, or the name of one that can be downloaded"
-        ) from error
-    longest = model.max_seq_length or config.max_tokens
-    if config.max_tokens > longest:
-        raise SettingsError(
-            f"training.max_tokens: got {config.max_tokens}; the model {named} reads {longest} "
-            "tokens at most"
-        )
-    model.max_seq_length = config.max_tokens
-    dim = int(model.get_embedding_dimension() or 0)
-    for wanted in config.dims:
-        if not 0 < wanted <= dim:
-            raise SettingsError(
-                f"training.dims: got {wanted}; the model {named} gives {dim} components"
-            )
-    return model
 
 
 def train(
@@ -97,10 +46,9 @@ def train(
     texts: Any,
     judge: Judge,
     config: EncoderTraining,
-    folder: Path,
-    resume: bool,
+    run: Run,
     progress: Progress = NO_PROGRESS,
-) -> Trained:
+) -> Judged:
     """Train on pairs, judged every few steps; the best evaluation is kept.
 
     Args:
@@ -108,8 +56,7 @@ def train(
         texts: The texts of each node.
         judge: What measures the model.
         config: The options.
-        folder: Where checkpoints and logs go.
-        resume: Whether to go on from the last checkpoint in the folder, where there is one.
+        run: Where the model, checkpoints and logs go, and whether it goes on from a checkpoint.
         progress: Told about the steps.
 
     Raises:
@@ -117,7 +64,8 @@ def train(
         SettingsError: When an option does not fit the model.
     """
     transformers.set_seed(config.seed)
-    with _deterministic(), _quiet():
+    needed = {"mini_batch": config.mini_batch, "max_tokens": config.max_tokens}
+    with _deterministic(), _quiet(), _tracked(run.folder), enough_memory(**needed):
         model = load_model(config)
         total = sum(weight.numel() for weight in model.parameters())
         adapted = Adapted(model, config)
@@ -141,7 +89,7 @@ def train(
             judge=judge,
             encode=_encoder(model),
             model=_Contrast(model, loss),
-            args=_arguments(config, folder),
+            args=_arguments(config, run.folder),
             train_dataset=data,
             data_collator=Collator(model, min(config.mini_batch, TOGETHER)),
             callbacks=[
@@ -150,15 +98,20 @@ def train(
             ],
         )
         trainer.remove_callback(transformers.PrinterCallback)
-        last = _hf.trainer_utils.get_last_checkpoint(str(folder)) if resume else None
-        with _memory(config):
-            trainer.train(resume_from_checkpoint=last)
+        last = None
+        if run.resumed:
+            last = _hf.trainer_utils.get_last_checkpoint(str(run.folder))
+        trainer.train(resume_from_checkpoint=last)
         after = judge(_encoder(model))
         adapted.finish()
-    return Trained(
-        model.eval(), before, after, trainer.state.global_step, trained, total,
-        list(trainer.state.log_history),
-    )  # fmt: skip
+        model.eval().save_pretrained(str(run.model), create_model_card=False)
+    more = {
+        "steps": trainer.state.global_step,
+        "trained_parameters": trained,
+        "parameters": total,
+        "history": list(trainer.state.log_history),
+    }
+    return Judged(before, after, more)
 
 
 def _encoder(model: Any) -> Callable[[list[str]], Vectors]:
@@ -179,7 +132,6 @@ def _arguments(config: EncoderTraining, folder: Path) -> Any:
     bf16 = cuda and torch.cuda.is_bf16_supported()
     warmup = max(1, config.steps // 10)
     every = min(config.evaluate_every, config.steps)
-    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / "logs"))
     return transformers.TrainingArguments(
         output_dir=str(folder),
         max_steps=config.steps,
@@ -218,6 +170,23 @@ def _trackers() -> list[str]:
     if os.environ.get("MLFLOW_TRACKING_URI") and _hf.integrations.is_mlflow_available():
         found.append("mlflow")
     return found
+
+
+@contextmanager
+def _tracked(folder: Path) -> Iterator[None]:
+    """Where trackers write, as far as the environment does not say it."""
+    own = {
+        "TENSORBOARD_LOGGING_DIR": str(folder / "logs"),
+        "WANDB_PROJECT": "polyscene",
+        "MLFLOW_EXPERIMENT_NAME": "polyscene",
+    }
+    added = {name: value for name, value in own.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
 
 
 class _Contrast(nn.Module):
@@ -312,21 +281,3 @@ def _quiet() -> Iterator[None]:
         bars.set_verbosity(level)
         if shown:
             bars.enable_progress_bar()
-
-
-@contextmanager
-def _memory(config: EncoderTraining) -> Iterator[None]:
-    """Name what to change where memory does not suffice."""
-    try:
-        yield
-    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-        short = ("out of memory", "can't allocate memory", "not enough memory")
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not any(
-            words in str(error).lower() for words in short
-        ):
-            raise
-        raise EncoderError(
-            f"out of memory with mini_batch {config.mini_batch} and max_tokens "
-            f"{config.max_tokens}; halve mini_batch, which changes no result, or max_tokens. "
-            "Checkpoints stay: the same command goes on from them"
-        ) from error

@@ -14,9 +14,7 @@ Liang and Ma (2017), A Simple but Tough-to-Beat Baseline for Sentence Embeddings
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,52 +22,32 @@ import numpy as np
 import torch
 
 from polyscene.component import Vectors
-from polyscene.encoders import Encoder, TransformerEncoder
-from polyscene.encoders.static import TOKENIZER_FILE, VECTORS_FILE, StaticConfig, StaticEncoder
-from polyscene.encoders.transformer import TransformerConfig
-from polyscene.errors import EncoderError
+from polyscene.encoders.folder import TOKENIZER_FILE
+from polyscene.encoders.static import VECTORS_FILE, StaticConfig, StaticEncoder
 from polyscene.logs import NO_PROGRESS, Progress
 from polyscene.training.config import EncoderTraining
-from polyscene.training.judge import Judge
+from polyscene.training.judge import Judge, Judged
+from polyscene.training.loading import base_encoder, fast_tokenizer, load_model
+from polyscene.training.rate import rate
 
-__all__ = ["Distilled", "distil"]
+__all__ = ["distil"]
 
 _SIF = 1e-3
 """The share of a token at which its weight is half."""
 _BATCH = 256
 """Tokens that pass through the model together."""
-_TIMED = 1000
-"""Texts by which the rates are measured, at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Distilled:
-    """What a run gives, beside the files of a `StaticEncoder` in its folder."""
-
-    before: dict[str, float]
-    """NDCG@10 of the transformer on what is held out."""
-    after: dict[str, float]
-    """The same of the static vectors."""
-    tokens: int
-    dim: int
-    base_rate: float
-    """Texts that the transformer encodes in a second."""
-    rate: float
-    """The same of the static vectors."""
 
 
 def distil(
-    model: str,
     texts: Sequence[str],
     judge: Judge,
     config: EncoderTraining,
     folder: Path,
     progress: Progress = NO_PROGRESS,
-) -> Distilled:
+) -> Judged:
     """Write the files of a `StaticEncoder`; deterministic on a CPU.
 
     Args:
-        model: A folder with a sentence-transformers model, or a public name.
         texts: Those of the catalogue: tokens are weighted, and rates measured, by them.
         judge: What measures the result.
         config: The options.
@@ -79,22 +57,12 @@ def distil(
     Raises:
         EncoderError: When the model cannot be loaded, or has no fast tokenizer.
     """
-    from sentence_transformers import SentenceTransformer
-
-    try:
-        teacher = SentenceTransformer(model, device=config.device, trust_remote_code=False)
-        tokenizer: Any = teacher.tokenizer.backend_tokenizer
-    except (OSError, ValueError, RuntimeError, AttributeError) as error:
-        raise EncoderError(
-            f"cannot distil the model {model!r}: {error}; expected a folder with a "
-            "sentence-transformers model that has a fast tokenizer, or the name of one"
-        ) from error
+    teacher = load_model(config)
+    tokenizer = fast_tokenizer(teacher)
     unknown = teacher.tokenizer.unk_token_id
     marks = [token for token in teacher.tokenizer.all_special_ids if token != unknown]
     special = np.array(marks, np.int64)
     vectors = _components(_tokens(teacher, special, progress), special, config.components)
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
     encoded = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
     counts = np.bincount([token for one in encoded for token in one.ids], minlength=len(vectors))
     share = counts / max(counts.sum(), 1)
@@ -102,15 +70,15 @@ def distil(
     folder.mkdir(exist_ok=True)
     tokenizer.save(str(folder / TOKENIZER_FILE))
     np.save(folder / VECTORS_FILE, vectors)
-    base = TransformerEncoder(
-        TransformerConfig(model=model, max_tokens=config.max_tokens, device=config.device)
-    )
+    base = base_encoder(config)
     student = StaticEncoder(StaticConfig(folder=str(folder)))
     before, after = judge(base.encode), judge(student.encode)
-    some = list(texts[:_TIMED])
-    return Distilled(
-        before, after, len(vectors), vectors.shape[1], _rate(base, some), _rate(student, some)
-    )
+    more = {
+        "tokens": len(vectors),
+        "parameters": int(vectors.size),
+        "texts_per_second": {"base": rate(base, texts), "distilled": rate(student, texts)},
+    }
+    return Judged(before, after, more)
 
 
 def _tokens(teacher: Any, special: Any, progress: Progress) -> Vectors:
@@ -142,10 +110,3 @@ def _components(vectors: Vectors, special: Any, most: int) -> Vectors:
     found = np.zeros((len(vectors), axes.shape[1]), np.float32)
     found[used] = centred @ axes
     return found
-
-
-def _rate(encoder: Encoder, texts: list[str]) -> float:
-    encoder.encode(texts[:8])
-    started = time.perf_counter()
-    encoder.encode(texts)
-    return round(len(texts) / max(time.perf_counter() - started, 1e-9), 1)

@@ -8,7 +8,6 @@ for each text once, so that a run takes about a minute past that.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,29 +21,14 @@ from polyscene.represent.whiten import Transform, normalise
 from polyscene.settings import Whitening
 from polyscene.training.config import EncoderTraining
 from polyscene.training.contrast import contrast
-from polyscene.training.judge import Judge
+from polyscene.training.judge import Judge, Judged
 from polyscene.training.negatives import hard_negatives
 from polyscene.training.pairs import Pairs
 from polyscene.training.sampling import batches, log_q
 
-__all__ = ["Head", "train_head"]
+__all__ = ["train_head"]
 
 _log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What a run gives."""
-
-    matrix: Vectors
-    """W at its best evaluation, shape (dim of the encoder, m)."""
-    before: dict[str, float]
-    """NDCG@10 of the encoder alone on what is held out."""
-    after: dict[str, float]
-    """The same with the matrix."""
-    steps: int
-    history: list[dict[str, Any]]
-    """Loss and NDCG@10 at each evaluation."""
 
 
 def train_head(
@@ -54,7 +38,7 @@ def train_head(
     judge: Judge,
     config: EncoderTraining,
     progress: Progress = NO_PROGRESS,
-) -> Head:
+) -> tuple[Vectors, Judged]:
     """Train the matrix; deterministic on a CPU.
 
     Args:
@@ -64,6 +48,9 @@ def train_head(
         judge: What measures the result.
         config: The options.
         progress: Told about the texts that are encoded, and the steps.
+
+    Returns:
+        W at its best evaluation, shape (dim of the encoder, m), and what it is worth.
     """
     used = np.zeros(len(texts), np.bool_)
     used[pairs.anchor] = used[pairs.positive] = True
@@ -114,7 +101,8 @@ def train_head(
                 best, kept, waited = found, matrix.detach().numpy().copy(), 0
             if waited >= config.patience:
                 break
-    return Head(kept, before, best, step, history)
+    more = {"steps": step, "trained_parameters": int(kept.size), "history": history}
+    return kept, Judged(before, best, more)
 
 
 def _nodes(matrix: torch.Tensor, vectors: torch.Tensor, starts: Any, nodes: Any) -> torch.Tensor:

@@ -9,7 +9,8 @@ held-out events are put in order, at most 400 of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -24,7 +25,7 @@ from polyscene.represent.whiten import normalise
 from polyscene.settings import Settings
 from polyscene.sources.trial import top_hits
 
-__all__ = ["Held", "Judge", "Question", "hold_out", "itself", "questions"]
+__all__ = ["Held", "Judge", "Judged", "Question", "hold_out", "itself", "questions"]
 
 K = 10
 _ASKED = 150
@@ -58,6 +59,18 @@ class Held:
     held: Dataset
     friends: dict[str, IntArray]
     """By scenario of people, the pairs (user, friend) that are to be found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was measured of a base and of what was made of it."""
+
+    before: dict[str, float]
+    """NDCG@10 of the base on what is held out, by scenario and their "mean"."""
+    after: dict[str, float]
+    """The same of what was made."""
+    more: dict[str, Any] = field(default_factory=dict)
+    """What else is known of the run, for `metrics.json`."""
 
 
 class Judge:
