@@ -10,7 +10,9 @@ import pytest
 import scipy.sparse as sp
 
 from polyscene.data.schema import Item
+from polyscene.engine import Answer, Recommendation
 from polyscene.errors import DataError, EncoderError, NotFoundError, SettingsError
+from polyscene.explain.reasons import Evidence
 from polyscene.logs import NO_PROGRESS
 from polyscene.settings import parse_settings
 from polyscene.testing.word_encoder import WordEncoder, WordEncoderConfig
@@ -19,6 +21,7 @@ from polyscene.training.classify.classifier import Classifier, Ground, folder_of
 from polyscene.training.classify.config import ClassifierTraining
 from polyscene.training.classify.examples import HELD, examples, task_scenarios
 from polyscene.training.classify.past import Past, without
+from polyscene.training.classify.rerank import by_classifier
 from polyscene.training.classify.train import Trained, train_classifier
 from polyscene.workspace import Workspace
 from tiny_world import act, words
@@ -110,6 +113,25 @@ def test_what_was_saved_puts_a_list_in_order(workspace: Workspace, trained: Trai
         loaded.judge(ground, known, rows, rows, "films"),
         trained.classifier.judge(ground, known, rows, rows, "films"),
     )
+
+
+def test_an_answer_comes_in_the_order_of_a_classifier(
+    workspace: Workspace, trained: Trained
+) -> None:
+    """User 0 likes tea; the pinned target keeps its place, and scores stay with their targets."""
+    items = [
+        Recommendation(place, item, item, 10.0 - place, {}, "", Evidence({}, pinned=place == 2))
+        for place, item in enumerate(["map-1", "map-2", "map-3", "tea-1", "tea-2"], start=1)
+    ]
+    answer = Answer("r", "u0", "films", "v", items)
+    found = by_classifier(workspace, answer, "both", 3)
+    assert [item.rank for item in found.items] == [1, 2, 3]
+    assert {found.items[0].item_id, found.items[2].item_id} == {"tea-1", "tea-2"}
+    assert found.items[1].item_id == "map-2"
+    moved = found.items[0]
+    assert moved.score == 10.0 - (moved.rank_before or 0)
+    with pytest.raises(NotFoundError, match="unknown task 'lik'"):
+        by_classifier(workspace, answer, "both", 3, "lik")
 
 
 def test_what_is_unknown(workspace: Workspace, trained: Trained) -> None:

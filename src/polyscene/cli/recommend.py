@@ -25,6 +25,8 @@ __all__ = ["recommend"]
 
 _PLAIN = "sim * constant"
 """The reward that changes nothing."""
+_DEPTH = 50
+"""Places that a classifier puts in order, at least."""
 
 
 @app.command()
@@ -53,6 +55,12 @@ def recommend(
     no_reasons: Annotated[
         bool, typer.Option("--no-reasons", help="Do not say why: faster, for --users-file.")
     ] = False,
+    classifier: Annotated[
+        str | None, typer.Option(help="Put the list in the order of this trained classifier.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="For --classifier: by which task; default the first.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Recommend to one user, or to every user of a file."""
@@ -60,6 +68,8 @@ def recommend(
         raise typer.BadParameter("give one of --user and --users-file")
     if about is not None and users_file is not None:
         raise typer.BadParameter("--context goes with --user; a users file has a column context")
+    if classifier is not None and user is None:
+        raise typer.BadParameter("--classifier goes with --user")
     if no_reasons and users_file is None:
         raise typer.BadParameter("--no-reasons goes with --users-file")
     targets = None if targets_file is None else read_ids(targets_file, "item_id")
@@ -72,9 +82,14 @@ def recommend(
             )
             _many(answers, len(asked), out, json)
             return
+        length = n if classifier is None else max(n, _DEPTH)
         answer = engine.recommend(
-            user, scenario, n, targets=targets, context=about, explain=explain
+            user, scenario, length, targets=targets, context=about, explain=explain
         )
+        if classifier is not None:
+            from polyscene.training.classify.rerank import by_classifier
+
+            answer = by_classifier(engine.workspace, answer, classifier, n, task)
         if out is not None:
             rows = write_results([answer], out)
             console.print(f"wrote {rows:,} rows to {out}", markup=False)

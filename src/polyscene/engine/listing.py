@@ -28,9 +28,11 @@ __all__ = [
     "Gate",
     "Method",
     "Told",
+    "movable",
     "prompt_of",
     "ranked_by",
     "reordered",
+    "with_order",
 ]
 
 Method = Literal["listwise", "pairwise"]
@@ -165,8 +167,7 @@ def reordered(answer: Answer, told: Told, ask: Ask, method: Method, depth: int) 
         method: How it is asked.
         depth: How many places.
     """
-    first = list(enumerate(answer.items))[:depth]
-    free = [p for p, one in first if not (one.evidence.pinned or one.evidence.explored)]
+    free = movable(answer, depth)
     titles = [answer.items[place].title for place in free]
     if len(free) < 2 or not told.liked or not all(titles):
         return answer
@@ -174,8 +175,23 @@ def reordered(answer: Answer, told: Told, ask: Ask, method: Method, depth: int) 
         order = ranked_by(ask, method, told, titles, answer.user_id)
     except PolysceneError:
         order = None
-    if order is None:
-        return answer
+    return answer if order is None else with_order(answer, free, order)
+
+
+def movable(answer: Answer, depth: int) -> list[int]:
+    """The places of the first `depth` whose targets were neither pinned nor drawn, from 0."""
+    first = list(enumerate(answer.items))[:depth]
+    return [p for p, one in first if not (one.evidence.pinned or one.evidence.explored)]
+
+
+def with_order(answer: Answer, free: Sequence[int], order: Sequence[int]) -> Answer:
+    """The answer with some of its targets in another order; scores stay with their targets.
+
+    Args:
+        answer: The answer.
+        free: The places that change, from 0.
+        order: Which of them, by its number in `free`, comes to the first, the second, ...
+    """
     items = list(answer.items)
     for place, chosen in zip(free, order, strict=True):
         moved = answer.items[free[chosen]]

@@ -116,6 +116,8 @@ class EncoderTraining(Config):
     def _adaptable(self) -> EncoderTraining:
         if self.objective == "adapt" and self.adapter == "head":
             raise ValueError("the objective adapt trains a transformer: adapter lora or full")
+        if self.objective != "contrastive" and self.adapter == "head":
+            raise ValueError("the adapter head goes with the objective contrastive")
         return self
 
     @property

@@ -65,7 +65,7 @@ def check_extras(config: EncoderTraining) -> None:
     if config.objective == "map":
         return
     require("torch", "train", _PURPOSE)
-    if config.adapter == "head" and config.objective == "contrastive":
+    if config.adapter == "head":
         return
     require("sentence_transformers", "train", _PURPOSE)
     if config.objective == "onnx":

@@ -27,7 +27,6 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from scipy.optimize import minimize
 
 from polyscene.data.dataset import IntArray, Mask
 from polyscene.text.tokens import words
@@ -275,6 +274,8 @@ class _Design:
 
     def fit(self, labels: Floats, rows: IntArray, of_value: bool, penalty: float) -> Floats:
         """The weights with the smallest loss on some of the pairs, by L-BFGS."""
+        from scipy.optimize import minimize
+
         right = labels[rows]
 
         def loss(weights: Floats) -> tuple[float, Floats]:
