@@ -1,83 +1,75 @@
-"""What interests in words add for users with 1 to 5 events: `python benchmarks/interests.py`.
+"""What interests in words add for users with 1 to 5 targets: `python benchmarks/interests.py`.
 
-Films of movielens-small, ratings of 4 and more in order of time. A user is known by the first k
-films; all other films are ranked by the cosine of u = history + w · words: the mean vector of these
-films, and that of the three genres of highest score (see `polyscene.enrichment.users`). Prints
-NDCG@10 on the films that the user liked later, and its paired difference to w = 0 with the standard
-error.
+Films of movielens-small as the engine recommends them. A third of the users, at most `--users`, are
+taken out of what is learned from, and known by their first 1, 2, 3 and 5 ratings; films that they
+liked later are to be found among all. The interests are the genres and tags of highest score (see
+`polyscene.enrichment.users`), or with `--model` those that a language model chooses of them. Once
+for each `--source` alone, and for all of the preset ("preset"): NDCG@10 without them and with the
+weight and the fade that the other half of the users chose, and which lengths of history the gate
+opens for. This is what `polyscene enrich --users --measure` measures in a workspace.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
-from collections import Counter, defaultdict
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import polars as pl
 
-from polyscene.encoders import open_encoder
+from polyscene.data.importers import import_folder
+from polyscene.evaluation.interests import measure_interests
+from polyscene.settings import parse_settings
+from polyscene.workspace import Workspace
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
-WEIGHTS = (0.0, 0.25, 0.5, 1.0)
 
 
-def unit(vectors: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.where(norms > 0, norms, 1)
+def settings(source: str, model: str, threads: int) -> Any:
+    video: dict[str, Any] = {"preset": "video"}
+    if source != "preset":
+        video["sources"] = {source: 1.0}
+    table: dict[str, Any] = {"scenarios": {"video": video}}
+    if model:
+        table["llm"] = {"provider": "local", "model": model, "threads": threads, "timeout_s": 600}
+    return parse_settings(table)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=DATA)
-    folder = parser.parse_args().data / "movielens-small"
-    films = pl.read_csv(folder / "items_with_overview.derived.csv", infer_schema_length=0)
-    ratings = pl.read_csv(folder / "ratings.csv", ignore_errors=True).drop_nulls()
-    ratings = ratings.filter(pl.col("rating") >= 4).sort("timestamp")
-    row = {int(name): place for place, name in enumerate(films["movieId"])}
-    texts = [
-        f"{title}. {overview or ''}"
-        for title, overview in zip(films["title"], films["overview"], strict=True)
-    ]
-    genres = [[] if text.startswith("(") else text.split("|") for text in films["genres"]]
-    count = Counter(genre for own in genres for genre in own)
-    words = sorted(count)
-    with tempfile.TemporaryDirectory() as cache:
-        encoder = open_encoder([{"type": "bundled"}], Path(cache))
-        raw, named = encoder.encode(texts), encoder.encode(words)
-    vectors = unit(raw - raw.mean(axis=0))
-    name_of = dict(zip(words, unit(named - named.mean(axis=0)), strict=True))
-    liked: dict[int, list[int]] = defaultdict(list)
-    for user, film in ratings.select("userId", "movieId").iter_rows():
-        if film in row:
-            liked[user].append(row[film])
-    gains = 1 / np.log2(np.arange(10) + 2)
-    print("| events | users | " + " | ".join(f"w = {w:g}" for w in WEIGHTS) + " |")
-    for k in (1, 2, 3, 5):
-        found: dict[float, list[float]] = {w: [] for w in WEIGHTS}
-        for films_of in liked.values():
-            if len(films_of) < k + 5:
-                continue
-            history, later = films_of[:k], set(films_of[k:])
-            share = Counter(genre for film in history for genre in genres[film])
-            rare = {genre: np.log((1 + len(texts)) / (1 + count[genre])) for genre in share}
-            best = sorted(share, key=lambda genre: (-share[genre] * rare[genre], genre))[:3]
-            told = unit(sum((name_of[genre] for genre in best), np.zeros(vectors.shape[1])))
-            own = unit(vectors[history].sum(axis=0))
-            ideal = gains[: min(10, len(later))].sum()
-            for w in WEIGHTS:
-                scores = vectors @ (own + w * told)
-                scores[history] = -np.inf
-                top = np.argsort(-scores, kind="stable")[:10]
-                found[w].append(sum(gains[np.isin(top, list(later))]) / ideal)
-        base = np.array(found[0.0])
-        cells = []
-        for w in WEIGHTS:
-            change = np.array(found[w]) - base
-            error = change.std(ddof=1) / np.sqrt(len(change))
-            cells.append(f"{np.mean(found[w]):.4f} ({change.mean():+.4f} ± {error:.4f})")
-        print(f"| {k} | {len(base)} | " + " | ".join(cells) + " |", flush=True)
+    parser.add_argument("--data", type=Path, default=DATA / "movielens-small")
+    parser.add_argument("--model", default="", help="a GGUF file or package:NAME")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--users", type=int, default=203)
+    parser.add_argument("--source", nargs="+", default=["semantic-mean", "semantic-soft", "preset"])
+    parser.add_argument("--work", type=Path, help="a workspace that is kept with all answers")
+    args = parser.parse_args()
+    print("| sources | known | users | without | with | difference, 95 % | gate |")
+    print("|---|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        path = args.work or Path(folder) / "w"
+        path.mkdir(parents=True, exist_ok=True)
+        for source in args.source:
+            with Workspace(path, settings(source, args.model, args.threads)) as workspace:
+                if not workspace.store.counts().items:
+                    import_folder("movielens", args.data, sink=workspace.store, on_error="skip")
+                now = float(np.nanmax(workspace.store.dataset().timestamp)) + 1
+                start = time.perf_counter()
+                gate = measure_interests(workspace, "video", args.users, now=now)
+            for band in gate.bands:
+                change = f"{band.after - band.before:+.4f} ({band.low:+.4f} to {band.high:+.4f})"
+                print(
+                    f"| {source} | {band.most} | {band.users} | {band.before:.4f} | "
+                    f"{band.after:.4f} | {change} | {'on' if band.gains else 'off'} |"
+                )
+            print(
+                f"# {source}: weight {gate.weight:g}, fade {gate.fade:g}, "
+                f"{time.perf_counter() - start:.0f} s; {json.dumps(gate.model_dump())}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -183,7 +183,7 @@ def test_hostile_tags_are_not_offered_and_hostile_requests_stay_in_the_catalogue
     with FakeChatServer() as server:
         engine = make(**{**WORLD, "items": items}, llm=llm(server, failures_to_pause=1000))
         says(server, obey)
-        for text in hostile[:12]:
+        for text in hostile:
             found = ask(engine, f"calm tea {text}")
             assert found.understood is None or found.understood.filter == ""
         offered = server.requests[-1].payload["response_format"]["json_schema"]["schema"][

@@ -10,7 +10,7 @@ import pytest
 
 from polyscene.data.schema import Item
 from polyscene.engine import Engine
-from polyscene.engine.listing import Band, Gate
+from polyscene.engine.listing import Band, Gate, prompt_of
 from polyscene.engine.polish import gates_of, write_gates
 from polyscene.testing.fake_llm import FakeChatServer
 from polyscene.testing.fake_server import FakeAnswer
@@ -28,7 +28,8 @@ def engine_with(
     engine = make({"shop": shop}, llm=llm, **options)
     band = Band(least=1, most=open_to, users=50, before=0.1, after=0.2, low=0.05, high=0.15)
     gate = Gate(
-        model=engine.workspace.language_model.chat.id, prompt=1, method=shop["rerank"],
+        model=engine.workspace.language_model.chat.id, prompt=prompt_of(shop["rerank"]).version,
+        method=shop["rerank"],
         depth=shop["rerank_depth"], bands=(band,), asked=50, answered=50, seconds=1.0, cost=0.0,
         tokens=100.0,
     )  # fmt: skip

@@ -15,7 +15,7 @@ PRINTS = {
     "group": (1, "f0535f85caf4"),
     "interests": (1, "257619021248"),
     "rank-list": (1, "9831842bcccf"),
-    "rank-pair": (1, "09544d05b088"),
+    "rank-pair": (2, "6b6e7e19282d"),
     "relate": (1, "16d174ecfb03"),
     "tags": (1, "b22ec9520c31"),
     "wording": (1, "13f18bd88974"),

@@ -15,7 +15,7 @@ import pytest
 
 from polyscene.data.ingest import ingest
 from polyscene.server.imports import KEPT, Imports, Upload
-from polyscene.storage import Store
+from polyscene.storage import Note, Store, put_notes
 from served import Served, eventually
 
 from .conftest import Server
@@ -120,12 +120,15 @@ def test_everything_comes_out_and_goes_in_again(serve: Server, tmp_path: Path) -
     client.get("/v1/recommend", params={"scenario": "shop", "user": "ann"})
     client.put("/v1/relations", json=[{"subject": "ann", "predicate": "follows", "object": "bo"}])
     store = client.service.workspace.store
+    note = Note("user", "ann", "profile", ["Ann likes tea."], [], "encoder", "1", 1.0, "shop")
+    put_notes(store, [note])
     eventually(lambda: list(store.impressions()))
     answer = Browser(client).get("/data/everything.zip")
     assert "attachment" in answer.headers["content-disposition"]
     archive = zipfile.ZipFile(io.BytesIO(answer.content))
     archive.extractall(tmp_path / "out")
     assert json.loads(archive.read("impressions.jsonl").splitlines()[0])["scenario"] == "shop"
+    assert json.loads(archive.read("notes.jsonl"))["words"] == ["Ann likes tea."]
     files = {
         kind: tmp_path / "out" / f"{kind}.jsonl"
         for kind in ("items", "users", "relations", "events")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from polyscene.cli.main import app
-from polyscene.cli.output import console, print_json, progress_bars
+from polyscene.cli.output import bands_table, console, print_json, progress_bars
 from polyscene.storage import notes_of
 from polyscene.workspace import Workspace
 
@@ -25,6 +25,13 @@ def enrich(
     scenario: Annotated[
         str | None, typer.Option(help="With --users: whose history; default the first.")
     ] = None,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure",
+            help="With --users: measure whether interests make lists better; they count where so.",
+        ),
+    ] = False,
     erase: Annotated[
         str | None, typer.Option(help="Remove what was noted of this user, and nothing else.")
     ] = None,
@@ -47,6 +54,11 @@ def enrich(
         with Workspace.open(context.obj) as workspace:
             removed = erase_notes(workspace, erase)
         console.print(f"{removed} notes on {erase} were removed", markup=False)
+        return
+    if measure and not users:
+        raise typer.BadParameter("--measure goes with --users")
+    if measure:
+        _measure(context.obj, scenario, limit, json=json)
         return
     if users:
         _users(context.obj, scenario, user, limit, again=again, json=json)
@@ -107,3 +119,26 @@ def _users(
     )
     for note in notes[:8]:
         console.print(f"  {note.subject} {note.facet}: {', '.join(note.words)}", markup=False)
+
+
+def _measure(path: Path, scenario: str | None, limit: int | None, *, json: bool) -> None:
+    from polyscene.engine import Engine
+    from polyscene.enrichment.noted import write_gates
+    from polyscene.evaluation.interests import USERS, measure_interests
+
+    with Engine.open(path) as engine:
+        workspace, version = engine.workspace, engine.model.config.version
+        name = scenario or next(iter(workspace.settings.scenarios), "")
+        gate = measure_interests(workspace, name, limit or USERS, progress=progress_bars())
+        write_gates(workspace, version, {name: gate})
+    if json:
+        print_json(gate.model_dump())
+        return
+    console.print(bands_table(gate.bands))
+    if any(band.gains for band in gate.bands):
+        console.print(
+            f"interests weigh {gate.weight:g} / n^{gate.fade:g} at n targets, where they are on",
+            markup=False,
+        )
+    else:
+        console.print("interests are shown, and have no part in lists", markup=False)

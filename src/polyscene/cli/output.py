@@ -25,10 +25,12 @@ from rich.text import Text
 from polyscene.data.report import FileReport, IngestReport
 from polyscene.engine import Answer
 from polyscene.logs import NO_PROGRESS, Progress, Task
+from polyscene.metrics.bands import LEAST, Band
 
 __all__ = [
     "Bars",
     "answer_table",
+    "bands_table",
     "console",
     "error_console",
     "print_json",
@@ -155,6 +157,28 @@ def results_table(rows: Iterable[Sequence[str]], columns: Sequence[str]) -> Tabl
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
+
+
+def bands_table(bands: Sequence[Band]) -> Table:
+    """What a method was worth by the length of the history, and where it is on."""
+    rows = [
+        (
+            _lengths(band),
+            f"{band.users}",
+            f"{band.before:.3f}" if band.users else "",
+            f"{band.after:.3f}" if band.users else "",
+            f"{band.low:+.3f} to {band.high:+.3f}" if band.users >= LEAST else "too few users",
+            "on" if band.gains else "off",
+        )
+        for band in bands
+    ]
+    return results_table(rows, ("history", "users", "before", "after", "95 %", "it is"))
+
+
+def _lengths(band: Band) -> str:
+    if band.most == band.least:
+        return f"{band.least}"
+    return f"{band.least}+" if band.most > 1000 else f"{band.least} to {band.most}"
 
 
 class Timer:

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from polyscene.cli.main import app
-from polyscene.cli.output import console, print_json, progress_bars, results_table
+from polyscene.cli.output import bands_table, console, print_json, progress_bars
 from polyscene.engine import Engine
 from polyscene.engine.polish import gates_of, write_gates
 from polyscene.errors import SettingsError
-from polyscene.evaluation.reranking import LEAST, measure_reranking
+from polyscene.evaluation.reranking import measure_reranking
 
 __all__ = ["rerank"]
 
@@ -50,18 +50,7 @@ def rerank(
     if json:
         print_json(gate.model_dump())
         return
-    rows = [
-        (
-            f"{band.least}+" if band.most > 1000 else f"{band.least} to {band.most}",
-            f"{band.users}",
-            f"{band.before:.3f}" if band.users else "",
-            f"{band.after:.3f}" if band.users else "",
-            f"{band.low:+.3f} to {band.high:+.3f}" if band.users >= LEAST else "too few users",
-            "on" if band.low > 0 else "off",
-        )
-        for band in gate.bands
-    ]
-    console.print(results_table(rows, ("history", "users", "before", "after", "95 %", "it is")))
+    console.print(bands_table(gate.bands))
     console.print(
         f"{gate.answered} of {gate.asked} lists came back in order; {gate.seconds:.1f} s and "
         f"{gate.tokens:,.0f} tokens a list, {gate.cost:.4f} for 1,000 lists",

@@ -21,10 +21,11 @@ from polyscene.engine.recommender import Recommender
 from polyscene.engine.review import Held, decide, on_hold
 from polyscene.engine.understand import Catalogues, interpret
 from polyscene.engine.worder import worded
+from polyscene.enrichment.noted import NotedGates, gates_in
 from polyscene.errors import DataError, NotFittedError
 from polyscene.fitting.forget import Receipt, forget, held
 from polyscene.fitting.model import Model
-from polyscene.fitting.past import DatasetPast, Past, StorePast
+from polyscene.fitting.past import DatasetPast, Past, StorePast, noted_words
 from polyscene.fitting.refresh import catch_up, changed_settings
 from polyscene.fitting.run import fit, on_rows
 from polyscene.logs import NO_PROGRESS, Progress
@@ -374,7 +375,7 @@ class Engine(Closing):
 
     def _use(self, model: Model) -> Model:
         self._model, self._all = model, None
-        past = StorePast(self.workspace.store, model.items.targets)
+        past = StorePast(self.workspace.store, model.items.targets, self._noted(model))
         self._recommender = self._over(model, past)
         return model
 
@@ -384,12 +385,19 @@ class Engine(Closing):
         fingerprint = store.fingerprint()
         if self._all is None or self._all[0] != fingerprint:
             data = on_rows(store.dataset(), model.items.targets.ids)
-            self._all = fingerprint, DatasetPast(data, store.links(), store.users)
+            noted = noted_words(store, self._noted(model))
+            self._all = fingerprint, DatasetPast(data, store.links(), store.users, noted)
         return self._all[1]
 
     def _over(self, model: Model, past: Past) -> Recommender:
         workspace = self.workspace
-        return Recommender(workspace.settings, model, workspace.encoder, self._verbaliser, past)
+        return Recommender(
+            workspace.settings, model, workspace.encoder, self._verbaliser, past,
+            noted=self._noted(model),
+        )  # fmt: skip
+
+    def _noted(self, model: Model) -> NotedGates:
+        return gates_in(self.workspace, model.config.version)
 
 
 def _check(n: int, targets: Sequence[str] | None = None) -> None:

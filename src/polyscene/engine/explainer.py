@@ -121,9 +121,9 @@ class Explainer:
         entries: _Entries,
     ) -> Evidence:
         """What one candidate rests on; `support` are the near entries with their rows."""
-        query, space = asking.query, asking.space
+        space = asking.space
         path, friends = grounds.paths.found[position], grounds.friends.found[position]
-        stating = self._stating(bare.sources, row, query)
+        stating = self._stating(bare.sources, row, asking)
         givers: dict[Kind, str] = {
             "way": grounds.paths.givers[position],
             "friends": grounds.friends.givers[position],
@@ -146,8 +146,11 @@ class Explainer:
             grounds=_ordered(bare.sources, givers),
         )
 
-    def _stating(self, sources: Mapping[str, float], row: int, query: Query) -> str:
+    def _stating(self, sources: Mapping[str, float], row: int, asking: Asking) -> str:
         """The source that the stated interests had most part in; "" where they had none."""
+        query, user = asking.query, asking.user
+        if not (user.tags or user.description.strip()):  # what was noted is no statement
+            return ""
         if not query.interests.any() or query.space.vectors[row] @ query.interests <= 0:
             return ""
         reading = [n for n, part in sources.items() if part > 0 and self._model.sources[n].stated]

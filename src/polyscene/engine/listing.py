@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from polyscene.engine.answer import Answer
 from polyscene.errors import PolysceneError
-from polyscene.llm import Form, Outcome, Prompt, Request, load_prompt
+from polyscene.llm import Form, Outcome, Prompt, Request, as_data, load_prompt
+from polyscene.metrics.bands import Band
 from polyscene.settings import Scenario
 
 __all__ = [
@@ -61,25 +62,6 @@ NOTHING_TOLD = Told((), 0)
 """Of somebody of whom nothing is known, or is to be told."""
 
 
-class Band(BaseModel):
-    """What a model's order was worth for users with so many targets in their history."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    least: int
-    most: int
-    users: int
-    """Users with something to find whose list came back in order."""
-    before: float
-    """NDCG of their lists as they were."""
-    after: float
-    """NDCG in the model's order."""
-    low: float
-    """Lower end of the 95 % interval of the difference."""
-    high: float
-    """Upper end."""
-
-
 class Gate(BaseModel):
     """What was measured of one model in one scenario; it is asked only where that was a gain."""
 
@@ -107,7 +89,7 @@ class Gate(BaseModel):
         same = (model, spec.rerank, spec.rerank_depth) == (self.model, self.method, self.depth)
         if not same or self.prompt != prompt_of(self.method).version:
             return False
-        return any(band.low > 0 for band in self.bands if band.least <= size <= band.most)
+        return any(band.gains for band in self.bands if band.holds(size))
 
 
 def prompt_of(method: Method) -> Prompt:
@@ -127,7 +109,7 @@ def ranked_by(
         titles: The candidates as they stand, at most 20.
         user: Who it is about; what the model says is erased with them.
     """
-    liked = " | ".join(_short(title) for title in told.liked[:_LIKED])
+    liked = " | ".join(filter(None, map(_short, told.liked[:_LIKED])))
     prompt = prompt_of(method)
     if method == "listwise":
         letters = ascii_uppercase[: len(titles)]
@@ -217,5 +199,5 @@ def _incomplete(answer: Any) -> str | None:
 
 
 def _short(title: str) -> str:
-    plain = title.replace("|", "/")
-    return plain if len(plain) <= _CAP else plain[: _CAP - 1] + "…"
+    """A title as it stands among others: none reaches into its neighbours, or tells to obey."""
+    return as_data(title.replace("|", "/"), _CAP)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-
-from pydantic import TypeAdapter, ValidationError
 
 from polyscene.engine.answer import Answer
 from polyscene.engine.listing import Gate, Told, reordered
 from polyscene.engine.worder import worded
+from polyscene.llm.gates import GateFile
 from polyscene.workspace import Workspace
 
 __all__ = ["gates_of", "polished", "wants_order", "write_gates"]
 
-_FILE = "reranking.json"
-_GATES = TypeAdapter(dict[str, Gate])
+_GATES = GateFile("reranking.json", Gate)
 
 
 def polished(answer: Answer, told: Callable[[], Told], workspace: Workspace) -> Answer:
@@ -48,29 +45,14 @@ def wants_order(answer: Answer, workspace: Workspace) -> bool:
     if settings.llm.provider == "none" or settings.scenario(answer.scenario).rerank == "off":
         return False
     gate = gates_of(workspace.models, answer.model).get(answer.scenario)
-    return gate is not None and any(band.low > 0 for band in gate.bands)
+    return gate is not None and any(band.gains for band in gate.bands)
 
 
 def gates_of(models: Path, version: str) -> dict[str, Gate]:
     """What was measured of the orders of language models, by scenario; stored with a model."""
-    path = models / version / _FILE
-    try:
-        return _read(path, path.stat().st_mtime_ns)
-    except OSError:
-        return {}
+    return _GATES.of(models, version)
 
 
 def write_gates(models: Path, version: str, gates: dict[str, Gate]) -> None:
     """Store what was measured with a model."""
-    path = models / version / _FILE
-    beside = path.with_suffix(".new")
-    beside.write_bytes(_GATES.dump_json(gates, indent=1))
-    beside.replace(path)
-
-
-@cache
-def _read(path: Path, changed: int) -> dict[str, Gate]:
-    try:
-        return _GATES.validate_json(path.read_bytes())
-    except ValidationError:
-        return {}  # of another version; measured anew it is there again
+    _GATES.write(models, version, gates)

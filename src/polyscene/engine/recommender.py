@@ -20,6 +20,7 @@ from polyscene.engine.explainer import Explainer
 from polyscene.engine.finding import Finder, Memory
 from polyscene.engine.listing import Told
 from polyscene.engine.search import Searcher
+from polyscene.enrichment.noted import NotedGates
 from polyscene.errors import NotFoundError
 from polyscene.fitting.asking import Asker, Asking
 from polyscene.fitting.model import Model
@@ -48,6 +49,7 @@ class Recommender:
         verbaliser: What words the reasons.
         past: What is known of users.
         memory: Where what was found for users is kept; None to keep nothing.
+        noted: Where noted interests count, and how much.
     """
 
     def __init__(
@@ -58,11 +60,12 @@ class Recommender:
         verbaliser: Verbaliser,
         past: Past,
         memory: Memory | None = None,
+        noted: NotedGates | None = None,
     ) -> None:
         self._settings = settings
         self._model = model
         self._past = past
-        self.asker = Asker(settings, model, encoder, past)
+        self.asker = Asker(settings, model, encoder, past, noted)
         """Builds the questions."""
         self._finder = Finder(settings, model, self.asker, self.weights, memory)
         self.search = Searcher(settings, model, encoder, self.asker)

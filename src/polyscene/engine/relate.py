@@ -36,6 +36,8 @@ _MOST, _LEAST = 6, 2
 """Names of one item, at most; items that share a name, at least."""
 _WIDEST = 0.2
 """The share of the items that a name stands in, at most; one in more says nothing."""
+_TITLE, _TEXT = 200, 8000
+"""Characters that are read of a title and of a description."""
 _SHORTEST = 2
 """Characters of a name, at least."""
 _DATES = frozenset([*calendar.day_name, *calendar.month_name])
@@ -61,11 +63,15 @@ class Related:
 
 
 def names_in(item: Item) -> list[str]:
-    """The names in the texts of an item, each once, as they are written first."""
+    """The names in the texts of an item, each once, as they are written first.
+
+    Sentences that are orders to a model have none.
+    """
     found: dict[str, str] = {}
-    quoted = [match.group(1) for match in _QUOTED.finditer(f"{item.title}\n{item.description}")]
-    for text in (*_PROPER.findall(item.description), *quoted):  # titles have capitals everywhere
-        name = " ".join(text.split())
+    title, text = as_data(item.title, _TITLE), as_data(item.description, _TEXT)
+    quoted = [match.group(1) for match in _QUOTED.finditer(f"{title}\n{text}")]
+    for one in (*_PROPER.findall(text), *quoted):  # titles have capitals everywhere
+        name = " ".join(one.split())
         if name in _DATES or len(name) < _SHORTEST or "|" in name or as_data(name, 40) != name:
             continue
         found.setdefault(name.casefold(), name)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,22 +21,25 @@ from pydantic import Field, create_model
 
 from polyscene.data.schema import Event
 from polyscene.enrichment.vocabulary import LONGEST
-from polyscene.llm import Form, Request, as_data, load_prompt
+from polyscene.llm import Form, Job, Request, as_data, load_prompt
 from polyscene.logs import NO_PROGRESS, Progress
 from polyscene.represent.deeds import Deeds
 from polyscene.represent.strength import Strengths
 from polyscene.represent.targets import Targets
 from polyscene.represent.users import gather_history
+from polyscene.settings import EnrichSettings
 from polyscene.storage import Note, drop_notes, notes_of, put_notes
 from polyscene.text.verbalise import Verbaliser
 from polyscene.workspace import Workspace
 
-__all__ = ["UsersReport", "enrich_users", "erase_notes"]
+__all__ = ["Liked", "Reader", "UsersReport", "chosen_words", "enrich_users", "erase_notes"]
 
 CHANGED = 0.2
 """Interests are looked at again when the history grew or shrank by this share."""
 TITLES = 12
 """Titles that a model sees."""
+TITLE = 200
+"""Characters of each, at most."""
 BATCH = 256
 
 
@@ -59,7 +62,7 @@ class UsersReport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Liked:
+class Liked:
     """What a user liked, and the words of it."""
 
     user: str
@@ -68,6 +71,46 @@ class _Liked:
     titles: Sequence[str]
     words: Sequence[tuple[str, float]]
     """Each with its share, in order of score."""
+
+
+class Reader:
+    """Reads what users liked, as one scenario sees it.
+
+    Args:
+        workspace: The workspace.
+        scenario: The scenario.
+    """
+
+    def __init__(self, workspace: Workspace, scenario: str) -> None:
+        self._spec = workspace.settings.scenario(scenario)
+        self._strengths = Strengths(workspace.settings, scenario)
+        self._tags = _words_of_items(workspace)
+        self._count = Counter(word for own in self._tags.values() for word in own)
+
+    def read(self, user: str, deeds: Deeds, basis: int, targets: Targets, now: float) -> Liked:
+        """What a user liked, latest first, and its words, best first.
+
+        Args:
+            user: Id of the user.
+            deeds: What the user did, with rows of `targets`.
+            basis: How many events of the user there are.
+            targets: The items.
+            now: The time to count ages from, seconds since 1970-01-01 UTC.
+        """
+        nowhere = np.zeros((len(targets), 1), np.float32)  # words need no vectors
+        history = gather_history(deeds, nowhere, self._strengths, self._spec, now)
+        share: dict[str, float] = defaultdict(float)
+        titles, total = [], 0.0
+        for row, strength in zip(history.rows.tolist(), history.strengths.tolist(), strict=True):
+            if strength <= 0:
+                continue
+            total += strength
+            titles.append(targets.titles[row])
+            for word in dict.fromkeys(self._tags.get(targets.ids.ids[row], ())):
+                share[word] += strength
+        rare = {word: np.log((1 + len(self._tags)) / (1 + self._count[word])) for word in share}
+        order = sorted(share, key=lambda word: (-share[word] * rare[word], word))
+        return Liked(user, basis, titles, [(word, share[word] / total) for word in order])
 
 
 def enrich_users(
@@ -104,8 +147,7 @@ def enrich_users(
         for note in notes_of(store, "user")
         if note.scenario == scenario and note.facet == "tags"
     }
-    tags = _words_of_items(workspace)
-    count = Counter(word for own in tags.values() for word in own)
+    reader = Reader(workspace, scenario)
     everybody = list(store.user_ids() if users is None else users)[:limit]
     for start in range(0, len(everybody), BATCH):
         liked = []
@@ -115,20 +157,11 @@ def enrich_users(
             if user in known and not again and not _changed(int(known[user]), len(events)):
                 report.unchanged += 1
                 continue
-            liked.append(_liked(workspace, scenario, user, events, tags, count))
+            liked.append(_read(workspace, reader, user, events))
         liked = [one for one in liked if one.words]
-        chosen: list[list[str] | None] = [None] * len(liked)
+        chosen = chosen_words(workspace.settings.enrich, job, liked, again, progress)
         if job is not None:
-            n, offered = workspace.settings.enrich.n, workspace.settings.enrich.offered
-            requests = [_request(one, n, offered) for one in liked]
-            prompt = load_prompt("interests")
-            for place, outcome in enumerate(
-                job.ask(prompt, requests, again=again, progress=progress)
-            ):
-                if outcome.answer is None:
-                    report.unanswered += 1
-                else:
-                    chosen[place] = list(dict.fromkeys(outcome.answer.model_dump()["tags"]))
+            report.unanswered += chosen.count(None)
         notes = [
             note
             for one, words in zip(liked, chosen, strict=True)
@@ -138,6 +171,32 @@ def enrich_users(
         report.noted += len(liked)
     report.cost = 0.0 if job is None else job.spent
     return report
+
+
+def chosen_words(
+    settings: EnrichSettings,
+    job: Job | None,
+    liked: Sequence[Liked],
+    again: bool = False,
+    progress: Progress = NO_PROGRESS,
+) -> list[list[str] | None]:
+    """The words that a model chooses for each user; None where it gives no answer, or is none.
+
+    Args:
+        settings: How many words are offered, and how many chosen.
+        job: Asks the model; None for none.
+        liked: What each liked.
+        again: Also ask what the model could not answer before.
+        progress: Told of what is asked.
+    """
+    if job is None:
+        return [None] * len(liked)
+    requests = [_request(one, settings.n, settings.offered) for one in liked]
+    outcomes = job.ask(load_prompt("interests"), requests, again=again, progress=progress)
+    return [
+        None if outcome.answer is None else list(dict.fromkeys(outcome.answer.model_dump()["tags"]))
+        for outcome in outcomes
+    ]
 
 
 def erase_notes(workspace: Workspace, user: str) -> int:
@@ -168,39 +227,15 @@ def _words_of_items(workspace: Workspace) -> dict[str, list[str]]:
     return {name: [word for word in words if fits(word)] for name, words in found.items()}
 
 
-def _liked(
-    workspace: Workspace,
-    scenario: str,
-    user: str,
-    events: Sequence[Event],
-    tags: Mapping[str, Sequence[str]],
-    count: Counter[str],
-) -> _Liked:
+def _read(workspace: Workspace, reader: Reader, user: str, events: Sequence[Event]) -> Liked:
     targets = Targets()
     targets.put(list(workspace.store.items(list({event.item_id for event in events}))))
-    history = gather_history(
-        Deeds.of(list(events), targets.ids, targets.is_tag),
-        np.zeros((len(targets), 1), np.float32),  # words need no vectors
-        Strengths(workspace.settings, scenario),
-        workspace.settings.scenario(scenario),
-        time.time(),
-    )
-    share: dict[str, float] = defaultdict(float)
-    titles, total = [], 0.0
-    for row, strength in zip(history.rows.tolist(), history.strengths.tolist(), strict=True):
-        if strength <= 0:
-            continue
-        total += strength
-        titles.append(targets.titles[row])
-        for word in dict.fromkeys(tags.get(targets.ids.ids[row], ())):
-            share[word] += strength
-    rare = {word: np.log((1 + len(tags)) / (1 + count[word])) for word in share}
-    order = sorted(share, key=lambda word: (-share[word] * rare[word], word))
-    return _Liked(user, len(events), titles, [(word, share[word] / total) for word in order])
+    deeds = Deeds.of(list(events), targets.ids, targets.is_tag)
+    return reader.read(user, deeds, len(events), targets, time.time())
 
 
 def _notes(
-    workspace: Workspace, scenario: str, one: _Liked, chosen: Sequence[str] | None
+    workspace: Workspace, scenario: str, one: Liked, chosen: Sequence[str] | None
 ) -> list[Note]:
     shares = dict(one.words)
     words = list(chosen or [word for word, _ in one.words][: workspace.settings.enrich.n])
@@ -218,13 +253,14 @@ def _notes(
     ]
 
 
-def _request(one: _Liked, n: int, offered: int) -> Request[Form]:
+def _request(one: Liked, n: int, offered: int) -> Request[Form]:
     words = [word for word, _ in one.words[:offered]]
     option: Any = Literal[tuple(words)]
     form: type[Form] = create_model(
         "Interests", __base__=Form, tags=(list[option], Field(min_length=1, max_length=n))
     )
-    data = {"titles": "; ".join(one.titles[:TITLES]), "words": ", ".join(words)}
+    titles = (as_data(title, TITLE) for title in one.titles[:TITLES])  # none reaches into others
+    data = {"titles": "; ".join(filter(None, titles)), "words": ", ".join(words)}
     return Request(data, form, {"n": str(n)}, subject=one.user)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from polyscene.engine.answer import Answer
-from polyscene.engine.listing import BANDS, Band, Gate, Method, Told, prompt_of, reordered
+from polyscene.engine.listing import BANDS, Gate, Method, Told, prompt_of, reordered
 from polyscene.engine.recommender import Recommender
 from polyscene.errors import DataError
 from polyscene.evaluation.protocols import Plan, split
@@ -18,15 +18,13 @@ from polyscene.fitting.past import DatasetPast
 from polyscene.fitting.run import fit_to, on_rows
 from polyscene.llm import Account, LanguageModel, Outcome, Prompt, Request, Usage
 from polyscene.logs import NO_PROGRESS, Progress
-from polyscene.metrics.compare import paired
+from polyscene.metrics.bands import band_of
 from polyscene.metrics.ranking import ndcg
 from polyscene.text.verbalise import Verbaliser
 from polyscene.workspace import Workspace
 
-__all__ = ["LEAST", "measure_reranking"]
+__all__ = ["measure_reranking"]
 
-LEAST = 20
-"""Users from which on a gain is believed."""
 _THOUSAND = 1000
 
 
@@ -40,6 +38,7 @@ def measure_reranking(
     seed: int = 0,
     now: float | None = None,
     progress: Progress = NO_PROGRESS,
+    plan: Plan | None = None,
 ) -> Gate:
     """Fit without the last thing that each user came to, ask, and let a model order the lists.
 
@@ -56,6 +55,7 @@ def measure_reranking(
         seed: Of the draw.
         now: The time of the questions, seconds since 1970-01-01 UTC; the clock when omitted.
         progress: Where steps report.
+        plan: What is held out in place of that.
 
     Raises:
         DataError: When nothing can be held out, or no list has anything to find.
@@ -64,8 +64,8 @@ def measure_reranking(
     moment = time.time() if now is None else now
     settings, store = workspace.settings, workspace.store
     settings.scenario(scenario)
-    plan = Plan("leave-one-out", (scenario,), seed=seed)
-    part = split(store.dataset(), store.links(), settings, plan, moment)
+    held = plan or Plan("leave-one-out", (scenario,), seed=seed)
+    part = split(store.dataset(), store.links(), settings, held, moment)
     model = fit_to(workspace, part.train, part.links, progress, part.now)
     past = DatasetPast(on_rows(part.train, model.items.targets.ids), part.links, store.users)
     recommender = Recommender(settings, model, workspace.encoder, Verbaliser(settings), past)
@@ -130,31 +130,13 @@ def _measured(
         prompt=prompt.version,
         method=method,
         depth=depth,
-        bands=tuple(_band(least, most, sizes, old, new) for least, most in BANDS),
+        bands=tuple(band_of(least, most, sizes, old, new) for least, most in BANDS),
         asked=len(found),
         answered=len(sizes),
         seconds=round(median(seconds), 3),
         cost=cost,
         tokens=tokens_in + tokens_out,
     )
-
-
-def _band(
-    least: int, most: int, sizes: Sequence[int], old: Sequence[float], new: Sequence[float]
-) -> Band:
-    """What was measured of users with histories of such lengths; below `LEAST` users no gain."""
-    inside = np.array([least <= size <= most for size in sizes], np.bool_)
-    before, after = np.array(old)[inside], np.array(new)[inside]
-    if not len(before):
-        return Band(least=least, most=most, users=0, before=0.0, after=0.0, low=0.0, high=0.0)
-    low = high = 0.0
-    if len(before) >= LEAST:
-        compared = paired(after, before)
-        low, high = compared.low, compared.high
-    return Band(
-        least=least, most=most, users=len(before), before=float(before.mean()),
-        after=float(after.mean()), low=low, high=high,
-    )  # fmt: skip
 
 
 def _ndcg(answer: Answer, wanted: set[str], depth: int) -> float:

@@ -13,6 +13,7 @@ from polyscene.component import Query, Vectors
 from polyscene.data.dataset import IntArray, Mask
 from polyscene.data.schema import User
 from polyscene.encoders import Encoder
+from polyscene.enrichment.noted import NotedGates, with_noted
 from polyscene.errors import NotFoundError
 from polyscene.fitting.model import Model
 from polyscene.fitting.past import Known, Meeting, Past
@@ -57,10 +58,19 @@ class Asker:
         model: The model whose rows the queries use.
         encoder: What turns stated interests into vectors.
         past: What is known of users.
+        noted: Where noted interests count, and how much.
     """
 
-    def __init__(self, settings: Settings, model: Model, encoder: Encoder, past: Past) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        model: Model,
+        encoder: Encoder,
+        past: Past,
+        noted: NotedGates | None = None,
+    ) -> None:
         self._settings = settings
+        self._noted = noted or {}
         self._model = model
         self._encoder = encoder
         self._past = past
@@ -116,6 +126,10 @@ class Asker:
         strengths, items = self._scenario_strengths(scenario), self._model.items.vectors
         histories = gather_histories(deeds, ends, items, strengths, spec, now)
         interests = self._interests([one.user for one in known], spec)
+        if gate := self._noted.get(scenario):
+            words = [one.noted.get(scenario, ()) for one in known]
+            much = [gate.weight_of(len(history)) for history in histories]
+            interests = with_noted(interests, words, much, self._encoder, self._model.transform)
         vectors = user_vectors(histories, interests, spec.users)
         allowed = self._allowed(known, scenario, spec, now, targets, above)
         if spec.seen == "exclude" and spec.target != "person":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -14,9 +14,11 @@ from polyscene.fitting.places import Acts, StorePlaces, taken_in
 from polyscene.represent.connections import BLOCKS, Connections
 from polyscene.represent.deeds import Deeds, DeedsOfAll
 from polyscene.represent.targets import Targets
-from polyscene.storage import Store
+from polyscene.storage import Store, notes_of
 
-__all__ = ["DatasetPast", "Known", "Meeting", "Past", "StorePast", "nobody"]
+__all__ = [
+    "DatasetPast", "Known", "Meeting", "Noted", "Past", "StorePast", "nobody", "noted_words",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,10 @@ class Meeting:
     person: str
     action: str
     scenario: str | None
+
+
+Noted = Mapping[str, Sequence[str]]
+"""The interests of a user in words, by scenario."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,8 @@ class Known:
     """The people that the user is connected with by relations."""
     apart: Sequence[str]
     """The people that the user has blocked or is blocked by."""
+    noted: Noted = field(default_factory=dict)
+    """What enrichment noted of their interests, where that counts."""
 
 
 class Past(Protocol):
@@ -64,18 +72,20 @@ class StorePast:
     Args:
         store: The store.
         items: The items of the model.
+        noting: The scenarios in which noted interests count.
     """
 
-    def __init__(self, store: Store, items: Targets) -> None:
+    def __init__(self, store: Store, items: Targets, noting: Collection[str] = ()) -> None:
         self._store = store
         self._items = items
+        self._noting = frozenset(noting)
         self._places: dict[Acts, StorePlaces] = {}
 
     def load(self, user_ids: Sequence[str]) -> None:
         """See `Past`; each user is read when asked about."""
 
     def of(self, user_id: str | None) -> Known:
-        """See `Past`; read at once."""
+        """See `Past`; read at once, but for notes where they count."""
         items = self._items
         held = None if user_id is None else self._store.person(user_id, BLOCKS)
         if held is None:
@@ -97,6 +107,7 @@ class StorePast:
             ],
             friends=around.friends(held.user.user_id),
             apart=[*around.apart(held.user.user_id), *held.actors],
+            noted=noted_words(self._store, self._noting, user_id).get(held.user.user_id, {}),
         )  # fmt: skip
 
     def taken(self, acts: Acts) -> IntArray:
@@ -128,13 +139,19 @@ class DatasetPast:
         data: The events, their items numbered as the targets are.
         links: The relations.
         users: The records of the users with these ids.
+        noted: The noted interests of users, by id, where they count.
     """
 
     def __init__(
-        self, data: Dataset, links: Links, users: Callable[[Sequence[str]], Iterable[User]]
+        self,
+        data: Dataset,
+        links: Links,
+        users: Callable[[Sequence[str]], Iterable[User]],
+        noted: Mapping[str, Noted] | None = None,
     ) -> None:
         self._data = data
         self._users = users
+        self._noted = noted or {}
         self._records: dict[str, User] = {}
         self._taken: dict[Acts, IntArray] = {}
         self._deeds = DeedsOfAll(data)
@@ -167,6 +184,7 @@ class DatasetPast:
             meetings=self._meetings(row),
             friends=self._around.friends(user_id),
             apart=[*self._around.apart(user_id), *self._blocking(row)],
+            noted=self._noted.get(user_id, {}),
         )
 
     def taken(self, acts: Acts) -> IntArray:
@@ -193,6 +211,17 @@ class DatasetPast:
             return []
         found = self._blocks[data.target[self._blocks] == row]
         return [data.users.ids[actor] for actor in np.unique(data.user[found])]
+
+
+def noted_words(
+    store: Store, scenarios: Collection[str], user_id: str | None = None
+) -> dict[str, dict[str, Sequence[str]]]:
+    """What was noted of the interests of one user, or of all, in some scenarios, by user."""
+    found: dict[str, dict[str, Sequence[str]]] = {}
+    for note in notes_of(store, "user", user_id) if scenarios else ():
+        if note.facet == "tags" and note.scenario in scenarios:
+            found.setdefault(note.subject, {})[note.scenario] = note.words
+    return found
 
 
 def nobody(user_id: str | None) -> Known:

@@ -25,6 +25,7 @@ from polyscene.engine.page import Page, fill_page
 from polyscene.engine.recommender import Recommender
 from polyscene.engine.search import encoded
 from polyscene.engine.understand import Catalogues, Plan, interpret, words_of
+from polyscene.enrichment.noted import gates_in
 from polyscene.errors import NotFoundError, PolysceneError, did_you_mean
 from polyscene.feedback.session import told
 from polyscene.feedback.state import LivePast
@@ -87,11 +88,13 @@ class Answering:
 
     def use(self, model: Model) -> None:
         """Answer with a model from now on; what was kept is dropped."""
-        past = StorePast(self._workspace.store, model.items.targets)
+        noted = gates_in(self._workspace, model.config.version)
+        past = StorePast(self._workspace.store, model.items.targets, noted)
         _ = self._workspace.soon  # opened here, before several threads use it
         recommender = Recommender(
-            self._settings, model, self._encoder, self._verbaliser, self._past, self._past
-        )
+            self._settings, model, self._encoder, self._verbaliser, self._past, self._past,
+            noted,
+        )  # fmt: skip
         self._recommender, self.model = recommender, model
         self._past.use(past)
 
@@ -195,7 +198,10 @@ class Answering:
         settings = self._settings.model_copy(
             update={"scenarios": {**scenarios, question.scenario: changed}}
         )
-        recommender = Recommender(settings, self.model, self._encoder, self._verbaliser, self._past)
+        noted = gates_in(self._workspace, self.model.config.version)
+        recommender = Recommender(
+            settings, self.model, self._encoder, self._verbaliser, self._past, noted=noted
+        )
         return self._answers(recommender, [question])[0]
 
     def _answers(self, recommender: Recommender, questions: Sequence[Question]) -> list[Answer]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from polyscene.storage.notes import KINDS, notes_of
 from polyscene.storage.reviews import reviewed
 from polyscene.storage.store import Store
 
@@ -24,7 +25,8 @@ def exported(store: Store) -> Iterator[bytes]:
     """The archive, piece by piece, in bounded memory.
 
     It has `relations.jsonl`, `events.jsonl`, `users.jsonl` and `items.jsonl` in the columns of
-    docs/formats.md; besides, `impressions.jsonl` and `reviews.jsonl`, which ingest does not read.
+    docs/formats.md; besides, `impressions.jsonl`, `reviews.jsonl` and `notes.jsonl` (tags and
+    interests that `polyscene enrich` noted), which ingest does not read.
     What is written meanwhile may be in it or not; no event is in it without its target.
 
     Args:
@@ -36,6 +38,7 @@ def exported(store: Store) -> Iterator[bytes]:
         for name, rows in (
             ("impressions", map(asdict, store.impressions())),
             ("reviews", map(asdict, _reviews(store))),
+            ("notes", (asdict(one) for kind in KINDS for one in notes_of(store, kind))),
             ("relations", (one.model_dump() for one in store.relations())),
             ("events", _events(store)),
             ("users", (one.model_dump(exclude_defaults=True) for one in store.users())),

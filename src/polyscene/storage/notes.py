@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import sqlalchemy as sa
 
 from polyscene.storage import tables
 from polyscene.storage.store import Store
+from polyscene.storage.writer import StoreWriter
 
-__all__ = ["Note", "drop_notes", "notes_of", "put_notes"]
+__all__ = ["KINDS", "Note", "drop_notes", "notes_of", "put_notes"]
 
+Kind = Literal["item", "user"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""What notes are on."""
 CHUNK = 500
 """Rows that one statement writes."""
 
@@ -21,7 +25,7 @@ CHUNK = 500
 class Note:
     """What one facet says of one subject."""
 
-    kind: Literal["item", "user"]
+    kind: Kind
     subject: str
     """Id of the item or user."""
     facet: str
@@ -44,7 +48,10 @@ _COLUMNS = tuple(tables.notes.c[name] for name in Note.__dataclass_fields__)
 
 
 def put_notes(store: Store, notes: Sequence[Note]) -> None:
-    """Write notes, each replacing the one on the same subject, facet and scenario."""
+    """Write notes, each replacing the one on the same subject, facet and scenario.
+
+    Users count as changed: their interests may have a part in what they are recommended.
+    """
     table = tables.notes
     keys = (table.c.kind, table.c.subject, table.c.scenario, table.c.facet)
     delete = sa.delete(table).where(*(key == sa.bindparam(f"old_{key.name}") for key in keys))
@@ -55,9 +62,11 @@ def put_notes(store: Store, notes: Sequence[Note]) -> None:
                 delete, [{f"old_{key.name}": row[key.name] for key in keys} for row in rows]
             )
             connection.execute(sa.insert(table), rows)
+        users = {one.subject for one in notes if one.kind == "user"}
+        StoreWriter(connection).changed_users(users)
 
 
-def notes_of(store: Store, kind: str, subject: str | None = None) -> list[Note]:
+def notes_of(store: Store, kind: Kind, subject: str | None = None) -> list[Note]:
     """The notes on one subject, or on all of a kind, sorted by subject, scenario and facet."""
     columns = tables.notes.c
     query = sa.select(*_COLUMNS).where(columns.kind == kind)
@@ -68,11 +77,14 @@ def notes_of(store: Store, kind: str, subject: str | None = None) -> list[Note]:
         return [Note(*row) for row in found]
 
 
-def drop_notes(store: Store, kind: str, subject: str) -> int:
+def drop_notes(store: Store, kind: Kind, subject: str) -> int:
     """Remove the notes on a subject; returns how many there were."""
     columns = tables.notes.c
     with store.begin() as connection:
         delete = sa.delete(tables.notes)
-        return connection.execute(
+        dropped = connection.execute(
             delete.where(columns.kind == kind, columns.subject == subject)
         ).rowcount
+        if dropped and kind == "user":
+            StoreWriter(connection).changed_users([subject])
+    return dropped

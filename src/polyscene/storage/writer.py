@@ -229,13 +229,17 @@ class StoreWriter:
     def add_reviews(self, rows: Sequence[dict[str, Any]]) -> None:
         """Append decisions, rows of the table `reviews`; their targets count as changed."""
         self._connection.execute(sa.insert(tables.reviews), list(rows))
-        for table, key, column in (
-            (tables.items, tables.items.c.item_id, "item_id"),
-            (tables.users, tables.users.c.user_id, "person_id"),
-        ):
-            for chunk in chunks({row[column] for row in rows} - {None}):
-                changed = sa.update(table).where(key.in_(chunk))
-                self._connection.execute(changed.values(revision=self._touch()))
+        self._changed(tables.items, tables.items.c.item_id, {row["item_id"] for row in rows})
+        self.changed_users({row["person_id"] for row in rows})
+
+    def changed_users(self, user_ids: Collection[str | None]) -> None:
+        """Count users as changed, since what is known of them beside their records has."""
+        self._changed(tables.users, tables.users.c.user_id, user_ids)
+
+    def _changed(self, table: sa.Table, key: Any, ids: Collection[str | None]) -> None:
+        for chunk in chunks({one for one in ids if one is not None}):
+            changed = sa.update(table).where(key.in_(chunk))
+            self._connection.execute(changed.values(revision=self._touch()))
 
     def add_key(self, key: Key) -> None:
         """Keep a key of the service."""
