@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from polyscene.data.schema import Item, Relation
-from polyscene.engine.relate import PREFIX, erase, names_in, relate
+from polyscene.engine.relate import NAME, erase, names_in, relate
 from polyscene.llm import LanguageModel
 from polyscene.settings import LlmSettings
 from polyscene.storage import Store
@@ -85,6 +85,20 @@ def test_what_has_no_answer_stays(filled: Store) -> None:
     assert kept(filled) == WANTED
 
 
+def test_without_a_model_names_are_names(filled: Store) -> None:
+    """And give way to what a model says of the same items, or to erasure."""
+    found = relate(filled, None)
+    assert (found.items, found.answered, found.relations) == (5, 5, 6)
+    assert kept(filled) == {
+        (subject, NAME if predicate != "author" else predicate, name)
+        for subject, predicate, name in WANTED
+    }
+    relate(filled, model(filled, knowing))
+    assert kept(filled) == WANTED
+    relate(filled, None)
+    assert erase(filled) == 6
+
+
 def test_it_can_be_erased(filled: Store) -> None:
     relate(filled, model(filled, knowing), limit=2)
     assert erase(filled) == 3
@@ -102,7 +116,7 @@ def test_hostile_texts_make_no_relation_of_their_own(store: Store) -> None:
     relate(store, model(store, lambda last, schema: last[-200:]))
     assert kept(store) == set()
     relate(store, model(store, None, "first"))
-    assert {one.predicate for one in store.relations()} <= {f"{PREFIX}person"}
+    assert {one.predicate for one in store.relations()} <= {"llm:person"}
     assert not any("gnore" in one.object for one in store.relations())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from polyscene.cli.main import app
 from polyscene.cli.output import Timer, answer_table, console, print_report, progress_bars
-from polyscene.demo.llm import Said, opened, reworded
+from polyscene.demo.llm import Said, Told, interested, opened, reworded, tagged
 from polyscene.demo.run import (
     PERSONAS,
     Shown,
@@ -22,14 +22,15 @@ from polyscene.demo.run import (
     sample_now,
     shown_users,
 )
-from polyscene.engine import Engine
+from polyscene.engine import Answer, Engine
+from polyscene.llm import LanguageModel
 from polyscene.llm.base import ChatModel
 from polyscene.settings import LlmSettings
 
 __all__ = ["demo"]
 
-_WORDED = 6
-"""Reasons that a language model rewords."""
+_TAGGED, _WORDED = 3, 6
+"""Targets that a language model tags, and reasons that it rewords."""
 
 
 @app.command()
@@ -42,7 +43,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Of the simulated behaviour.")] = 0,
     llm: Annotated[
         str | None,
-        typer.Option(help="A GGUF file, or package:NAME: show reasons in the words of its model."),
+        typer.Option(help="A GGUF file, or package:NAME: also tags, interests and reasons by it."),
     ] = None,
 ) -> None:
     """Load a sample, fit a model, and recommend to three people in every scenario."""
@@ -85,7 +86,7 @@ def _demo(
         lists = len(answers)
         console.print(f"\n{lists} lists in {timer}, everything in {total}")
         if model is not None:
-            _print_words(reworded(engine.workspace.store, *model, answers, _WORDED))
+            _model_says(engine, *model, users, answers)
 
 
 def _print(shown: Shown) -> None:
@@ -101,9 +102,38 @@ def _print(shown: Shown) -> None:
         console.print(answer_table(answer, answer.scenario), soft_wrap=False)
 
 
+def _model_says(
+    engine: Engine,
+    chat: ChatModel,
+    settings: LlmSettings,
+    users: Sequence[str],
+    answers: Sequence[Answer],
+) -> None:
+    """Tags, interests and reasons by a language model, each as it comes."""
+    workspace, timer = engine.workspace, Timer()
+    with LanguageModel(chat, workspace.store, settings) as model:
+        console.rule(Text("tags that the language model chose by the text alone", style="bold"))
+        _print_told(tagged(workspace, model, answers, _TAGGED), "its own tags")
+        console.rule(Text("interests, by what people did", style="bold"))
+        scenario = next(iter(workspace.settings.scenarios))
+        _print_told(interested(workspace, model, scenario, users), "said in a sentence")
+        console.rule(Text("reasons in the words of the language model", style="bold"))
+        _print_words(reworded(model, answers, _WORDED))
+        used = list(model.ledger.usage().values())
+    asked, seconds = sum(one.calls for one in used), timer
+    tokens = sum(one.tokens_in + one.tokens_out for one in used)
+    console.print(f"{asked} requests, {tokens:,} tokens, {seconds}; nothing left this machine")
+
+
+def _print_told(found: Iterator[Told], beside: str) -> None:
+    for one in found:
+        chosen = ", ".join(one.words) or "(no answer of the form)"
+        console.print(f"{one.name}: {chosen}", markup=False)
+        console.print(f"    {beside}: {one.beside}", style="dim", markup=False)
+
+
 def _print_words(found: Iterator[Said]) -> None:
     """What the language model makes of some reasons, and whether a user would see it."""
-    console.rule(Text("reasons in the words of the language model", style="bold"))
     for one in found:
         console.print(f"reason   {one.reason}", markup=False)
         console.print(f"model    {one.text or '(no answer of the form)'}", markup=False)

@@ -20,24 +20,26 @@ def relate_items(
     context: typer.Context,
     limit: Annotated[int | None, typer.Option(min=1, help="Items to ask about, at most.")] = None,
     erased: Annotated[
-        bool, typer.Option("--erase", help="Erase what came from a model, and ask nothing.")
+        bool, typer.Option("--erase", help="Erase what was found in texts, and do nothing else.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Relations from the texts of items, by the language model."""
+    """Relations from names in the texts of items; a language model says what the names are."""
     with Workspace.open(context.obj) as workspace:
         if erased:
             count = erase(workspace.store)
             if json:
                 print_json({"erased": count})
             else:
-                console.print(f"erased {count:,} relations that came from a model")
+                console.print(f"erased {count:,} relations that were found in texts")
             return
-        found = relate(workspace.store, workspace.language_model, limit, progress_bars())
+        model = workspace.language_model if workspace.has_language_model else None
+        found = relate(workspace.store, model, limit, progress_bars())
     if json:
         print_json(asdict(found))
         return
-    console.print(
-        f"{found.items:,} items have names that others share; of {found.answered:,} the model said "
-        f"what they are: {found.relations:,} relations"
-    )
+    what = "no language model is declared, so all are names"
+    if model is not None:
+        what = f"of {found.answered:,} the language model said what they are"
+    console.print(f"{found.items:,} items have names that others share; {what}")
+    console.print(f"{found.relations:,} relations; polyscene fit learns them")

@@ -3,7 +3,8 @@
 Names are found by quotation marks, and in descriptions by capital letters; of these only such as
 several items share, since what one item alone has connects it with nothing. A language model says
 of each what kind of thing it is, or that it is none. So it can neither invent a name nor an item.
-The relations have predicates that begin with `llm:`, and are replaced by the next run or erased.
+The relations have predicates that begin with `llm:`; without a model all are `text:name`. They are
+replaced by the next run or erased.
 """
 
 from __future__ import annotations
@@ -19,16 +20,18 @@ from typing import Any, Literal
 from pydantic import create_model
 
 from polyscene.data.schema import Item, Relation
-from polyscene.explain.reasons import FROM_MODEL
+from polyscene.explain.reasons import FROM_MODEL, FROM_TEXT
 from polyscene.llm import Form, LanguageModel, Request, load_prompt
 from polyscene.llm.guard import as_data
 from polyscene.logs import NO_PROGRESS, Progress
 from polyscene.storage import Store
 
-__all__ = ["PREFIX", "Related", "erase", "names_in", "relate"]
+__all__ = ["NAME", "PREFIXES", "Related", "erase", "names_in", "relate"]
 
-PREFIX = FROM_MODEL
+PREFIXES = (FROM_MODEL, FROM_TEXT)
 """How the predicates of these relations begin."""
+NAME = f"{FROM_TEXT}name"
+"""The predicate of a name of which no model was asked what it is."""
 _Kind = Literal["person", "place", "organisation", "work", "thing", "none"]
 """What a name can be: the rest of the predicate."""
 _NONE: _Kind = "none"
@@ -57,7 +60,7 @@ class Related:
     items: int
     """Items that have names which others share."""
     answered: int
-    """Those of which the model said what the names are."""
+    """Those of which it is known what the names are."""
     relations: int
     """Relations that are kept now, of these items."""
 
@@ -80,7 +83,7 @@ def names_in(item: Item) -> list[str]:
 
 def relate(
     store: Store,
-    model: LanguageModel,
+    model: LanguageModel | None,
     limit: int | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> Related:
@@ -91,33 +94,34 @@ def relate(
 
     Args:
         store: Where items are read and relations are kept.
-        model: The language model.
-        limit: Items to ask about, at most; None for all.
+        model: The language model; None to take each name as a name.
+        limit: Items to look at, at most; None for all.
         progress: Where questions are reported.
     """
     shared = _shared(store)
-    job, prompt = model.job("relate"), load_prompt("relate")
+    job, prompt = None if model is None else model.job("relate"), load_prompt("relate")
     items = answered = relations = 0
     having = _having(store, shared, limit)
     while batch := list(islice(having, _BATCH)):
-        requests = [_request(item, names) for item, names in batch]
-        outcomes = job.ask(prompt, requests, progress=progress)
+        kinds: list[list[str] | None] = [[NAME] * len(names) for _, names in batch]
+        if job is not None:
+            requests = [_request(item, names) for item, names in batch]
+            kinds = [_kinds(one.answer) for one in job.ask(prompt, requests, progress=progress)]
         items += len(batch)
         with store.write() as writer:
-            for (item, names), outcome in zip(batch, outcomes, strict=True):
-                if outcome.answer is None:
+            for (item, names), own in zip(batch, kinds, strict=True):
+                if own is None:
                     continue
                 answered += 1
                 before = [
                     one
                     for one in store.relations(subject=item.item_id)
-                    if one.predicate.startswith(PREFIX)
+                    if one.predicate.startswith(PREFIXES)
                 ]
-                kinds = [getattr(outcome.answer, f"n{place}") for place in range(len(names))]
                 now = [
-                    Relation(subject=item.item_id, predicate=PREFIX + kind, object=shared[name])
-                    for name, kind in zip(names, kinds, strict=True)
-                    if kind != _NONE
+                    Relation(subject=item.item_id, predicate=kind, object=shared[name])
+                    for name, kind in zip(names, own, strict=True)
+                    if kind
                 ]
                 writer.remove_relations([one for one in before if one not in now])
                 writer.put_relations(now)
@@ -126,10 +130,18 @@ def relate(
 
 
 def erase(store: Store) -> int:
-    """Erase all relations that came from a model; returns how many there were."""
-    found = [one for one in store.relations() if one.predicate.startswith(PREFIX)]
+    """Erase all relations that were found in texts; returns how many there were."""
+    found = [one for one in store.relations() if one.predicate.startswith(PREFIXES)]
     with store.write() as writer:
         return writer.remove_relations(found)
+
+
+def _kinds(answer: Form | None) -> list[str] | None:
+    """The predicate of each name, "" for one that is none; None without an answer."""
+    if answer is None:
+        return None
+    said = [str(kind) for _, kind in sorted(answer.model_dump().items())]  # n0 to n5
+    return ["" if kind == _NONE else f"{FROM_MODEL}{kind}" for kind in said]
 
 
 def _shared(store: Store) -> dict[str, str]:

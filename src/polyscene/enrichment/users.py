@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, create_model
 
-from polyscene.data.schema import Event
+from polyscene.data.schema import Event, User
 from polyscene.enrichment.vocabulary import LONGEST
 from polyscene.llm import Form, Job, Request, as_data, load_prompt
 from polyscene.logs import NO_PROGRESS, Progress
@@ -32,7 +32,10 @@ from polyscene.storage import Note, drop_notes, notes_of, put_notes
 from polyscene.text.verbalise import Verbaliser
 from polyscene.workspace import Workspace
 
-__all__ = ["Liked", "Reader", "UsersReport", "chosen_words", "enrich_users", "erase_notes"]
+__all__ = [
+    "Liked", "Reader", "UsersReport", "chosen_words", "enrich_users", "erase_notes", "profile",
+    "read_user",
+]  # fmt: skip
 
 CHANGED = 0.2
 """Interests are looked at again when the history grew or shrank by this share."""
@@ -157,7 +160,7 @@ def enrich_users(
             if user in known and not again and not _changed(int(known[user]), len(events)):
                 report.unchanged += 1
                 continue
-            liked.append(_read(workspace, reader, user, events))
+            liked.append(read_user(workspace, reader, user, events))
         liked = [one for one in liked if one.words]
         chosen = chosen_words(workspace.settings.enrich, job, liked, again, progress)
         if job is not None:
@@ -199,6 +202,13 @@ def chosen_words(
     ]
 
 
+def profile(workspace: Workspace, scenario: str, user: User, words: Sequence[str]) -> list[str]:
+    """The sentences that tell the interests of a user, in the user's language."""
+    spoken = user.model_copy(update={"tags": list(words), "description": ""})
+    domain = workspace.settings.scenario(scenario).preset or "generic"
+    return Verbaliser(workspace.settings).user(spoken, domain=domain)
+
+
 def erase_notes(workspace: Workspace, user: str) -> int:
     """Remove what was noted of a user, and what a model answered about them; how many notes."""
     workspace.ledger.forget(user)
@@ -227,7 +237,8 @@ def _words_of_items(workspace: Workspace) -> dict[str, list[str]]:
     return {name: [word for word in words if fits(word)] for name, words in found.items()}
 
 
-def _read(workspace: Workspace, reader: Reader, user: str, events: Sequence[Event]) -> Liked:
+def read_user(workspace: Workspace, reader: Reader, user: str, events: Sequence[Event]) -> Liked:
+    """What a user liked by these events, the last to arrive first."""
     targets = Targets()
     targets.put(list(workspace.store.items(list({event.item_id for event in events}))))
     deeds = Deeds.of(list(events), targets.ids, targets.is_tag)
@@ -242,9 +253,7 @@ def _notes(
     record = workspace.store.user(one.user)
     if record is None:
         return []
-    spoken = record.model_copy(update={"tags": words, "description": ""})
-    domain = workspace.settings.scenario(scenario).preset or "generic"
-    sentence = Verbaliser(workspace.settings).user(spoken, domain=domain)
+    sentence = profile(workspace, scenario, record, words)
     source, now = "encoder" if chosen is None else "model", time.time()
     scores = [round(shares[word], 4) for word in words]
     return [

@@ -18,6 +18,7 @@ from polyscene.text.template import Template
 
 __all__ = [
     "FROM_MODEL",
+    "FROM_TEXT",
     "TAG",
     "Before",
     "Evidence",
@@ -31,8 +32,8 @@ __all__ = [
 
 TAG = "tag"
 """The kind of a way over a tag."""
-FROM_MODEL = "llm:"
-"""How a predicate begins that a language model found in a text."""
+FROM_MODEL, FROM_TEXT = "llm:", "text:"
+"""How a predicate begins that was found in a text, by a language model or without one."""
 _PEOPLE = "people"
 """The kind of a way over people who acted on both."""
 _SHOWN_TAGS = 3
@@ -194,7 +195,7 @@ def _way(way: Way | None, wording: Template, language: str) -> str:
     if way.kind == TAG:
         return wording.same_tag.format(because=because, tag=way.name)
     template = wording.related if way.name else wording.linked
-    predicate = way.kind.removeprefix(FROM_MODEL)
+    predicate = way.kind.removeprefix(FROM_MODEL).removeprefix(FROM_TEXT)
     return template.format(because=because, predicate=predicate, name=way.name)
 
 

@@ -21,6 +21,13 @@ REFUSALS = frozenset({400, 413, 422})
 """Statuses about the one request, such as text that is too long."""
 
 DEFAULT_CONCURRENCY = 4
+HINTS: dict[int | None, str] = {
+    None: "; is the service running, and is llm.base_url right?",
+    401: "; llm.api_key_env names the environment variable that holds the key",
+    403: "; llm.api_key_env names the environment variable that holds the key",
+    404: "; llm.base_url ends before /chat/completions, and llm.model is one of the service's",
+}
+"""What to look at when a request fails, by status; None where nothing answered."""
 
 
 class RemoteModel:
@@ -76,7 +83,9 @@ class RemoteModel:
             answer = self._opened().post("chat/completions", self._payload(request))
         except RemoteError as error:
             raise LanguageModelError(
-                str(error), refused=error.status in REFUSALS, unanswered=error.status is None
+                f"{error}{HINTS.get(error.status, '')}",
+                refused=error.status in REFUSALS,
+                unanswered=error.status is None,
             ) from error
         return read_reply(answer, f"{self._settings.base_url} ({self._settings.model})")
 
