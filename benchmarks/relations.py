@@ -45,7 +45,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
 
 def settings(system: str, model: str = "") -> Any:
     spec = dict(SYSTEMS[system])
-    table: dict[str, Any] = {"source": spec.pop("options", {})}
+    table: dict[str, Any] = {"sources": spec.pop("options", {})}
     table["scenarios"] = {"video": {"preset": "video"} | spec}
     if model:
         table["llm"] = {"provider": "local", "model": model, "threads": 1, "timeout_s": 600}
