@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from polyscene.enrichment.users import Reader, chosen_words, profile, read_user
 from polyscene.enrichment.vocabulary import catalogue_words
 from polyscene.llm import LanguageModel, load_prompt, open_chat
 from polyscene.llm.base import ChatModel
+from polyscene.represent.whiten import normalise
 from polyscene.settings import LlmSettings
 from polyscene.workspace import Workspace
 
@@ -24,6 +26,8 @@ __all__ = ["Said", "Told", "interested", "opened", "reworded", "tagged"]
 _TONE = "warm and short"
 _OFFERED, _CHOSEN = 8, 3
 """Words that the model chooses among, and chooses at most."""
+_AROUND = 200
+"""Other targets that tell what texts have in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +82,10 @@ def tagged(
     words = catalogue_words([item.tags for item in store.items()], 3, 500)
     if not items or len(words) < _OFFERED:
         return
-    vectors, named = encoder.encode([item_text(item) for item in items]), encoder.encode(words)
-    near = np.argsort(-(vectors @ (named - named.mean(axis=0)).T), axis=1, kind="stable")
+    around = list(islice(store.items(), _AROUND))  # what texts here have in common says nothing
+    vectors = encoder.encode([item_text(item) for item in (*items, *around)])
+    named, own = encoder.encode(words), vectors[: len(items)] - vectors.mean(axis=0)
+    near = np.argsort(-(own @ normalise(named - named.mean(axis=0)).T), axis=1, kind="stable")
     job = model.job("demo")
     for item, order in zip(items, near[:, :_OFFERED], strict=True):
         offered = [words[place] for place in order.tolist()]
