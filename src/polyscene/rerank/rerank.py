@@ -131,7 +131,9 @@ class Reranker:
 
     def lacks(self, shown: Candidates, wanted: int, asked: Asked) -> bool:
         """Whether a list is shorter than wanted, or misses a quota."""
-        return len(shown) < wanted or bool(self._rules.unmet(_columns(shown.rows, asked), asked.n))
+        if len(shown) < wanted or not self._rules:
+            return len(shown) < wanted
+        return bool(self._rules.unmet(_columns(shown.rows, asked), asked.n))
 
     def helped(self, shown: Candidates, wanted: int, outside: IntArray, asked: Asked) -> bool:
         """Whether targets that were no candidates could bring a list nearer to what it lacks.
