@@ -38,6 +38,8 @@ def test_the_same_in_other_words_may_be_said(text: str, reason: str, language: s
         ("You bought “Green tea from Hangzhou”, like 300 others.", "number"),
         ("You bought “Green tea from Hangzhou” and “Black tea”.", "title"),
         ("You bought green tea.", "leaves out"),
+        ("You bought “Green tea from Hangzhou; shared: tea", "mark open"),
+        ("You bought Green tea from Hangzhou”; shared: tea", "mark open"),
         ("You loved “Green tea from Hangzhou”.", "words"),
         ("You bought “Green tea from Hangzhou”, the best tea.", "words"),
         ("You bought “Green tea from Hangzhou” twice.", "words"),

@@ -19,6 +19,7 @@ _KEPT = 0.5
 """The share of the reason's telling words that must stay."""
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _QUOTED = re.compile(r"“([^”]*)”|\"([^\"]*)\"|「([^」]*)」|《([^》]*)》|『([^』]*)』|‘([^’]*)’")
+_MARK = re.compile(r"[“”\"「」《》『』]")
 _WORD = re.compile(r"[㐀-鿿]|[^\W\d_㐀-鿿]+(?:'[^\W\d_㐀-鿿]+)*")
 """A word, or a Chinese character."""
 _MARKUP = re.compile(
@@ -70,6 +71,8 @@ def unfounded(text: str, reason: str, title: str, language: str) -> str | None:
         return "it names a title that was not given"
     if any(said.count(one) < reason.count(one) for one in titles):
         return "it leaves out a title"
+    if _MARK.search(_QUOTED.sub("", said)) and not _MARK.search(_QUOTED.sub("", reason)):
+        return "it leaves a quotation mark open"
     own, told = _without(said, [*titles, title]), _without(reason, titles)
     if not {*_NUMBER.findall(own)} <= {*_NUMBER.findall(told)}:
         return "it has a number that was not given"
