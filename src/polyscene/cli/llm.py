@@ -63,7 +63,9 @@ def llm(
 
 def _row(who: Account, used: Usage) -> tuple[str, ...]:
     rate = "" if used.hit_rate is None else f"{used.hit_rate:.0%}"
+    parts = who.model.split()  # of a local model a file, of a service its address and a name
     return (
-        " ".join(who.model.split()[:3]), f"{who.prompt} v{who.version}", f"{used.calls:,}", rate,
+        " ".join(parts[: 2 if parts[0] == "local" else 3]),
+        f"{who.prompt} v{who.version}", f"{used.calls:,}", rate,
         f"{used.failures:,}", f"{used.tokens_in:,}", f"{used.tokens_out:,}", f"{used.cost:.4f}",
     )  # fmt: skip
