@@ -11,7 +11,7 @@ import pytest
 
 import tiny_world
 from polyscene.data.schema import Event
-from polyscene.engine import Answer, Engine
+from polyscene.engine import Answer, Engine, renewing
 from polyscene.engine.finding import Finder
 from polyscene.engine.recommender import Recommender
 from polyscene.feedback.state import LivePast
@@ -95,8 +95,11 @@ def test_few_targets_are_looked_for_among_all(crowd: Engine, past: LivePast) -> 
         same(one, other)
 
 
-def test_an_event_changes_the_next_answer(tmp_path: Path, asked: list[int]) -> None:
-    """Of the one who acted, and of nobody else; nor is anything kept that rests on less."""
+def test_an_event_changes_the_next_answer(
+    tmp_path: Path, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the one who acted, and of nobody else; the sources are not asked about all again."""
+    monkeypatch.setattr(renewing, "LARGE", 0)
     with tiny_world.make(tmp_path / "world") as engine:
         store = engine.workspace.store
         past = LivePast(StorePast(store, engine.model.items.targets), store.watch(), patience_s=60)
@@ -114,7 +117,65 @@ def test_an_event_changes_the_next_answer(tmp_path: Path, asked: list[int]) -> N
             engine, Event(user_id="bo", item_id=shown, action="purchase", timestamp=NOW - DAY)
         )
         after = lists()
-        assert asked == [1]
+        assert not asked
+        (alone,) = over(engine, past, None).answers(["bo"], "shop", 3, NOW)
+        assert ids(alone) == after[0]
         assert shown not in after[0]
         assert after[1] == before[1]
         past.close()
+
+
+@pytest.fixture
+def acting(tmp_path: Path) -> Iterator[Engine]:
+    with made(tmp_path / "acting", SCENARIOS, sources=OPTIONS) as engine:
+        yield engine
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_who_has_acted_gets_the_list_that_all_targets_would_give(
+    acting: Engine, asked: list[int], scenario: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once and again, with something new, something known and something disliked."""
+    monkeypatch.setattr(renewing, "LARGE", 0)
+    store = acting.workspace.store
+    past = LivePast(StorePast(store, acting.model.items.targets), store.watch(), patience_s=60)
+    fresh, remembering = over(acting, past, None), over(acting, past, past)
+    rng, items = np.random.default_rng(1), acting.model.items.targets.ids.ids
+    answers(remembering, scenario, 5)
+    for number in range(3):
+        events = [
+            Event(
+                user_id=user, item_id=items[int(rng.integers(len(items)))], timestamp=NOW - number,
+                action=("like", "view", "dislike")[number],
+            )
+            for user in USERS[:12]
+            for _ in range(1 + number)
+        ]  # fmt: skip
+        with store.write() as writer:
+            writer.add_events(events)
+        asked.clear()
+        found = answers(remembering, scenario, 5)
+        people = acting.workspace.settings.scenario(scenario).target == "person"
+        assert people or sum(asked) <= len(USERS[:12]) // 2  # those of no history before
+        for one, other in zip(answers(fresh, scenario, 5), found, strict=True):
+            same(one, other)
+    past.close()
+
+
+@pytest.mark.parametrize(("new", "large"), [(6, 0), (1, 10_000)])
+def test_where_much_has_happened_or_targets_are_few_all_are_looked_at(
+    acting: Engine, asked: list[int], monkeypatch: pytest.MonkeyPatch, new: int, large: int
+) -> None:
+    monkeypatch.setattr(renewing, "LARGE", large)
+    store = acting.workspace.store
+    past = LivePast(StorePast(store, acting.model.items.targets), store.watch(), patience_s=60)
+    remembering, user = over(acting, past, past), USERS[0]
+    known = {event.item_id for event in store.history(user)}
+    names = [name for name in acting.model.items.targets.ids.ids if name not in known][:new]
+    list(remembering.answers([user], "shop", 5, NOW))
+    with store.write() as writer:
+        writer.add_events([Event(user_id=user, item_id=name, action="like") for name in names])
+    asked.clear()
+    list(remembering.answers([user], "shop", 5, NOW))
+    assert asked == [1]
+    past.close()

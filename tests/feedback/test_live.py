@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,30 @@ class TestMade:
         assert live.recalled("ann", "list") == "list of ann"
         engine.forget("ann")
         assert live.recalled("ann", "list") is None
+
+    def test_what_was_made_before_an_event_is_known_as_such(
+        self, engine: Engine, past: Counted
+    ) -> None:
+        """Through several events, until it is made anew or has become old; it takes its room."""
+        live = LivePast(past, engine.workspace.store.watch(), kept_s=600)
+        live.remember("bo", "list", 1, 10, live.of("bo"))
+        assert live.earlier("bo", "list") is None
+        for _ in range(2):
+            tiny_world.put(engine, tiny_world.act("bo", "map-1"))
+            assert live.recalled("bo", "list") is None
+            found = live.earlier("bo", "list")
+            assert found is not None
+            assert found[1] == 1
+            assert live._filled == 10
+        live.remember("bo", "list", 2, 20, live.of("bo"), found[0])
+        assert live.recalled("bo", "list") == 2
+        assert live.earlier("bo", "list") is None
+        assert live._filled == 20
+        live.remember("bo", "list", 3, 30, live.of("bo"), time.monotonic() - 601)
+        assert live.recalled("bo", "list") is None
+        tiny_world.put(engine, tiny_world.act("bo", "map-1"))
+        assert live.earlier("bo", "list") is None
+        live.close()
 
     def test_what_rests_on_less_is_not_kept(self, engine: Engine, live: LivePast) -> None:
         before = live.of("bo")

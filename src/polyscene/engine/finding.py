@@ -3,7 +3,7 @@
 With a memory, the best targets of each source are kept for a user, deeper than was asked for, until
 something is written about the user: a longer list, or one that leaves some targets out, is fused
 from them without asking the sources again. The targets come out the same, as a source gives every
-target a score whatever may be shown.
+target a score whatever may be shown. When the user has acted, they are renewed (`renewing`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from polyscene.component import Candidates, Coded, Posts, Query
 from polyscene.data.dataset import Mask
+from polyscene.engine.renewing import Renewer
 from polyscene.fitting.asking import Asker, Asking, together
 from polyscene.fitting.model import Model
 from polyscene.fitting.past import Known
@@ -32,6 +33,8 @@ __all__ = ["Finder", "Memory"]
 
 _SAID = 30_000
 """Bytes of what reasons need, of some dozens of targets."""
+_SPARE = 75
+"""How many more than are wanted are renewed: some may be left out."""
 NameT = TypeVar("NameT")
 
 _DEPTH = 2 * DEPTH
@@ -44,8 +47,17 @@ class Memory(Protocol):
     def recalled(self, user_id: str | None, key: Hashable) -> Any:
         """What was made for a user, or None."""
 
+    def earlier(self, user_id: str | None, key: Hashable) -> tuple[float, Any] | None:
+        """When and what was made for a user before they did what they did last, or None."""
+
     def remember(
-        self, user_id: str | None, key: Hashable, made: Any, size: int, known: Known
+        self,
+        user_id: str | None,
+        key: Hashable,
+        made: Any,
+        size: int,
+        known: Known,
+        moment: float | None = None,
     ) -> None:
         """Keep something.
 
@@ -55,6 +67,7 @@ class Memory(Protocol):
             made: What was made.
             size: Its bytes.
             known: What was known of the user then; when that no longer holds, nothing is kept.
+            moment: When that was made on which it rests; now when omitted.
         """
 
 
@@ -128,6 +141,7 @@ class Finder:
         self._asker = asker
         self._weights = weights
         self._memory = memory
+        self._renewer = Renewer(model.sources)
 
     def __call__(
         self,
@@ -219,9 +233,13 @@ class Finder:
         if new:
             depth = max(n, _DEPTH)
             about = [contexts[place] for place in new]
-            made = self._made(users_of([users[p] for p in new], n=depth, contexts=about), depth)
-            for place, own in zip(new, made, strict=True):
-                memory.remember(users[place], keys[place], own, own.size, own.asking.past)
+            earlier = [memory.earlier(users[place], keys[place]) for place in new]
+            askings = users_of([users[p] for p in new], n=depth, contexts=about)
+            made = self._made(askings, depth, n + _SPARE, [own and own[1] for own in earlier])
+            for place, old, (own, renewed) in zip(new, earlier, made, strict=True):
+                moment = old[0] if old and renewed else None
+                user, key = users[place], keys[place]
+                memory.remember(user, key, own, own.size, own.asking.past, moment)
                 standing[place] = own
         known = [own for own in standing if own is not None]
         lists = [own.narrowed(n, only) for own in known]
@@ -241,15 +259,42 @@ class Finder:
         return iter([found[place] for place in range(len(users))])
 
     @traced("sources")
-    def _made(self, askings: Sequence[Asking], depth: int) -> list[_Standing]:
-        """What every source says for some users."""
-        lists = self._lists([asking.query for asking in askings])
+    def _made(
+        self,
+        askings: Sequence[Asking],
+        depth: int,
+        renewed: int,
+        earlier: Sequence[_Standing | None],
+    ) -> list[tuple[_Standing, bool]]:
+        """What every source says for some users, and for whom it is what was said before, renewed.
+
+        Args:
+            askings: Their questions.
+            depth: How many targets of a source are asked for.
+            renewed: How many are renewed.
+            earlier: What was said to each before they did what they did last.
+        """
+        made: dict[int, tuple[Mapping[str, Candidates], int]] = {}
+        for place, (asking, old) in enumerate(zip(askings, earlier, strict=True)):
+            if old is not None and old.depth >= renewed:
+                query = replace(asking.query, n=renewed)
+                found = self._renewer(query, old.asking.query.history, old.best, _best_first)
+                if found is not None:
+                    made[place] = found, renewed
+        whole = [place for place in range(len(askings)) if place not in made]
+        lists = self._lists([askings[place].query for place in whole]) if whole else {}
+        for number, place in enumerate(whole):
+            made[place] = {name: _best_first(own[number]) for name, own in lists.items()}, depth
+        asked = set(whole)
         return [
-            _Standing(
-                asking=replace(asking, query=_alone(asking.query)),
-                allowed=np.packbits(asking.query.allowed),
-                best={name: _best_first(own[place]) for name, own in lists.items()},
-                depth=depth,
+            (
+                _Standing(
+                    asking=replace(asking, query=_alone(asking.query)),
+                    allowed=np.packbits(asking.query.allowed),
+                    best=made[place][0],
+                    depth=made[place][1],
+                ),
+                place not in asked,
             )
             for place, asking in enumerate(askings)
         ]

@@ -32,6 +32,14 @@ _MOST_MADE = 20
 """Things kept that were made for one user."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    moment: float
+    """When, by the monotonic clock."""
+    what: Any
+    size: int
+
+
 @dataclass(slots=True)
 class Entry:
     """What is known of one user, and what was made of it. It is dropped as a whole."""
@@ -41,8 +49,15 @@ class Entry:
     """What the user did since, to be added when it is asked for; the last to arrive first."""
     answers: dict[Any, Any] = field(default_factory=dict)
     """Answers that hold as long as this does, by what was asked."""
-    made: dict[Hashable, tuple[float, Any]] = field(default_factory=dict)
-    """What was made of it, each with the time; see `LivePast.remember`."""
+    made: dict[Hashable, _Made] = field(default_factory=dict)
+    """What was made of it; see `LivePast.remember`."""
+    earlier: dict[Hashable, _Made] = field(default_factory=dict)
+    """What was made of what was known before the user did what they did last."""
+
+    @property
+    def outdated(self) -> dict[Hashable, _Made]:
+        """What becomes of all that was made when the user does something."""
+        return {**self.earlier, **self.made}
 
 
 class LivePast:
@@ -115,7 +130,7 @@ class LivePast:
                 if known is None:
                     self._drop(user_id)
                     return None
-                found = Entry(known)
+                found = Entry(known, earlier=found.outdated)
                 self._put(user_id, found)
             self._entries.move_to_end(user_id)
             return found
@@ -154,13 +169,29 @@ class LivePast:
             return None
         entry = self.entry(user_id)
         found = None if entry is None else entry.made.get(key)
-        if entry is None or found is None or not self.holds(found[0]):
+        if entry is None or found is None or not self.holds(found.moment):
             return None
         self._used[user_id] = entry.known
-        return found[1]
+        return found.what
+
+    def earlier(self, user_id: str | None, key: Hashable) -> tuple[float, Any] | None:
+        """When and what was made for a user before they did what they did last, or None."""
+        if self._change is not None:
+            return None
+        entry = self.entry(user_id)
+        found = None if entry is None else entry.earlier.get(key)
+        if found is None or not self.holds(found.moment):
+            return None
+        return found.moment, found.what
 
     def remember(
-        self, user_id: str | None, key: Hashable, made: Any, size: int, known: Known
+        self,
+        user_id: str | None,
+        key: Hashable,
+        made: Any,
+        size: int,
+        known: Known,
+        moment: float | None = None,
     ) -> None:
         """Keep what was made for a user, until something is written about them.
 
@@ -173,6 +204,7 @@ class LivePast:
             size: Its bytes.
             known: What was known of the user then; when that no longer holds, or anything went
                 wrong meanwhile, nothing is kept.
+            moment: When that was made on which it rests, by the monotonic clock; now when omitted.
         """
         with self._lock:
             entry = self._entries.get(user_id)
@@ -180,9 +212,11 @@ class LivePast:
                 return
             if len(entry.made) >= _MOST_MADE:
                 self._empty(user_id)
-            entry.made[key] = time.monotonic(), made
-            self._sizes[user_id] = self._sizes.pop(user_id, 0) + size
-            self._filled += size
+            before = (entry.earlier.pop(key, None), entry.made.get(key))
+            more = size - sum(own.size for own in before if own is not None)
+            entry.made[key] = _Made(time.monotonic() if moment is None else moment, made, size)
+            self._sizes[user_id] = self._sizes.pop(user_id, 0) + more
+            self._filled += more
             while self._filled > self._room:
                 self._empty(next(iter(self._sizes)))
 
@@ -208,6 +242,7 @@ class LivePast:
         self._filled -= self._sizes.pop(user_id, 0)
         if user_id in self._entries:
             self._entries[user_id].made.clear()
+            self._entries[user_id].earlier.clear()
 
     @contextmanager
     def changed(self, change: Callable[[Known], Known] | None) -> Iterator[None]:
@@ -252,7 +287,8 @@ class LivePast:
 
     def _put(self, user_id: str | None, entry: Entry | None) -> Entry | None:
         """Keep an entry in place of the one there is, or none; returns that one."""
-        self._filled -= self._sizes.pop(user_id, 0)
+        if entry is None or not entry.earlier:
+            self._filled -= self._sizes.pop(user_id, 0)
         before = self._entries.get(user_id)
         if entry is not None:
             self._entries[user_id] = entry
@@ -282,7 +318,7 @@ class LivePast:
             if len(since) > _MOST_SINCE:  # of somebody who does not ask: read when they do
                 self._drop(name)
             else:
-                self._put(name, Entry(found.known, since))
+                self._put(name, Entry(found.known, since, earlier=found.outdated))
         for name in changes.users:
             self._drop(name)
         while len(self._last) > self._size:

@@ -56,6 +56,27 @@ class Source(Component):
             nothing to go on, such as everywhere for a user without history.
         """
 
+    def some(self, queries: Sequence[Query], rows: IntArray) -> Vectors:
+        """`scores` of some targets: faster where a source need not look at the others.
+
+        Args:
+            queries: Questions in one scenario over one space.
+            rows: The targets, ascending, each once, shape (m,).
+
+        Returns:
+            Shape (number of queries, m), float32.
+        """
+        return self.scores(queries)[:, rows]
+
+    def close_to(self, row: int, n: int) -> IntArray:
+        """About the n targets that an event on an item speaks for most, where a source can tell.
+
+        Args:
+            row: The item.
+            n: How many, at most.
+        """
+        return np.zeros(0, np.int64)
+
     def support(self, query: Query, rows: IntArray) -> IntArray | None:
         """The rows of the history items that produced the score of each target.
 

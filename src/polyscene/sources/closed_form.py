@@ -40,6 +40,8 @@ _POWER_ITERATIONS = 3
 _OVERSAMPLING = 20
 _INDEPENDENT = 1e-3
 """The sine of the angle to the columns before it from which on a column counts as a new one."""
+_LEADING = 256
+"""Columns of H that tell what is near: those of the largest eigenvalues come first."""
 _EXACT_SIDE = 1000
 """Users up to which the eigenvectors come from X·Xᵀ."""
 
@@ -81,6 +83,24 @@ class LowRank:
         own = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
         full[own, x.indices] -= x.data * self.diagonal[x.indices]
         return np.asarray(full, np.float32)
+
+    def some(self, x: sp.csr_matrix, places: npt.NDArray[np.int64]) -> Vectors:
+        """`scores` of some items j, ascending and each once, shape (users, items)."""
+        full = np.asarray(x @ self.rows) @ self.rows[places].T
+        full *= self.scale[places]
+        at = np.minimum(np.searchsorted(places, x.indices), max(len(places) - 1, 0))
+        met = np.flatnonzero(places[at] == x.indices) if len(places) else np.zeros(0, np.int64)
+        own = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
+        full[own[met], at[met]] -= x.data[met] * self.diagonal[x.indices[met]]
+        return np.asarray(full, np.float32)
+
+    def close_to(self, item: int, n: int) -> npt.NDArray[np.int64]:
+        """About the n items j of the largest B_ij of an item i, by the leading directions."""
+        rows = self.rows[:, :_LEADING]
+        scores = (rows @ rows[item]) * self.scale
+        scores[item] = -np.inf
+        n = min(n, len(scores) - 1)
+        return np.argpartition(-scores, n)[:n]
 
     def save(self, path: Path) -> None:
         """Write it into the existing directory `path`."""

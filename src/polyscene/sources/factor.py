@@ -34,7 +34,7 @@ from pydantic import Field
 from polyscene.component import Query, Training, Validation, Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.represent.interactions import interactions
-from polyscene.sources.base import Source, nothing, put
+from polyscene.sources.base import SILENT, Source, nothing, put
 from polyscene.sources.likes import (
     RECENCY,
     Floats,
@@ -114,8 +114,13 @@ class _Fitted:
     gram: Vectors
     """YᵀY, shape (factors, factors)."""
 
-    def scores(self, x: sp.csr_matrix, config: FactorConfig) -> Vectors:
-        """The scores of all n items for histories x without empty rows, shape (users, n)."""
+    def scores(
+        self, x: sp.csr_matrix, config: FactorConfig, at: IntArray | slice = slice(None)
+    ) -> Vectors:
+        """The scores of all or some of the n items for histories x without empty rows.
+
+        Shape (users, items).
+        """
         users = np.zeros((x.shape[0], self.items.shape[1]), np.float32)
         with single_threaded_blas():
             inverse = self._inverse(config)
@@ -127,8 +132,8 @@ class _Fitted:
                 inner, pulls = self._system(own, strengths, config)
                 pulled = pulls @ own
                 users[place] = pulled if inner is None else _solved(inner, pulled)
-        scores = users @ self.items.T
-        scores += self.bias
+        scores = users @ self.items[at].T
+        scores += self.bias[at]
         return scores
 
     def gave(self, x: sp.csr_matrix, at: IntArray, config: FactorConfig) -> Floats:
@@ -207,6 +212,20 @@ class Factor(Source):
             found = fitted.scores(sp.csr_matrix(x[told]), self._set)
             put(scores, told, fitted.warm, found)
         return scores
+
+    def some(self, queries: Sequence[Query], rows: IntArray) -> Vectors:
+        """See `Source`; O(history · factors² + rows · factors) a query."""
+        fitted = self._fitted
+        found = np.full((len(queries), len(rows)), SILENT, np.float32)
+        if fitted is None or not queries or not queries[0].spec.of_items:
+            return found
+        x = likes(queries, fitted.warm, self._set)
+        told = np.flatnonzero(np.diff(x.indptr))
+        warm = np.flatnonzero(np.isin(rows, fitted.warm))
+        if len(told) and len(warm):
+            at = np.searchsorted(fitted.warm, rows[warm])
+            put(found, told, warm, fitted.scores(sp.csr_matrix(x[told]), self._set, at))
+        return found
 
     def support(self, query: Query, rows: IntArray) -> IntArray:
         """The history items that gave most to each target's score, shape (m, k)."""

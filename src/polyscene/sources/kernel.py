@@ -33,7 +33,7 @@ from pydantic import Field
 from polyscene.component import Config, Query, Space, Training, Validation, Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.represent.interactions import fading, graded, interactions, places, weighted
-from polyscene.sources.base import Source, away, history_rows, nothing
+from polyscene.sources.base import SILENT, Source, away, history_rows, nothing
 from polyscene.sources.closed_form import LowRank
 from polyscene.sources.kernel_search import WARM, chosen, factored, learned
 from polyscene.sources.likes import grounds
@@ -171,6 +171,36 @@ class Kernel(Source):
             return found
         scores[told] = found
         return scores
+
+    def some(self, queries: Sequence[Query], rows: IntArray) -> Vectors:
+        """See `Source`; O(rows · (rank + dim)) a query."""
+        fitted = self._fitted
+        found = np.full((len(queries), len(rows)), SILENT, np.float32)
+        if fitted is None or not queries or not queries[0].spec.of_items:
+            return found
+        x = self._history(queries, fitted)
+        told = np.flatnonzero(np.diff(x.indptr))
+        if not len(told):
+            return found
+        x = x[told]
+        at = np.minimum(np.searchsorted(fitted.warm, rows), len(fitted.warm) - 1)
+        warm = fitted.warm[at] == rows
+        part = np.zeros((len(told), len(rows)), np.float32)
+        part[:, warm] = fitted.kernel.some(x, at[warm])
+        if self._set.cold:
+            part[:, ~warm] = np.asarray(x @ fitted.cold) @ queries[0].space.vectors[rows[~warm]].T
+        found[told] = part
+        return found
+
+    def close_to(self, row: int, n: int) -> IntArray:
+        """See `Source`; none where the item has no events."""
+        fitted = self._fitted
+        if fitted is None:
+            return np.zeros(0, np.int64)
+        place = int(np.searchsorted(fitted.warm, row))
+        if place == len(fitted.warm) or fitted.warm[place] != row:
+            return np.zeros(0, np.int64)
+        return fitted.warm[fitted.kernel.close_to(place, n)]
 
     def support(self, query: Query, rows: IntArray) -> IntArray:
         """The history items that gave most to each target's score, shape (m, k)."""

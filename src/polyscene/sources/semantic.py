@@ -29,7 +29,7 @@ from pydantic import Field
 
 from polyscene.component import Candidates, Config, Query, Vectors
 from polyscene.data.dataset import IntArray
-from polyscene.sources.base import Source, best, nothing
+from polyscene.sources.base import SILENT, Source, best, nothing
 
 __all__ = ["SemanticMean", "SemanticMulti", "SemanticSoft"]
 
@@ -63,6 +63,15 @@ class SemanticMean(Source):
                 return found
             scores[told] = found
         return scores
+
+    def some(self, queries: Sequence[Query], rows: IntArray) -> Vectors:
+        """See `Source`; O(rows · dim) a query."""
+        found = np.full((len(queries), len(rows)), SILENT, np.float32)
+        told = [place for place, query in enumerate(queries) if query.vector.any()]
+        if told:
+            users = np.stack([queries[place].vector for place in told])
+            found[told] = users @ queries[0].space.vectors[rows].T
+        return found
 
     def support(self, query: Query, rows: IntArray) -> IntArray:
         """The liked history items nearest to each target."""

@@ -65,6 +65,28 @@ class SourceContract:
         assert source.family == "source"
         assert source.name
 
+    def test_the_scores_of_some_targets_are_those_of_all(self) -> None:
+        """Asked about some targets it says of them what it says of them among all."""
+        source, rng = self.ready(), np.random.default_rng(3)
+        for scenario in SCENARIOS:
+            queries = [query for query in contract_queries() if query.scenario == scenario]
+            every = source.scores(queries)
+            for share in (0.0, 0.3, 1.0):
+                rows = np.flatnonzero(rng.random(TARGETS) < share)
+                found = source.some(queries, rows)
+                assert found.dtype == np.float32
+                np.testing.assert_allclose(found, every[:, rows], rtol=1e-3, atol=1e-4)
+
+    def test_what_is_near_an_item_are_other_targets(self) -> None:
+        """Each once, at most as many as asked for."""
+        source = self.ready()
+        for row in range(TARGETS):
+            found = source.close_to(row, 5)
+            assert len(found) <= 5
+            assert len(np.unique(found)) == len(found)
+            assert row not in found
+            assert not len(found) or 0 <= found.min() <= found.max() < TARGETS
+
     def test_every_option_is_documented(self) -> None:
         """Each field of its config says in a docstring what it does."""
         _check_options(self.make())
