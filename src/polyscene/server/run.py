@@ -21,6 +21,9 @@ __all__ = ["LOCAL", "leave_with_parent", "serve", "take_turns"]
 LOCAL = ("127.0.0.1", "localhost", "::1")
 """Where a service without keys may listen."""
 _STOP_S = 10
+_IDLE_S = 75
+"""How long a connection may be idle: longer than proxies and clients leave one, so that none sends
+a request into a connection that is just being closed."""
 _SWITCH_S = 0.0005
 """How long one thread may keep the others from running: ten times shorter than Python's own, as
 answers, commits and the event loop take turns every millisecond."""
@@ -63,6 +66,7 @@ def serve(path: Path, host: str = "127.0.0.1", port: int = 8000, workers: int = 
         "server_header": False,
         "log_level": "warning",
         "timeout_graceful_shutdown": _STOP_S,
+        "timeout_keep_alive": _IDLE_S,
     }
     if workers == 1:
         uvicorn.run(create_app(Workspace.open(path)), **options)  # type: ignore[arg-type]
