@@ -3,11 +3,11 @@
     movielens        a fifth of the items without events, ranked among themselves (like >= 4)
     movielens-warm   a fifth of each user's events, among all items (like >= 4)
     amazon           the held-out last items of the set that are in no history, among themselves
-    people           lastfm-2k: a fifth of the friendships held out, all people ranked, by the
-                     artists that two of them or more listened to
+    people           lastfm-2k: a fifth of the friendships held out, all people ranked
 
 The encoder sees what is left for learning only, and holds a tenth of that out again to judge itself
-by. Each row is NDCG@10 over all users under test, from the same texts and histories:
+by. Each row is NDCG@10 over all users under test, from the same texts and the same histories, of
+items that two users or more came to:
 
     mean             cosine of the target with the mean vector of the history, vectors as encoded
     mean, whitened   the same on whitened vectors, as the engine has them
@@ -155,14 +155,15 @@ def acted(data: Dataset) -> sp.csr_matrix:
 
 
 def needed(found: Problem) -> np.ndarray:
-    """The items whose texts are encoded."""
-    rows = np.unique(found.history[found.asked].indices)
-    if found.people:
-        return found.said.warm
+    """The items whose texts are encoded; others count in no history."""
     warm = found.said.warm
+    if found.people:
+        return warm
     if len(warm) > SAMPLE:
+        rows = found.history[found.asked].indices
         warm = np.random.default_rng(0).choice(warm, SAMPLE, replace=False)
-    return np.unique(np.concatenate([rows, found.ranked, warm]))
+        warm = np.concatenate([warm, np.intersect1d(rows, found.said.warm)])
+    return np.unique(np.concatenate([found.ranked, warm]))
 
 
 def encoded(found: Problem, encoder: Encoder, rows: np.ndarray) -> np.ndarray:
