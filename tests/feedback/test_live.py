@@ -47,7 +47,7 @@ def past(engine: Engine) -> Counted:
 
 @pytest.fixture
 def live(engine: Engine, past: Counted) -> Iterator[LivePast]:
-    made = LivePast(past, engine.workspace.store.watch())
+    made = LivePast(past, engine.workspace.store.watch(), patience_s=60)
     yield made
     made.close()
 
