@@ -278,20 +278,20 @@ class Finder:
         for place, (asking, old) in enumerate(zip(askings, earlier, strict=True)):
             if old is not None and old.depth >= renewed:
                 query = replace(asking.query, n=renewed)
-                found = self._renewer(query, old.asking.query.history, old.best, _best_first)
+                found = self._renewer(query, old.asking.query.history, old.best)
                 if found is not None:
                     made[place] = found, renewed
         whole = [place for place in range(len(askings)) if place not in made]
         lists = self._lists([askings[place].query for place in whole]) if whole else {}
         for number, place in enumerate(whole):
-            made[place] = {name: _best_first(own[number]) for name, own in lists.items()}, depth
+            made[place] = {name: own[number] for name, own in lists.items()}, depth
         asked = set(whole)
         return [
             (
                 _Standing(
                     asking=replace(asking, query=_alone(asking.query)),
                     allowed=np.packbits(asking.query.allowed),
-                    best=made[place][0],
+                    best={name: _best_first(own) for name, own in made[place][0].items()},
                     depth=made[place][1],
                 ),
                 place not in asked,

@@ -9,7 +9,7 @@ minute, and at once where much has happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -46,15 +46,13 @@ class Renewer:
         query: Query,
         before: History,
         found: Mapping[str, Candidates],
-        best_first: Callable[[Candidates], Candidates],
     ) -> dict[str, Candidates] | None:
         """About the `query.n` best allowed targets of each source; None to ask about all.
 
         Args:
             query: The question.
             before: The history at the time when the sources were asked about all.
-            found: What they found then.
-            best_first: Puts candidates in order.
+            found: What they found then, best first.
         """
         rows = self._rows(query, before, found.values())
         if rows is None:
@@ -64,7 +62,7 @@ class Renewer:
             scores = self._sources[name].some([query], rows)
             kept = leading(scores, query.n)
             own = scores[0][kept]
-            renewed[name] = best_first(Candidates(rows[kept], own, {name: own}))
+            renewed[name] = Candidates(rows[kept], own, {name: own})
         return renewed
 
     def _rows(self, query: Query, before: History, found: Iterable[Candidates]) -> IntArray | None:

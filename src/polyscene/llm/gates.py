@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from polyscene.vectors.store import replacing
+
 __all__ = ["GateFile"]
 
 GateT = TypeVar("GateT", bound=BaseModel)
@@ -38,10 +40,8 @@ class GateFile(Generic[GateT]):
 
     def write(self, models: Path, version: str, gates: dict[str, GateT]) -> None:
         """Store what was measured, in place of what was there."""
-        path = models / version / self._name
-        beside = path.with_suffix(".new")
-        beside.write_bytes(self._type.dump_json(gates, indent=1))
-        beside.replace(path)
+        with replacing(models / version / self._name) as path:
+            path.write_bytes(self._type.dump_json(gates, indent=1))
 
     def _parsed(self, path: Path, changed: int) -> dict[str, GateT]:
         try:

@@ -83,8 +83,7 @@ class Answering:
                 list(trial.answers([None], name, 1, time.time()))
         self._workspace.settings = settings
         self._declare(settings)
-        if model is not None:
-            self.use(refresh(self._workspace, model))
+        self.take_in()
 
     def use(self, model: Model) -> None:
         """Answer with a model from now on; what was kept is dropped."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from polyscene.errors import NotFittedError, PolysceneError
 from polyscene.fitting.model import Model, current_version, model_versions
@@ -25,6 +25,7 @@ from polyscene.workspace import Workspace
 __all__ = ["Keeper"]
 
 _log = get_logger(__name__)
+ResultT = TypeVar("ResultT")
 
 Ask = Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]]
 """Runs a function in the answering thread."""
@@ -112,23 +113,24 @@ class Keeper:
 
     async def keep_up(self) -> None:
         """Serve the current model, with all records of the store, as it is declared now."""
-        loop = asyncio.get_running_loop()
         async with self._keeping:
-            self._guard.use(
-                await loop.run_in_executor(self._aside, self._workspace.store.service_keys)
-            )
+            self._guard.use(await self._beside(self._workspace.store.service_keys))
             await self._take_settings()
-            model = await loop.run_in_executor(self._aside, self._newer)
+            model = await self._beside(self._newer)
             if model is not None:
                 await self._ask(lambda: self._answering.use(model))
                 _log.info("serving %s", model.config.version)
             else:
                 await self._take_in()
 
+    async def _beside(self, work: Callable[[], ResultT]) -> ResultT:
+        """What a function gives that reads files or the store, in the thread beside the answers."""
+        return await asyncio.get_running_loop().run_in_executor(self._aside, work)
+
     async def _take_settings(self) -> None:
         """Answer as the file of settings declares now, where that counts at once."""
-        loop, used = asyncio.get_running_loop(), self._workspace.settings
-        news = await loop.run_in_executor(self._aside, lambda: self._declared.news(used))
+        used = self._workspace.settings
+        news = await self._beside(lambda: self._declared.news(used))
         if news is None:
             return
         try:
@@ -140,13 +142,12 @@ class Keeper:
 
     async def _take_in(self) -> None:
         """Take in records and events that came since the last time."""
-        loop = asyncio.get_running_loop()
-        last = await loop.run_in_executor(self._aside, self._workspace.store.last_event)
+        last = await self._beside(self._workspace.store.last_event)
         try:
-            if await loop.run_in_executor(self._aside, self._encoded_news):
+            if await self._beside(self._encoded_news):
                 await self._ask(self._answering.take_in)
         finally:  # trends do not wait for an encoder that is down
-            if await loop.run_in_executor(self._aside, lambda: self._followed(last)):
+            if await self._beside(lambda: self._followed(last)):
                 await self._ask(self._answering.forget_kept)
 
     def _newer(self) -> Model | None:

@@ -154,14 +154,9 @@ class Kernel(Source):
     def scores(self, queries: Sequence[Query]) -> Vectors:
         """See `Source`; O(targets · (rank + dim)) a query."""
         fitted, scores = self._fitted, nothing(queries)
-        if fitted is None or not queries or not queries[0].spec.of_items:
+        x, told = self._told(queries)
+        if fitted is None or not len(told):
             return scores
-        x = self._history(queries, fitted)
-        told = np.flatnonzero(np.diff(x.indptr))
-        if not len(told):
-            return scores
-        if len(told) < len(queries):
-            x = x[told]
         found = np.zeros((len(told), scores.shape[1]), np.float32)
         if self._set.cold:
             new, vectors = self._without_events(queries[0].space, fitted.warm)
@@ -176,13 +171,9 @@ class Kernel(Source):
         """See `Source`; O(rows · (rank + dim)) a query."""
         fitted = self._fitted
         found = np.full((len(queries), len(rows)), SILENT, np.float32)
-        if fitted is None or not queries or not queries[0].spec.of_items:
+        x, told = self._told(queries)
+        if fitted is None or not len(told):
             return found
-        x = self._history(queries, fitted)
-        told = np.flatnonzero(np.diff(x.indptr))
-        if not len(told):
-            return found
-        x = x[told]
         at = np.minimum(np.searchsorted(fitted.warm, rows), len(fitted.warm) - 1)
         warm = fitted.warm[at] == rows
         part = np.zeros((len(told), len(rows)), np.float32)
@@ -262,6 +253,15 @@ class Kernel(Source):
             new = np.setdiff1d(np.arange(count), warm, assume_unique=True)
             held = self._copied = (space, space.edition, new, space.vectors[new])
         return held[2:]
+
+    def _told(self, queries: Sequence[Query]) -> tuple[sp.csr_matrix, IntArray]:
+        """The histories that say something of items with events, and whose they are."""
+        fitted = self._fitted
+        if fitted is None or not queries or not queries[0].spec.of_items:
+            return sp.csr_matrix((0, 0), dtype=np.float32), np.zeros(0, np.int64)
+        x = self._history(queries, fitted)
+        told = np.flatnonzero(np.diff(x.indptr))
+        return (x if len(told) == len(queries) else x[told]), told
 
     def _history(self, queries: Sequence[Query], fitted: _Fitted) -> sp.csr_matrix:
         """The weights of what the users did among the warm items, shape (q, n)."""

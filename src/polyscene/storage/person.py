@@ -10,12 +10,13 @@ import sqlalchemy as sa
 from polyscene.data.schema import User
 from polyscene.storage import rows, tables
 
-__all__ = ["HISTORY", "Acts", "Person", "read_person"]
+__all__ = ["HISTORY", "USER", "Acts", "Person", "read_person"]
 
 _EVENTS, _RELATIONS = tables.events.c, tables.relations.c
 HISTORY = (_EVENTS.timestamp.desc().nulls_last(), _EVENTS.seq.desc())
 """The order of a history, newest first."""
-_USER = sa.select(*rows.USER_COLUMNS).where(tables.users.c.user_id == sa.bindparam("id"))
+USER = sa.select(*rows.USER_COLUMNS).where(tables.users.c.user_id == sa.bindparam("id"))
+"""The user of an id."""
 _ACTS = (
     sa.select(
         sa.func.coalesce(_EVENTS.item_id, _EVENTS.person_id),
@@ -79,7 +80,7 @@ def read_person(connection: sa.Connection, user_id: str, actions: Collection[str
         actions: What others may have done on the user, for `Person.actors`.
     """
     about = {"id": user_id}
-    user = connection.execute(_USER, about).one_or_none()
+    user = connection.execute(USER, about).one_or_none()
     if user is None:
         return None
     acts = connection.execute(_ACTS, about).all()

@@ -15,7 +15,7 @@ from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.storage import rows, tables
 from polyscene.storage.arrays import read_events, read_maps, read_positions, read_requests
 from polyscene.storage.connect import WRITE, connect, roomy, translated
-from polyscene.storage.person import HISTORY, Person, read_person
+from polyscene.storage.person import HISTORY, USER, Person, read_person
 from polyscene.storage.watch import Watch
 from polyscene.storage.writer import StoreWriter, chunks
 from polyscene.tracing import step
@@ -30,7 +30,6 @@ EVENT_ROWS = 20_000
 """Events that `Store.dataset` holds at a time."""
 
 _ITEM = sa.select(*rows.ITEM_COLUMNS).where(tables.items.c.item_id == sa.bindparam("id"))
-_USER = sa.select(*rows.USER_COLUMNS).where(tables.users.c.user_id == sa.bindparam("id"))
 _HISTORY = (
     sa.select(*rows.EVENT_COLUMNS)
     .where(tables.events.c.user_id == sa.bindparam("user_id"))
@@ -151,7 +150,7 @@ class Store(Closing):
     def user(self, user_id: str) -> User | None:
         """The user of that id."""
         with self.read() as connection:
-            row = connection.execute(_USER, {"id": user_id}).one_or_none()
+            row = connection.execute(USER, {"id": user_id}).one_or_none()
         return None if row is None else rows.user_of(row)
 
     def item_ids(self) -> list[str]:
