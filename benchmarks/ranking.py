@@ -7,6 +7,7 @@
     sparse       the same with 90 % of the purchases in office left out: with arts and alone
     revenue      the sample world's shop: expected revenue of lists by the weight of purchases
     position     a simulated log whose users look at the front: with places and without
+    lists        the same log without views: told from the lists, or from targets that are drawn
     impressions  movielens-small: the order of what was rated, by similarity and by tasks
 
 Every model is fitted to the same examples and judged on a fifth of each user's pairs, held out at
@@ -48,13 +49,14 @@ from polyscene.evaluation.protocols import Plan, Split, split
 from polyscene.evaluation.systems import Bench
 from polyscene.fitting import learn as learning
 from polyscene.fitting.asking import Asker
+from polyscene.fitting.logged import Basis, happenings
 from polyscene.fitting.model import Model
-from polyscene.fitting.outcomes import outcomes
 from polyscene.fitting.past import DatasetPast
 from polyscene.fitting.run import fit_to, on_rows
 from polyscene.fitting.tasks import TaskExamples
 from polyscene.logs import NO_PROGRESS
 from polyscene.metrics import probability
+from polyscene.metrics.chance import chance_error
 from polyscene.metrics.compare import paired
 from polyscene.metrics.ranking import ndcg
 from polyscene.ranking import TaskModel
@@ -400,7 +402,9 @@ class Log:
     """The chance that a user acts on an item that is looked at, shape (users, items)."""
 
 
-def biased_log(seed: int, users: int = 300, each: int = 6, length: int = 10) -> Log:
+def biased_log(
+    seed: int, users: int = 300, each: int = 6, length: int = 10, apart: float = 0.0
+) -> Log:
     """Lists that a shop put in order by how new things are, for people with tastes.
 
     A thing at place k is looked at with chance 1 / k, and clicked then if it fits: with 0.8 where
@@ -427,7 +431,7 @@ def biased_log(seed: int, users: int = 300, each: int = 6, length: int = 10) -> 
         pages = rng.permutation(np.concatenate([own, others])).reshape(each, length)
         for number, page in enumerate(pages):
             page = page[np.argsort(age[page] + rng.normal(0, 3, length))]
-            request, when = f"r{user}-{number}", now - (each - number) * 86_400.0
+            request, when = f"r{user}-{number}", now - (each - number) * 86_400.0 + user * apart
             act = {"user_id": f"u{user}", "scenario": "shop", "request_id": request}
             for place, item in enumerate(page.tolist(), 1):
                 one = act | {"item_id": f"i{item}", "timestamp": when}
@@ -458,7 +462,7 @@ def position(out: Path) -> None:
         with tempfile.TemporaryDirectory() as folder, opened(Path(folder), out, log.world) as own:
             with own.store.write() as writer:
                 writer.add_impressions(log.shown)
-            data = own.store.dataset(positions=True)
+            data = own.store.dataset(lists=True)
             for name, logged in {
                 "with places": data,
                 "without": replace(data, position=np.zeros(0)),
@@ -480,11 +484,84 @@ def position(out: Path) -> None:
         print(f"| {name} | {means} |", flush=True)
 
 
+def lists(out: Path) -> None:
+    found: dict[str, list[list[float]]] = {}
+    for seed in WORLDS[:3]:
+        log = biased_log(seed, apart=60.0)
+        log.world.events = [event for event in log.world.events if event.action != "view"]
+        for basis in ("sampled", "logged"):
+            shop = log.world.settings.scenario("shop").model_dump() | {"negatives": basis}
+            settings = parse_settings(
+                {"scenarios": {"shop": shop}, "validation": {"folds": 2, "split": "latest"}}
+            )
+            world = replace(log.world, settings=settings)
+            with tempfile.TemporaryDirectory() as folder, opened(Path(folder), out, world) as own:
+                with own.store.write() as writer:
+                    writer.add_impressions(log.shown)
+                data = own.store.dataset(lists=True)
+                part = split(data, own.store.links(), settings, Plan("time", ("shop",)), 1.8e9)
+                model = fitted(own, part)
+                assert model.tasks is not None
+                for variant in ("fused", "gbdt, joint"):
+                    kind, options = VARIANTS[variant]
+                    model.tasks.model = build(TaskModel, kind, options)
+                    model.tasks.model.fit(Kept.last)
+                    rows = said_of(own, model, part, log, "logged")
+                    chance, labels = rows.chance, rows.labels
+                    numbers = [
+                        float(len(chance)), float(labels.mean()), float(chance.mean()),
+                        probability.log_loss(chance, labels),
+                        probability.log_loss(np.full(len(labels), labels.mean()), labels),
+                        probability.calibration_error(chance, labels, 10, "mass"),
+                        chance_error(chance, 10, "mass"),
+                        probability.grouped_auc(chance, labels, rows.group),
+                        looked_at_all(rows),
+                    ]  # fmt: skip
+                    found.setdefault(f"{variant}, {basis}", []).append(numbers)
+    print("| model | rows | rate | said | log loss | of the rate | ece | floor | GAUC | if seen |")
+    for name, numbers in found.items():
+        means = " | ".join(f"{mean:.4f}" for mean in np.mean(numbers, axis=0))
+        print(f"| {name} | {means} |", flush=True)
+
+
+@dataclass
+class Rows:
+    """What was predicted of the rows of held-out lists, and what is true of them."""
+
+    chance: Floats
+    labels: npt.NDArray[np.int64]
+    relevance: Floats
+    group: npt.NDArray[np.int64]
+
+
+def looked_at_all(rows: Rows) -> float:
+    """GAUC against who would click if everything were looked at."""
+    if_seen = np.random.default_rng(0).random((20, len(rows.chance))) < rows.relevance
+    return float(
+        np.mean([probability.grouped_auc(rows.chance, own, rows.group) for own in if_seen * 1])
+    )
+
+
 def unbiased(own: Workspace, model: Model, part: Split, log: Log) -> list[float]:
     """The order against who would click if all were looked at, and as it was logged.
 
     Then the loss and the calibration error, had the same lists stood in random order.
     """
+    rows = said_of(own, model, part, log, "shown")
+    rng = np.random.default_rng(1)
+    places = rng.integers(1, 11, (20, len(rows.chance)))
+    mixed = (rng.random((20, len(rows.chance))) < rows.relevance / places).astype(np.int64)
+    chance = rows.chance
+    return [
+        looked_at_all(rows),
+        probability.grouped_auc(chance, rows.labels, rows.group),
+        float(np.mean([probability.log_loss(chance, own) for own in mixed])),
+        float(np.mean([probability.calibration_error(chance, own, 10, "mass") for own in mixed])),
+    ]
+
+
+def said_of(own: Workspace, model: Model, part: Split, log: Log, basis: Basis) -> Rows:
+    """What is said of what was held out, and what is true of it."""
     past = DatasetPast(on_rows(part.train, model.items.targets.ids), part.links, own.store.users)
     asker, predictor = Asker(own.settings, model, own.encoder, past), model.tasks
     assert predictor is not None
@@ -495,8 +572,8 @@ def unbiased(own: Workspace, model: Model, part: Split, log: Log) -> list[float]
     true: list[Floats] = []
     logged: list[Floats] = []
     groups: list[npt.NDArray[np.int64]] = []
-    found = outcomes(part.held, asker, sources, (space.targets.ids, ids.ids), own.settings, "shop",
-                     part.now, shown=True, most=2000)  # fmt: skip
+    found = happenings(basis, part.held, asker, sources, (space.targets.ids, ids.ids), own.settings,
+                       "shop", part.now, most=2000)  # fmt: skip
     for number, one in enumerate(found):
         told = predictor(one.asking.query, one.asking.user, one.rows, one.said, weights,
                          space.targets, model.items.targets)  # fmt: skip
@@ -505,18 +582,10 @@ def unbiased(own: Workspace, model: Model, part: Split, log: Log) -> list[float]
         said.append(told.tasks["click"])
         true.append(log.relevance[user, things])
         logged.append(one.labels[0].astype(np.float64))
-        groups.append(np.full(len(things), number))
-    chance, relevance, group = np.concatenate(said), np.concatenate(true), np.concatenate(groups)
-    rng = np.random.default_rng(0)
-    if_seen = (rng.random((20, len(chance))) < relevance).astype(np.int64)
-    places = rng.integers(1, 11, (20, len(chance)))
-    mixed = (rng.random((20, len(chance))) < relevance / places).astype(np.int64)
-    return [
-        float(np.mean([probability.grouped_auc(chance, own, group) for own in if_seen])),
-        probability.grouped_auc(chance, np.concatenate(logged).astype(np.int64), group),
-        float(np.mean([probability.log_loss(chance, own) for own in mixed])),
-        float(np.mean([probability.calibration_error(chance, own, 10, "mass") for own in mixed])),
-    ]
+        groups.append(np.stack([np.full(len(things), number), one.lists], axis=1))
+    labels = np.concatenate(logged).astype(np.int64)
+    group = np.unique(np.concatenate(groups), axis=0, return_inverse=True)[1].ravel()
+    return Rows(np.concatenate(said), labels, np.concatenate(true), group)
 
 
 def in_order(
@@ -542,7 +611,8 @@ def in_order(
 
 PARTS: dict[str, Callable[[Path], None]] = {
     "demo": demo, "movielens": movielens, "art-office": art_office, "gates": gates,
-    "sparse": sparse, "revenue": revenue, "position": position, "impressions": impressions,
+    "sparse": sparse, "revenue": revenue, "position": position, "lists": lists,
+    "impressions": impressions,
 }  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def engine(tmp_path: Path) -> Engine:
 def found(engine: Engine, *, shown: bool, everything: bool = False) -> list[Outcome]:
     """The outcomes of all events, asked of somebody of whom nothing else is known."""
     model, store = engine.model, engine.workspace.store
-    held = on_rows(store.dataset(positions=True), model.items.targets.ids)
+    held = on_rows(store.dataset(lists=True), model.items.targets.ids)
     settings = declared(sources={"semantic-soft": 1})
     asker = Asker(
         settings,
@@ -118,7 +118,7 @@ def test_places_are_known_where_the_list_was_logged(engine: Engine) -> None:
             [Event(user_id="ann", item_id=f"i{n}", action="view", scenario="shop", timestamp=NOW,
                    request_id="r1") for n in (1, 2, 3)]
         )  # fmt: skip
-    position = store.dataset(positions=True).position
+    position = store.dataset(lists=True).position
     assert position[-3:] == pytest.approx([1, np.nan, 3], nan_ok=True)
     assert np.isnan(position[:-3]).all()
     ann, bo = found(engine, shown=True)
@@ -128,4 +128,4 @@ def test_places_are_known_where_the_list_was_logged(engine: Engine) -> None:
 
 
 def test_without_logged_lists_no_place_is_read(engine: Engine) -> None:
-    assert len(engine.workspace.store.dataset(positions=True).position) == 0
+    assert len(engine.workspace.store.dataset(lists=True).position) == 0

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from polyscene.data.lists import NO_LISTS, Lists
 from polyscene.settings.scenario import TargetKind
 
 __all__ = ["NO_LINKS", "Dataset", "IdMap", "Links", "Mask"]
@@ -89,7 +90,10 @@ class Dataset:
     where requests were not read."""
     position: FloatArray = field(default_factory=lambda: np.zeros(0))
     """The place, from 1, at which the target of each event stood in the list that it came of, NaN
-    where the log does not say. Empty where positions were not read, or no list was logged."""
+    where the log does not say. Empty where lists were not read, or none was logged."""
+    lists: Lists = NO_LISTS
+    """The lists that were answered to these users, over the same rows. Empty where they were not
+    read, or none was logged."""
     last: int = 0
     """The number that the store gave to the last event it had when this was read; 0 for none."""
 
@@ -113,7 +117,7 @@ class Dataset:
         return np.asarray(~self.on_person & (self.on_tag == (kind == "tag")))
 
     def take(self, events: IntArray | Mask) -> Dataset:
-        """The same users and items with some of the events only.
+        """The same users and items with some of the events only; the lists stay as they are.
 
         Args:
             events: Which to keep: positions, or a mask.

@@ -4,18 +4,25 @@ Pairs are held out whole: every event of a user on a target, or none, so that no
 be predicted stays in training. Of events about a context, a pair is all that a user did about it,
 such as the tags they gave to one artist: it happened at once, and is asked for at once. What was
 shown together is held out together.
+
+The rows of answered lists go with the events: by time, or each with the events of its pair. Where a
+pair has no event, it is drawn as often as pairs of its user and scenario that have some.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from polyscene.data.dataset import Dataset, IntArray, Mask
+from polyscene.data.lists import Lists
 
 __all__ = [
     "after",
     "dated",
+    "divided_lists",
     "last_pairs",
     "pairs_of",
     "random_groups",
@@ -112,6 +119,77 @@ def time_at(data: Dataset, share: float) -> float:
     """The moment before which this share of the dated events lies; NaN where none is dated."""
     known = data.timestamp[~np.isnan(data.timestamp)]
     return float(np.quantile(known, share)) if len(known) else float("nan")
+
+
+def divided_lists(
+    data: Dataset,
+    held: Mask,
+    left_out: Mask,
+    seed: int,
+    since: float | None = None,
+    until: float = np.inf,
+) -> tuple[Lists, Lists]:
+    """The rows of lists to be learned from, and those that are held out with some events.
+
+    Args:
+        data: All events, with their lists.
+        held: Which events are held out, shape (events,).
+        left_out: Which events are not learned from.
+        seed: Of the draw of rows whose pair has no event.
+        since: The moment after which nothing is learned from, where events are held out by time:
+            lists before it have only the responses that had come by then.
+        until: The end of what is held out by time.
+    """
+    lists = data.lists
+    if not len(lists):
+        return lists, lists
+    if since is None:
+        out, gone = _beside(data, held, left_out, seed)
+        return lists.take(~out & ~gone), lists.take(out)
+    late = lists.timestamp > since
+    before = lists.take(~late)
+    return (
+        before.answered_by(~(before.responded > since)),
+        lists.take(late & (lists.timestamp <= until)),
+    )
+
+
+def _beside(data: Dataset, held: Mask, left_out: Mask, seed: int) -> tuple[Mask, Mask]:
+    """Which rows of lists are held out beside events, and those whose pair is not learned from."""
+    lists, count = data.lists, len(data)
+    pairs = pairs_of(_with_rows(data))
+    of_event, of_row = pairs[:count], pairs[count:]
+    known, found, gone = np.zeros((3, int(pairs.max(initial=-1)) + 1), np.bool_)
+    known[of_event], found[of_event[held]], gone[of_event[left_out]] = True, True, True
+    width = len(lists.scenarios) + 1  # of events that name no scenario
+    here, there = data.user * width + data.scenario + 1, lists.user * width + lists.scenario + 1
+    size = width * len(data.users)
+    whole, part = np.zeros((2, size))
+    for total, some in ((whole, np.ones(count, np.bool_)), (part, held)):
+        cells = np.unique(np.stack([here[some], of_event[some]]), axis=1)[0]
+        total += np.bincount(cells, minlength=size)
+    overall = part.sum() / max(whole.sum(), 1)
+    share = np.where(whole > 0, part / np.maximum(whole, 1), overall)
+    drawn = np.random.default_rng(seed).random(len(known))[of_row] < share[there]
+    out = np.where(known[of_row], found[of_row], drawn)
+    return out, gone[of_row]
+
+
+def _with_rows(data: Dataset) -> Dataset:
+    """The events, then the rows of the lists as if they were events, for `pairs_of`."""
+    lists = data.lists
+    count = len(data) + len(lists)
+    return replace(
+        data,
+        user=np.concatenate([data.user, lists.user]),
+        target=np.concatenate([data.target, lists.target]),
+        on_person=np.concatenate([data.on_person, lists.on_person]),
+        context=np.concatenate([data.context, lists.context]),
+        action=np.zeros(count, np.int32),
+        scenario=np.zeros(count, np.int32),
+        timestamp=np.zeros(count),
+        value=np.zeros(count),
+    )
 
 
 def _rank_within(user: IntArray, key: npt.NDArray[np.float64], may: Mask) -> IntArray:

@@ -1,7 +1,8 @@
 """What predicted tasks are worth, scenario by scenario: order and calibration.
 
-Judged on what was held out, as the fit learned: on the pairs that the log says were shown or, where
-it does not know them, on every target that may be shown to a hundred of the users under test.
+Judged on what was held out, as the fit learned: on the rows of answered lists, or the pairs that
+the log says were shown or, where it does not know them, on every target that may be shown to a
+hundred of the users under test.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import numpy.typing as npt
 from polyscene.data.dataset import Dataset, IdMap, IntArray
 from polyscene.evaluation.ordering import Floats
 from polyscene.fitting.asking import Asker
+from polyscene.fitting.logged import basis_of, happenings
 from polyscene.fitting.model import Model
-from polyscene.fitting.outcomes import knows_shown, outcomes
 from polyscene.metrics import probability
 from polyscene.metrics.chance import chance_error
 from polyscene.settings import Settings, Task
@@ -76,7 +77,7 @@ class Pairs:
     fused: Floats
     """The fused score, shape (n,)."""
     groups: IntArray
-    """A number for the question of each, shape (n,)."""
+    """A number for the list of each, or for its question; shape (n,)."""
 
 
 def predictions(
@@ -126,11 +127,12 @@ def predicted_pairs(
         return None
     spec, space = settings.scenario(scenario), model.space(scenario)
     ids: IdMap = held.users if spec.target == "person" else held.items
-    shown = knows_shown(train, settings, scenario)
-    found = outcomes(
-        held, asker, {name: model.sources[name] for name in weights},
+    basis = basis_of(train, settings, scenario)
+    shown = basis != "sampled"
+    found = happenings(
+        basis, held, asker, {name: model.sources[name] for name in weights},
         (space.targets.ids, ids.ids), settings, scenario, now,
-        shown=shown, most=_USERS if shown else _WHOLE, everything=True,
+        most=_USERS if shown else _WHOLE, everything=True,
     )  # fmt: skip
     labels, chances, fused, groups = [], [], [], []
     names = [task.name for task in spec.to_predict]
@@ -145,11 +147,12 @@ def predicted_pairs(
         labels.append(outcome.labels)
         chances.append(np.stack([told.tasks[name] for name in names]))
         fused.append(told.fused)
-        groups.append(np.full(len(outcome.rows), number))
+        groups.append(np.stack([np.full(len(outcome.rows), number), outcome.lists], axis=1))
     if not labels:
         return None
     truth, said = np.concatenate(labels, axis=1), np.concatenate(chances, axis=1)
-    return Pairs(shown, truth, said, np.concatenate(fused), np.concatenate(groups))
+    group = np.unique(np.concatenate(groups), axis=0, return_inverse=True)[1].ravel()
+    return Pairs(shown, truth, said, np.concatenate(fused), group)
 
 
 def _judged(task: Task, model: str | None, pairs_of: Pairs, row: int) -> Predicted:

@@ -33,6 +33,7 @@ from polyscene.data.questions import Questions
 from polyscene.data.split import (
     after,
     dated,
+    divided_lists,
     last_pairs,
     pairs_of,
     random_groups,
@@ -142,7 +143,12 @@ def split(data: Dataset, links: Links, settings: Settings, plan: Plan, now: floa
     if plan.protocol == "cold-items":
         ranked = _only_cold(data, left_out, ranked, settings, plan)
     rest = data.take(~left_out)
-    asked = data.take(held) if plan.given is None else plan.given
+    since = now if latest else None
+    lists, later = divided_lists(data, held, left_out, plan.seed, since)
+    if plan.tested is not None:
+        later = later.take(np.isin(later.user, data.users.rows(plan.tested)))
+    rest = replace(rest, lists=lists)
+    asked = replace(data.take(held), lists=later) if plan.given is None else plan.given
     shown = plan.protocol == "impressions"
     if shown:  # put in order for the user, whatever it was about
         asked = replace(asked, context=np.full(len(asked), -1))

@@ -150,7 +150,7 @@ def evaluate(
     shown = plan.protocol == "impressions"
     check_audit(audit, workspace.store)
     with Workspace(workspace.path, settings, workspace.encoder) as own:
-        data = own.store.dataset(requests=shown, positions=True)
+        data = own.store.dataset(requests=shown, lists=True)
         part = split(data, own.store.links(), settings, plan, moment)
         start = time.monotonic()
         model = fit_to(own, part.train, part.links, progress, part.now)

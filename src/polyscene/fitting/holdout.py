@@ -11,7 +11,15 @@ import scipy.sparse as sp
 from polyscene.component import Training, Validation
 from polyscene.data.dataset import Dataset, IdMap, IntArray, Links, Mask
 from polyscene.data.questions import Questions
-from polyscene.data.split import after, dated, last_pairs, pairs_of, random_pairs, time_at
+from polyscene.data.split import (
+    after,
+    dated,
+    divided_lists,
+    last_pairs,
+    pairs_of,
+    random_pairs,
+    time_at,
+)  # fmt: skip
 from polyscene.represent.connections import FRIENDS, MUTUAL
 from polyscene.represent.strength import Strengths
 from polyscene.settings import Settings, ValidationSettings
@@ -78,6 +86,8 @@ class _Cut:
     """The relations that are left; None for all."""
     now: float | None = None
     """The time after which nothing is learned from, whatever its world; None for no such time."""
+    until: float = np.inf
+    """With `now`, when what is to be found ends."""
 
 
 def _splits(training: Training, world: _World) -> list[Validation]:
@@ -313,7 +323,7 @@ def _latest(training: Training, world: _World, fold: int) -> _Cut:
     held = left_out & ~after(data, time_at(data, end))
     users = np.intersect1d(data.user[held], data.user[~left_out])
     users = _some(users, settings.users, np.random.default_rng((settings.seed, fold)))
-    return _Cut(held, left_out, users, now=moment)
+    return _Cut(held, left_out, users, now=moment, until=time_at(data, end))
 
 
 def _last(training: Training, world: _World, fold: int) -> _Cut:
@@ -356,7 +366,10 @@ def _validation(training: Training, world: _World, cut: _Cut) -> Validation:
         left_out |= after(data, cut.now)
     links = training.links if cut.links is None else cut.links
     rest, links = data.take(~left_out), unlinked(links, data.take(held))
-    on_trial = data.take(held & np.isin(data.user, cut.users))
+    seed, tried = settings.validation.seed, held & np.isin(data.user, cut.users)
+    lists, shown = divided_lists(data, held, left_out, seed, cut.now, cut.until)
+    rest = replace(rest, lists=lists)
+    on_trial = replace(data.take(tried), lists=shown.within(world.scenarios))
     questions = Questions.asked(on_trial, cut.friends.values())
     right = {
         name: unseen(matrix, rest, settings, name, questions)

@@ -26,9 +26,9 @@ from polyscene.ranking.fuse import min_max
 from polyscene.settings import Settings, Task
 from polyscene.sources import Source
 
-__all__ = ["Outcome", "knows_shown", "outcomes"]
+__all__ = ["ENTRANCE", "Outcome", "asked", "knows_shown", "outcomes", "some_of"]
 
-_ENTRANCE = 0.95
+ENTRANCE = 0.95
 """Share of the pairs of user and target that an action is part of, if it tells what was shown."""
 _DRAWN = 40
 """Targets drawn from the best candidates of a question, and as many from all others."""
@@ -52,6 +52,8 @@ class Outcome:
     positions: npt.NDArray[np.float64]
     """At which place each was shown, from 1; NaN where that is not known, or what was shown is not;
     shape (m,)."""
+    lists: IntArray
+    """A number for the list that each stood in, shape (m,)."""
 
 
 def knows_shown(data: Dataset, settings: Settings, scenario: str) -> bool:
@@ -62,7 +64,7 @@ def knows_shown(data: Dataset, settings: Settings, scenario: str) -> bool:
     such as an impression or a view.
     """
     spec = settings.scenario(scenario)
-    if spec.negatives != "auto":
+    if spec.negatives in ("shown", "sampled"):
         return spec.negatives == "shown"
     here = data.take(in_scenario(data, scenario) & data.aimed(spec.target) & (data.target >= 0))
     if not len(here):
@@ -73,7 +75,7 @@ def knows_shown(data: Dataset, settings: Settings, scenario: str) -> bool:
     for code, action in enumerate(here.actions):
         if action not in tasks:
             having = len(np.unique(place[here.action == code]))
-            if having >= _ENTRANCE * len(pairs):
+            if having >= ENTRANCE * len(pairs):
                 return True
     return False
 
@@ -113,34 +115,67 @@ def outcomes(
     held, rows = held.take(rows >= 0), rows[rows >= 0]
     if not len(held):
         return
-    questions = Questions.of(held.user, held.context)
-    if len(questions) > most:
-        questions = questions.take(np.sort(rng.choice(len(questions), most, replace=False)))
+    questions = some_of(Questions.of(held.user, held.context), most, seed)
     place = questions.rows(held.user, held.context)
-    size = together(len(ids[0]))
+    users, items = held.users.ids, held.items.ids
+    found = asked(questions, users, items, asker, sources, len(ids[0]), scenario, now)
+    for number, asking, said in found:
+        own = place == number
+        pairs, labels = _labels(held.take(own), rows[own], spec.to_predict)
+        positions = _positions(held.take(own), rows[own], pairs)
+        kept = asking.query.allowed[pairs]
+        pairs, labels, positions = pairs[kept], labels[:, kept], positions[kept]
+        weights = np.ones(len(pairs))
+        if not shown:
+            more, weight = _drawn(asking, said, pairs, rng, everything)
+            known = [np.full(len(more), np.nan if t.of_value else 0.0) for t in spec.to_predict]
+            labels = np.concatenate([labels, np.stack(known).astype(np.float32)], axis=1)
+            pairs, weights = np.append(pairs, more), np.append(weights, weight)
+            positions = np.full(len(pairs), np.nan)  # known of successes only, it would tell
+        user, one_list = int(questions.users[number]), np.zeros(len(pairs), np.int64)
+        yield Outcome(asking, said, pairs, labels, weights, user, positions, one_list)
+
+
+def some_of(questions: Questions, most: int, seed: int) -> Questions:
+    """At most so many of the questions, drawn at random, in their order."""
+    if len(questions) <= most:
+        return questions
+    rng = np.random.default_rng(seed)
+    return questions.take(np.sort(rng.choice(len(questions), most, replace=False)))
+
+
+def asked(
+    questions: Questions,
+    users: Sequence[str],
+    items: Sequence[str],
+    asker: Asker,
+    sources: Mapping[str, Source],
+    targets: int,
+    scenario: str,
+    now: float,
+) -> Iterator[tuple[int, Asking, dict[str, Vectors]]]:
+    """Each question by its number, as it is asked, with the score of every target by source.
+
+    Args:
+        questions: The questions.
+        users: Ids of the users that they number.
+        items: Ids of the items that their contexts number.
+        asker: What builds them.
+        sources: The sources to ask.
+        targets: How many targets the space has.
+        scenario: Name of the scenario.
+        now: Time of the questions, seconds since 1970-01-01 UTC.
+    """
+    size = together(targets)
     for start in range(0, len(questions), size):
         some = questions.take(np.arange(start, min(start + size, len(questions))))
-        names = [held.users.ids[user] for user in some.users.tolist()]
-        about = [None if row < 0 else held.items.ids[row] for row in some.contexts.tolist()]
+        names = [users[user] for user in some.users.tolist()]
+        about = [None if row < 0 else items[row] for row in some.contexts.tolist()]
         askings = asker.users(names, scenario, DEPTH, now, contexts=about)
         queries = [asking.query for asking in askings]
         scores = {name: source.scores(queries) for name, source in sources.items()}
         for number, asking in enumerate(askings):
-            said = {name: found[number] for name, found in scores.items()}
-            own = place == start + number
-            pairs, labels = _labels(held.take(own), rows[own], spec.to_predict)
-            positions = _positions(held.take(own), rows[own], pairs)
-            kept = asking.query.allowed[pairs]
-            pairs, labels, positions = pairs[kept], labels[:, kept], positions[kept]
-            weights = np.ones(len(pairs))
-            if not shown:
-                more, weight = _drawn(asking, said, pairs, rng, everything)
-                known = [np.full(len(more), np.nan if t.of_value else 0.0) for t in spec.to_predict]
-                labels = np.concatenate([labels, np.stack(known).astype(np.float32)], axis=1)
-                pairs, weights = np.append(pairs, more), np.append(weights, weight)
-                positions = np.full(len(pairs), np.nan)  # known of successes only, it would tell
-            user = int(some.users[number])
-            yield Outcome(asking, said, pairs, labels, weights, user, positions)
+            yield start + number, asking, {name: own[number] for name, own in scores.items()}
 
 
 def _labels(

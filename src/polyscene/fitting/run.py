@@ -65,7 +65,7 @@ def fit(workspace: Workspace, progress: Progress = NO_PROGRESS, now: float | Non
     for name, spec in workspace.settings.scenarios.items():
         objective(name, spec, {as_name(task) for task in spec.tasks})
     store = workspace.store
-    model = fit_to(workspace, store.dataset(positions=True), store.links(), progress, now)
+    model = fit_to(workspace, store.dataset(lists=True), store.links(), progress, now)
     model.save(workspace.models)
     return model
 
@@ -264,7 +264,13 @@ def on_rows(data: Dataset, items: IdMap) -> Dataset:
     target[on_item] = rows[target[on_item]]
     is_tag = np.zeros(len(items) + 1, np.bool_)
     is_tag[rows[:-1]] = data.is_tag
-    return replace(data, items=items, is_tag=is_tag[:-1], target=target, context=rows[data.context])
+    lists, shown = data.lists, data.lists.target.copy()
+    shown[~lists.on_person] = rows[shown[~lists.on_person]]
+    lists = replace(lists, target=shown, context=rows[lists.context])
+    return replace(
+        data, items=items, is_tag=is_tag[:-1], target=target, context=rows[data.context],
+        lists=lists,
+    )  # fmt: skip
 
 
 def _people(

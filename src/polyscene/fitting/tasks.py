@@ -11,8 +11,9 @@ from polyscene.component import Training, Validation, build
 from polyscene.data.dataset import Dataset
 from polyscene.fitting.asking import Asker
 from polyscene.fitting.holdout import in_scenario
+from polyscene.fitting.logged import basis_of, happenings
 from polyscene.fitting.model import Fusion, Model
-from polyscene.fitting.outcomes import Outcome, knows_shown, outcomes
+from polyscene.fitting.outcomes import Outcome
 from polyscene.logs import get_logger
 from polyscene.ranking.activity import Activity, happened
 from polyscene.ranking.examples import Examples, Features, joined_examples
@@ -86,7 +87,8 @@ class TaskExamples:
             if tasks_named(settings, name) or _any_happened(training.data, settings, name)
         ]
         specs = {name: settings.scenario(name) for name in self.scenarios}
-        self._shown = {name: knows_shown(training.data, settings, name) for name in specs}
+        data = training.data
+        self._basis = {name: basis_of(data, settings, name) for name in specs}
         self._sources = tuple(
             dict.fromkeys(source for spec in specs.values() for source in spec.sources)
         )
@@ -95,16 +97,22 @@ class TaskExamples:
             {task.name: task for spec in specs.values() for task in spec.to_predict}.values()
         )
         self._specs = specs
-        places = np.isfinite(training.data.position).any()
-        self._positioned = bool(places and any(self._shown.values()))
+        places = bool(np.isfinite(data.position).any())
+        used = self._basis.values()
+        self._positioned = "logged" in used or (places and "shown" in used)
         self._parts: list[Examples] = []
 
     def asks(self, split: Validation) -> list[str]:
         """The scenarios that have something held out in a split."""
         held = split.held
-        if held is None or not len(held):
+        if held is None:
             return []
-        return [name for name in self.scenarios if held.aimed(self._specs[name].target).any()]
+        return [
+            name
+            for name in self.scenarios
+            if held.aimed(self._specs[name].target).any()
+            or (self._basis[name] == "logged" and held.lists.in_scenario(name).any())
+        ]
 
     def add(self, trial: Model, asker: Asker, split: Validation, names: Sequence[str]) -> None:
         """Take the outcomes of a split in some scenarios.
@@ -121,10 +129,11 @@ class TaskExamples:
         for number, name in enumerate(names):
             spec = self._specs[name]
             ids = training.data.users if spec.target == "person" else training.data.items
-            found = outcomes(
-                split.held, asker, {source: trial.sources[source] for source in spec.sources},
+            sources = {source: trial.sources[source] for source in spec.sources}
+            found = happenings(
+                self._basis[name], split.held, asker, sources,
                 (trial.space(name).targets.ids, ids.ids), self._settings, name, training.now,
-                shown=self._shown[name], most=_QUESTIONS, seed=number,
+                most=_QUESTIONS, seed=number,
             )  # fmt: skip
             self._parts += [
                 self._examples(outcome, predictor, trial, place)
@@ -191,5 +200,5 @@ class TaskExamples:
             labels=labels,
             weights=outcome.weights,
             users=np.full(count, outcome.user, np.int64),
-            questions=np.zeros(count, np.int64),
+            questions=outcome.lists,
         )

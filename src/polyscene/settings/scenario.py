@@ -122,9 +122,9 @@ class Scenario(Config):
     tasks: Annotated[dict[str, str], BeforeValidator(task_table)] = {}
     """The responses to predict, by name: an action, "rate>=4" for one with at least a value, or
     "value of rate". A list of actions names each after itself."""
-    negatives: Literal["auto", "shown", "sampled"] = "auto"
-    """What a task is told from: other targets that were shown, or targets drawn from all that may
-    be; "auto" takes those shown where the log knows them."""
+    negatives: Literal["auto", "logged", "shown", "sampled"] = "auto"
+    """What a task is told from: the rows of answered lists, other targets that were shown, or
+    targets drawn from all that may be; "auto" takes the first that the log knows."""
     actions: dict[str, Action] = {}
     """What each action says; a plain number is short for {weight = number}."""
     other_actions: float = 0.5

@@ -13,6 +13,7 @@ from polyscene.closing import Closing
 from polyscene.data.dataset import Dataset, IdMap, Links, Mask
 from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.storage import rows, tables
+from polyscene.storage.answered import read_lists
 from polyscene.storage.arrays import read_events, read_maps, read_positions, read_requests
 from polyscene.storage.connect import WRITE, connect, roomy, translated
 from polyscene.storage.person import HISTORY, USER, Person, read_person
@@ -355,20 +356,22 @@ class Store(Closing):
                     for action in done.get(name or "", [None]):
                         yield shown.request_id, position, name, action
 
-    def dataset(self, *, requests: bool = False, positions: bool = False) -> Dataset:
+    def dataset(self, *, requests: bool = False, lists: bool = False) -> Dataset:
         """All events as arrays, in order of arrival, with the id maps of all users and items.
 
         Memory is that of the answer and of one batch; a million events take a few seconds.
 
         Args:
             requests: Whether to read which request led to each event.
-            positions: Whether to read at which place of that request's list its target stood.
+            lists: Whether to read the lists that were answered, and at which place of its request's
+                list the target of each event stood.
         """
         with self.read() as connection:
             connection = connection.execution_options(yield_per=EVENT_ROWS)
             data = read_events(connection, *read_maps(connection))
-            if positions:
+            if lists:
                 data = replace(data, position=read_positions(connection))
+                data = read_lists(connection, data)
             return replace(data, request=read_requests(connection)) if requests else data
 
     def events_between(

@@ -93,7 +93,7 @@ def tune_encoder(
     tried = _ranges(settings, config)
     folder = study_folder(workspace, study)
     with Workspace(workspace.path, settings, workspace.encoder) as own:
-        part = split(own.store.dataset(positions=True), own.store.links(), settings, plan, moment)
+        part = split(own.store.dataset(lists=True), own.store.links(), settings, plan, moment)
         known = {**identity(own, plan, tried), "training": config.model_dump(mode="json")}
         opened = opened_study(optuna, folder, study, plan, known)
         if not opened.trials:

@@ -129,7 +129,7 @@ def tune(
     tried = ranges(settings, plan.scenarios, weights)
     folder = study_folder(workspace, study)
     with Workspace(workspace.path, settings, workspace.encoder) as own:
-        part = split(own.store.dataset(positions=True), own.store.links(), settings, plan, moment)
+        part = split(own.store.dataset(lists=True), own.store.links(), settings, plan, moment)
         opened = opened_study(optuna, folder, study, plan, identity(own, plan, tried))
         scorer = Trials(own, plan.scenarios, part.train, part.links, part.now, progress)
         *_, before = scorer.scores(settings)
