@@ -20,12 +20,13 @@ from polyscene.data.dataset import Mask
 from polyscene.data.schema import User
 from polyscene.encoders import Encoder
 from polyscene.engine.answer import Answer
+from polyscene.engine.finding import Memory
 from polyscene.engine.listing import NOTHING_TOLD, Told
 from polyscene.engine.page import Page, fill_page
 from polyscene.engine.recommender import Recommender
 from polyscene.engine.search import encoded
 from polyscene.engine.understand import Catalogues, Plan, interpret, words_of
-from polyscene.enrichment.noted import gates_in
+from polyscene.enrichment.noted import NotedGates, gates_in
 from polyscene.errors import NotFoundError, PolysceneError, did_you_mean
 from polyscene.feedback.session import told
 from polyscene.feedback.state import LivePast
@@ -62,11 +63,11 @@ class Answering:
         self._catalogues = Catalogues()
         self.model: Model | None = None
         self._recommender: Recommender
+        self._counting: NotedGates = {}
         self._declare(workspace.settings)
 
     def _declare(self, settings: Settings) -> None:
         self._settings = settings
-        self._verbaliser = Verbaliser(settings)
         self._fallback = Fallback(self._workspace.store, settings)
 
     def settle(self, settings: Settings) -> None:
@@ -77,8 +78,7 @@ class Answering:
         """
         model = self.model
         if model is not None:
-            verbaliser = Verbaliser(settings)
-            trial = Recommender(settings, model, self._encoder, verbaliser, self._past)
+            trial = self._made(settings, model)
             for name in settings.scenarios:
                 list(trial.answers([None], name, 1, time.time()))
         self._workspace.settings = settings
@@ -87,14 +87,10 @@ class Answering:
 
     def use(self, model: Model) -> None:
         """Answer with a model from now on; what was kept is dropped."""
-        noted = gates_in(self._workspace, model.config.version)
-        past = StorePast(self._workspace.store, model.items.targets, noted)
+        self._counting = gates_in(self._workspace, model.config.version)
+        past = StorePast(self._workspace.store, model.items.targets, self._counting)
         _ = self._workspace.soon  # opened here, before several threads use it
-        recommender = Recommender(
-            self._settings, model, self._encoder, self._verbaliser, self._past, self._past,
-            noted,
-        )  # fmt: skip
-        self._recommender, self.model = recommender, model
+        self._recommender, self.model = self._made(self._settings, model, self._past), model
         self._past.use(past)
 
     def take_in(self) -> None:
@@ -197,11 +193,20 @@ class Answering:
         settings = self._settings.model_copy(
             update={"scenarios": {**scenarios, question.scenario: changed}}
         )
-        noted = gates_in(self._workspace, self.model.config.version)
-        recommender = Recommender(
-            settings, self.model, self._encoder, self._verbaliser, self._past, noted=noted
-        )
-        return self._answers(recommender, [question])[0]
+        return self._answers(self._made(settings, self.model), [question])[0]
+
+    def _made(self, settings: Settings, model: Model, memory: Memory | None = None) -> Recommender:
+        """What answers as some settings declare, with all that is known of users here.
+
+        Args:
+            settings: The settings.
+            model: The model.
+            memory: Where what is found is kept, None for what is only tried.
+        """
+        return Recommender(
+            settings, model, self._encoder, Verbaliser(settings), self._past, memory,
+            self._counting,
+        )  # fmt: skip
 
     def _answers(self, recommender: Recommender, questions: Sequence[Question]) -> list[Answer]:
         """The answers to questions that differ by user and context alone."""
