@@ -4,9 +4,10 @@ Films of movielens-small, whose overviews name people and places. Relations are 
 that several films share (see `polyscene.engine.relate`): all of them alike, which needs no model,
 and with `--model` those that a language model said are names of something, for the first `--asked`
 films; what it takes them for is printed. Films are recommended by graph alone, with options
-that validation chooses and with fixed ones: once with the relations and once without, to the same
-users, for what is held out of each user at random ("warm"), and for films without any event, ranked
-among themselves ("cold"). NDCG@10.
+that validation chooses and with fixed ones, and by all sources of the preset with graph beside
+them, whose weights and options validation chooses: once with the relations and once without, to the
+same users, for what is held out of each user at random ("warm"), and for films without any event,
+ranked among themselves ("cold"). NDCG@10.
 """
 
 from __future__ import annotations
@@ -45,11 +46,21 @@ SYSTEMS: dict[str, dict[str, float]] = {
     "no tags, relations 0.1": FIXED | {"tags": 0.0, "relations": 0.1},
 }
 """Options of the source graph, which stands alone."""
+WHOLE = {
+    "all sources, all chosen by validation": {},
+    "all sources, tags 0.1, relations 0.1": FIXED | {"tags": 0.1, "relations": 0.1},
+    "all sources, no tags, relations 0.1": FIXED | {"tags": 0.0, "relations": 0.1},
+}
+"""The same beside all other sources."""
 
 
 def settings(system: str, model: str = "") -> Any:
-    video = {"preset": "video", "sources": {"graph": 1.0}}
-    table: dict[str, Any] = {"sources": {"graph": SYSTEMS[system]}, "scenarios": {"video": video}}
+    video: dict[str, Any] = {"preset": "video", "sources": {"graph": 1.0}}
+    if system in WHOLE:
+        preset = parse_settings({"scenarios": {"video": {"preset": "video"}}}).scenario("video")
+        video["sources"] = {**preset.sources, "graph": "auto"}
+    options = (SYSTEMS | WHOLE)[system]
+    table: dict[str, Any] = {"sources": {"graph": options}, "scenarios": {"video": video}}
     if model:
         table["llm"] = {"provider": "local", "model": model, "threads": 1, "timeout_s": 600}
     return parse_settings(table)
@@ -74,6 +85,7 @@ def lists(workspace: Workspace, part: Split, links: Links) -> npt.NDArray[np.flo
             hits[place, rank] = item.item_id in wanted
     source = model.sources["graph"].config
     print(f"#   options: {source.model_dump(exclude={'support', 'steps'})}", flush=True)  # type: ignore[attr-defined]
+    print(f"#   weights: {model.fusions['video'].weights}", flush=True)
     return ndcg(hits, right.getnnz(axis=1), DEPTH)
 
 
@@ -88,7 +100,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA / "movielens-small")
     parser.add_argument("--model", default="", help="a GGUF file or package:NAME")
     parser.add_argument("--asked", type=int, default=100)
-    parser.add_argument("--system", nargs="*", choices=SYSTEMS, default=list(SYSTEMS))
+    parser.add_argument("--system", nargs="*", choices=SYSTEMS | WHOLE, default=list(SYSTEMS))
     parser.add_argument("--protocol", nargs="+", default=["random", "cold-items"])
     parser.add_argument("--work", type=Path, help="a workspace that is kept with all answers")
     args = parser.parse_args()

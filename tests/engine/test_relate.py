@@ -72,6 +72,29 @@ def test_shared_names_become_relations_marked_as_from_a_model(filled: Store) -> 
     assert kept(filled) == WANTED
 
 
+def test_kinds_go_with_their_names_however_many(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of twelve names the second is a place and the eleventh a person; n10 comes before n2 as
+    text."""
+    monkeypatch.setattr("polyscene.engine.relate._MOST", 12)
+    names = [f"名{letter}" for letter in "abcdefghijkl"]
+    text = "".join(f"《{name}》" for name in names)
+    with store.write() as writer:
+        writer.put_items([*ITEMS[5:], *(Item(item_id=one, title=text) for one in ("s", "t"))])
+    wanted = {names[1]: "place", names[10]: "person"}
+
+    def said(last: str, schema: Mapping[str, Any]) -> str:
+        return json.dumps(
+            {f"n{place}": wanted.get(name, "none") for place, name in enumerate(names)}
+        )
+
+    relate(store, model(store, said))
+    assert kept(store) == {
+        (one, f"llm:{kind}", name) for one in ("s", "t") for name, kind in wanted.items()
+    }
+
+
 def test_another_run_replaces_what_came_from_a_model(filled: Store) -> None:
     relate(filled, model(filled, knowing))
     relate(filled, model(filled, lambda *said: knowing(*said).replace("place", "none"), "other"))

@@ -106,7 +106,10 @@ def relate(
         kinds: list[list[str] | None] = [[NAME] * len(names) for _, names in batch]
         if job is not None:
             requests = [_request(item, names) for item, names in batch]
-            kinds = [_kinds(one.answer) for one in job.ask(prompt, requests, progress=progress)]
+            said = job.ask(prompt, requests, progress=progress)
+            kinds = [
+                _kinds(one.answer, len(names)) for one, (_, names) in zip(said, batch, strict=True)
+            ]
         items += len(batch)
         with store.write() as writer:
             for (item, names), own in zip(batch, kinds, strict=True):
@@ -136,11 +139,11 @@ def erase(store: Store) -> int:
         return writer.remove_relations(found)
 
 
-def _kinds(answer: Form | None) -> list[str] | None:
-    """The predicate of each name, "" for one that is none; None without an answer."""
+def _kinds(answer: Form | None, count: int) -> list[str] | None:
+    """The predicate of each of the names, "" for one that is none; None without an answer."""
     if answer is None:
         return None
-    said = [str(kind) for _, kind in sorted(answer.model_dump().items())]  # n0 to n5
+    said = [str(getattr(answer, _field(place))) for place in range(count)]
     return ["" if kind == _NONE else f"{FROM_MODEL}{kind}" for kind in said]
 
 
@@ -170,8 +173,13 @@ def _having(
             yield item, names[:_MOST]
 
 
+def _field(place: int) -> str:
+    """How a name is called in a question and its answer."""
+    return f"n{place}"
+
+
 def _request(item: Item, names: Sequence[str]) -> Request[Any]:
-    fields: dict[str, Any] = {f"n{place}": (_Kind, ...) for place in range(len(names))}
+    fields: dict[str, Any] = {_field(place): (_Kind, ...) for place in range(len(names))}
     form: type[Form] = create_model("Kinds", __base__=Form, **fields)
-    numbered = " | ".join(f"n{place}: {name}" for place, name in enumerate(names))
+    numbered = " | ".join(f"{_field(place)}: {name}" for place, name in enumerate(names))
     return Request({"title": item.title, "text": item.description, "names": numbered}, form)
