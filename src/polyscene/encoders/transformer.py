@@ -17,7 +17,7 @@ from polyscene.encoders.base import Encoder, EncoderConfig
 from polyscene.errors import EncoderError
 from polyscene.extras import require
 
-__all__ = ["TransformerConfig", "TransformerEncoder", "folder_hash"]
+__all__ = ["TransformerConfig", "TransformerEncoder", "folder_hash", "not_loaded"]
 
 
 class TransformerConfig(EncoderConfig):
@@ -110,10 +110,7 @@ class TransformerEncoder(Encoder):
                     trust_remote_code=False,
                 )
         except (OSError, ValueError, RuntimeError) as error:
-            raise EncoderError(
-                f"cannot load the model {self.config.model!r}: {error}; expected a folder with a "
-                "sentence-transformers model, or the name of one that can be downloaded"
-            ) from error
+            raise not_loaded(self.config.model, error) from error
         if self.config.max_tokens is not None:
             longest = model.max_seq_length or self.config.max_tokens
             model.max_seq_length = min(longest, self.config.max_tokens)
@@ -133,6 +130,15 @@ class TransformerEncoder(Encoder):
                 continue
             return Path(snapshot).name
         return self.config.revision or "latest"
+
+
+def not_loaded(model: str, error: Exception) -> EncoderError:
+    """The error for a model that cannot be loaded; of what the library says, its first line."""
+    said = str(error).partition("\n")[0].removesuffix(".")
+    return EncoderError(
+        f"cannot load the model {model!r}: {said}; expected a folder with a sentence-transformers "
+        "model, or the name of one that can be downloaded"
+    )
 
 
 @contextmanager

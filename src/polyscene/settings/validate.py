@@ -64,7 +64,10 @@ def _line(model: type[BaseModel], where: str, problem: Any) -> str:
         return f"{key}: required, but missing"
     if problem["type"] == _EXPRESSION:
         return f"{key}: {problem['msg']}"
-    return f"{key}: got {problem['input']!r}; {problem['msg']}"
+    told = problem["msg"].removeprefix("Value error, ")
+    if not location:  # keys that do not go together; the input is all of them
+        return f"{key}: {told}"
+    return f"{key}: got {problem['input']!r}; {told}"
 
 
 def _owner(model: type[BaseModel], path: list[str]) -> type[BaseModel] | None:

@@ -7,7 +7,7 @@ from typing import Any
 from sentence_transformers import SentenceTransformer
 
 from polyscene.encoders import TransformerEncoder
-from polyscene.encoders.transformer import TransformerConfig
+from polyscene.encoders.transformer import TransformerConfig, not_loaded
 from polyscene.errors import EncoderError, SettingsError
 from polyscene.training.config import EncoderTraining, base_model
 
@@ -25,10 +25,7 @@ def load_model(config: EncoderTraining) -> Any:
     try:
         model = SentenceTransformer(named, device=config.device, trust_remote_code=False)
     except (OSError, ValueError, RuntimeError) as error:
-        raise EncoderError(
-            f"cannot load the model {named!r}: {error}; expected a folder with a "
-            "sentence-transformers model, or the name of one that can be downloaded"
-        ) from error
+        raise not_loaded(named, error) from error
     longest = model.max_seq_length or config.max_tokens
     if config.max_tokens > longest and config.trains:
         raise SettingsError(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from polyscene.component import Vectors
+from polyscene.component import Vectors, component_names
 from polyscene.encoders import Encoder, open_encoder
 from polyscene.encoders.trained import ENCODER_FILE, model_folder
 from polyscene.errors import DataError, SettingsError
@@ -80,10 +80,20 @@ def based(workspace: Workspace, config: EncoderTraining) -> EncoderTraining:
 
     Raises:
         NotFoundError: When there is no encoder of that name.
-        SettingsError: When it is no transformer.
+        SettingsError: When it is no transformer, or a folder that is not there.
     """
     kind, _, name = (config.base or "").partition(":")
-    if kind != "workspace" or config.objective == "map" or config.adapter == "head":
+    if config.objective == "map" or config.adapter == "head":
+        return config
+    if kind in component_names(Encoder.family) and kind != "workspace":
+        raise SettingsError(
+            f"training.base: got {config.base!r}, an encoder that is not trained itself; expected "
+            'a folder with a sentence-transformers model, a public name or "workspace:NAME". A '
+            "matrix can be put behind it: objective map, or adapter head"
+        )
+    if kind.startswith((".", "/", "~")) and not Path(kind).is_dir():
+        raise SettingsError(f"training.base: there is no folder {config.base}")
+    if kind != "workspace":
         return config
     folder = model_folder(workspace.runs, name)
     kind = json.loads((folder / ENCODER_FILE).read_text("utf-8"))["type"]

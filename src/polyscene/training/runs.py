@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,6 +57,13 @@ class Run:
             path.write_text(json.dumps(metrics, indent=2), "utf-8")
         for checkpoint in self.folder.glob("checkpoint-*"):
             shutil.rmtree(checkpoint, ignore_errors=True)
+
+    def discard(self) -> None:
+        """Remove the run, unless it has checkpoints to go on from."""
+        if not any(self.folder.glob("checkpoint-*")):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            with suppress(OSError):  # not empty
+                self.folder.parent.rmdir()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from polyscene.data.dataset import Dataset, Links
-from polyscene.errors import DataError
+from polyscene.errors import DataError, PolysceneError
 from polyscene.logs import NO_PROGRESS, Progress, get_logger
 from polyscene.training.card import card
 from polyscene.training.config import EncoderTraining
@@ -99,7 +99,11 @@ def train_encoder(
     run = open_run(workspace.runs, config, _fingerprint(some, found), {"pairs": counts}, resume)
     _log.info("%s %s: %s", config.name, run.version, counts)
     job = Job(workspace, config, found, said, some, judge, run, progress)
-    made = OBJECTIVES[config.objective](job)
+    try:
+        made = OBJECTIVES[config.objective](job)
+    except PolysceneError:
+        run.discard()
+        raise
     kept = 1.0 if config.trains else config.keep
     passed = made.after["mean"] >= kept * made.before["mean"]
     seconds = round(time.monotonic() - started, 1)
@@ -124,6 +128,12 @@ def _pairs(
     some = pairs(found, scenarios, said, itself=bool(config.self_supervised))
     if not len(some) and config.self_supervised is None:
         some = pairs(found, scenarios, said, itself=True)
+        if len(some) and config.objective == "contrastive":
+            _log.warning(
+                "%s: no two targets were a success with the same users in %s; learning from two "
+                "texts of one item alone",
+                config.name, ", ".join(scenarios),
+            )  # fmt: skip
     if config.objective == "contrastive" and len(np.unique(some.positive)) < 2:
         raise DataError(
             f"{len(some)} pairs to learn from in {', '.join(scenarios)}; at least two targets are "

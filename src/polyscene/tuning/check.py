@@ -16,7 +16,7 @@ from polyscene.metrics.compare import Comparison, paired
 from polyscene.metrics.ranking import ndcg
 from polyscene.workspace import Workspace
 
-__all__ = ["compared"]
+__all__ = ["compared", "engine_values"]
 
 _AT = 10
 
@@ -34,16 +34,22 @@ def compared(
         part: The split.
         progress: Where long steps report.
     """
-    own, new = _values(first, part, progress), _values(second, part, progress)
+    own, new = (engine_values(one, part, progress) for one in (first, second))
     return {
         name: paired(new[name][0], values, users=users) for name, (values, users) in own.items()
     }
 
 
-def _values(
-    own: Workspace, part: Split, progress: Progress
+def engine_values(
+    own: Workspace, part: Split, progress: Progress = NO_PROGRESS
 ) -> dict[str, tuple[npt.NDArray[np.float64], IntArray]]:
-    """By scenario NDCG@10 and the user of every question."""
+    """By scenario NDCG@10 of the engine's list, and the user, of every question.
+
+    Args:
+        own: The workspace, which is fitted to what the split left; nothing is written.
+        part: The split.
+        progress: Where long steps report.
+    """
     found = {}
     model = fit_to(own, part.train, part.links, progress, part.now)
     bench = Bench(own, model, part)

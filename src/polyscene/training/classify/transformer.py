@@ -21,7 +21,7 @@ import transformers
 from torch import nn
 
 from polyscene.data.dataset import IntArray
-from polyscene.errors import EncoderError
+from polyscene.encoders.transformer import not_loaded
 from polyscene.logs import Task as Progressing
 from polyscene.logs import get_logger
 from polyscene.training.checkpoints import Checkpoints
@@ -66,7 +66,7 @@ class PairModel(nn.Module):
             tokeniser = _hf.AutoTokenizer.from_pretrained(model)
             body = _hf.AutoModel.from_pretrained(model, trust_remote_code=False)
         except (OSError, ValueError, RuntimeError) as error:
-            raise EncoderError(f"cannot load the model {model!r}: {error}") from error
+            raise not_loaded(model, error) from error
         longest = getattr(body.config, "max_position_embeddings", max_tokens)
         return cls(tokeniser, body, tasks, min(max_tokens, int(longest)))
 
