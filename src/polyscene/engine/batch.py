@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from pydantic_core import to_json
 
 from polyscene.data.readers import SUFFIXES, open_table
 from polyscene.engine.answer import Answer
@@ -136,11 +137,10 @@ def _write(answers: Iterable[Answer], path: Path, suffix: str) -> int:
         return count
     with path.open("wb") as file:  # a path that cannot be written fails before the work
         columns: dict[str, list[Any]] = {name: [] for name in _SCHEMA}
-        encode = json.JSONEncoder().encode
         for answer in answers:
             for name, values in answer.columns().items():
                 columns[name] += values
-        columns["sources"] = list(map(encode, columns["sources"]))
+        columns["sources"] = [to_json(one).decode() for one in columns["sources"]]
         frame = pl.DataFrame(columns, schema=_SCHEMA)
         if suffix == ".csv":
             frame.write_csv(file)

@@ -253,12 +253,15 @@ def _told(candidates: Candidates) -> list[Evidence]:
     names, marks = list(candidates.parts), candidates.marks
     parts = [part.tolist() for part in candidates.parts.values()]
     given = zip(*parts, strict=True) if parts else ((),) * len(candidates)
+    told = [
+        {name: part for name, part in zip(names, own, strict=True) if abs(part) > _NOTHING}
+        for own in given
+    ]
+    if not marks:
+        return [Evidence(sources) for sources in told]
     found = []
-    for row, own in zip(candidates.rows.tolist(), given, strict=True):
-        rules = marks.get(row, ()) if marks else ()
-        sources = {
-            name: part for name, part in zip(names, own, strict=True) if abs(part) > _NOTHING
-        }
+    for row, sources in zip(candidates.rows.tolist(), told, strict=True):
+        rules = marks.get(row, ())
         pinned, explored = PINNED_ALONE in rules, EXPLORED in rules
         found.append(Evidence(sources, rules=rules, pinned=pinned, explored=explored))
     return found

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polyscene.component import Candidates, Coded, Posts, Query
-from polyscene.data.dataset import Mask
+from polyscene.data.dataset import IntArray, Mask
 from polyscene.engine.renewing import Renewer
 from polyscene.fitting.asking import Asker, Asking, together
 from polyscene.fitting.model import Model
@@ -26,6 +26,7 @@ from polyscene.fitting.past import Known
 from polyscene.fitting.weights import DEPTH
 from polyscene.ranking.fuse import fuse
 from polyscene.settings import Settings
+from polyscene.sources.base import barred
 from polyscene.threads import ahead
 from polyscene.tracing import span, traced
 
@@ -194,15 +195,22 @@ class Finder:
     def _lists(self, queries: Sequence[Query]) -> dict[str, list[Candidates]]:
         """The candidates of each source of weight for each question."""
         weights = self._weights(queries[0].scenario)
-        return {name: self._said(name, queries) for name, weight in weights.items() if weight > 0}
+        used = [name for name, weight in weights.items() if weight > 0]
+        if len(queries) == 1:
+            return {name: [self._alone(name, queries[0])] for name in used}
+        out = barred(queries)
+        return {name: self._said(name, queries, out) for name in used}
 
-    def _said(self, name: str, queries: Sequence[Query]) -> list[Candidates]:
-        """What a source finds for each question."""
+    def _alone(self, name: str, query: Query) -> Candidates:
+        """What a source finds for a question that is asked alone."""
+        with span(f"source.{name}"):
+            return self._model.sources[name](query)
+
+    def _said(self, name: str, queries: Sequence[Query], out: IntArray) -> list[Candidates]:
+        """What a source finds for each question, without what is barred from it."""
         source = self._model.sources[name]
         with span(f"source.{name}"):
-            if len(queries) == 1:
-                return [source(queries[0])]
-            return source.candidates(queries, source.scores(queries))
+            return source.candidates(queries, source.scores(queries), out)
 
     def _joined(
         self, found: Mapping[str, Sequence[Candidates]], queries: Sequence[Query]

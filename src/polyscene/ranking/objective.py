@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -193,11 +192,13 @@ def ordered(candidates: Candidates, values: Values, steps: bool = False) -> Cand
         some = order[places]
         keys = candidates.rows[some], -candidates.scores[some], ~sound[some], -values[some]
         order[places] = some[np.lexsort(keys)]
-    scores = np.clip(values, -_LARGEST, _LARGEST).astype(np.float32)
-    valued = replace(candidates, scores=scores)
+    scores = np.minimum(np.maximum(values, -_LARGEST), _LARGEST).astype(np.float32)
+    valued = candidates.take(order)
+    valued.scores = scores[order]
     if steps:
-        valued.steps = _steps(candidates.scores, scores, order)
-    return valued.take(order)
+        noted = _steps(candidates.scores, scores, order)
+        valued.steps = {name: column[order] for name, column in noted.items()}
+    return valued
 
 
 def _steps(fused: Vectors, values: Vectors, order: IntArray) -> dict[str, Values]:

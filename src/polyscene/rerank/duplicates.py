@@ -84,5 +84,5 @@ def _repeated(keys: npt.NDArray[np.uint64], vectors: Vectors, threshold: float) 
     if threshold >= 1:
         return False
     near = vectors @ vectors.T
-    np.fill_diagonal(near, 0)
-    return bool((near >= threshold).any())
+    near.flat[:: len(near) + 1] = 0
+    return bool(near.max(initial=0) >= threshold)

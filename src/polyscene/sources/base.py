@@ -20,6 +20,7 @@ __all__ = [
     "Live",
     "Source",
     "away",
+    "barred",
     "best",
     "history_rows",
     "leading",
@@ -116,18 +117,21 @@ class Source(Component):
         (found,) = self.candidates([query], self.scores([query]))
         return found.take(np.argsort(-found.scores, kind="stable"))
 
-    def candidates(self, queries: Sequence[Query], scores: Vectors) -> list[Candidates]:
+    def candidates(
+        self, queries: Sequence[Query], scores: Vectors, out: IntArray | None = None
+    ) -> list[Candidates]:
         """The best allowed targets of each query, up to `query.n`, in the order of their rows.
 
         Of equal scores the lower rows are taken. O(queries · targets).
 
         Args:
             queries: The questions; all want as many.
-            scores: What `scores` gives for them; changed in place.
+            scores: What `scores` gives for them, in one piece; changed in place.
+            out: What `barred` says of the questions, where it was asked before.
         """
         if not queries:
             return []
-        np.copyto(scores, SILENT, where=~np.stack([query.allowed for query in queries]))
+        scores.reshape(-1)[barred(queries) if out is None else out] = SILENT
         places, starts = leading(scores, queries[0].n), np.arange(len(queries) + 1)
         starts *= scores.shape[1]
         found, cuts = scores.ravel()[places], np.searchsorted(places, starts)
@@ -154,6 +158,11 @@ class Live(Protocol):
             settings: The workspace's settings.
             now: The time to count ages from, seconds since 1970-01-01 UTC.
         """
+
+
+def barred(queries: Sequence[Query]) -> IntArray:
+    """Places, in the flattened scores of queries, of targets that are not allowed; ascending."""
+    return np.flatnonzero(~np.stack([query.allowed for query in queries]))
 
 
 def nothing(queries: Sequence[Query]) -> Vectors:

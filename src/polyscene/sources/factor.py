@@ -21,13 +21,11 @@ reaches with λ large enough: Rendle et al. (RecSys 2022); BPR (Rendle et al., U
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-import scipy.linalg
 import scipy.sparse as sp
 from pydantic import Field
 
@@ -35,6 +33,7 @@ from polyscene.component import Query, Training, Validation, Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.represent.interactions import interactions
 from polyscene.sources.base import SILENT, Source, nothing, put
+from polyscene.sources.fold_in import FoldIn
 from polyscene.sources.likes import (
     RECENCY,
     Floats,
@@ -110,9 +109,8 @@ class _Fitted:
     """Y, shape (n, factors)."""
     bias: Floats
     """b, shape (n,)."""
-
-    gram: Vectors
-    """YᵀY, shape (factors, factors)."""
+    folds: dict[float, FoldIn] = field(default_factory=dict)
+    """What users are folded into with `als`, by λ; made when it is asked for."""
 
     def scores(
         self, x: sp.csr_matrix, config: FactorConfig, at: IntArray | slice = slice(None)
@@ -121,17 +119,13 @@ class _Fitted:
 
         Shape (users, items).
         """
-        users = np.zeros((x.shape[0], self.items.shape[1]), np.float32)
+        alpha = config.alpha or 0.0
         with single_threaded_blas():
-            inverse = self._inverse(config)
-            for place, (start, end) in enumerate(pairwise(x.indptr.tolist())):
-                own, strengths = self.items[x.indices[start:end]], x.data[start:end]
-                if inverse is not None and 2 * len(own) < self.items.shape[1]:
-                    users[place] = _folded_in(inverse, own, strengths, config)
-                    continue
-                inner, pulls = self._system(own, strengths, config)
-                pulled = pulls @ own
-                users[place] = pulled if inner is None else _solved(inner, pulled)
+            if config.method == "als":
+                users = self._fold(config)(x, alpha)
+            else:
+                users = np.asarray(x @ self.items)
+                users *= np.float32(alpha) / np.asarray(x.sum(axis=1), np.float32)
         scores = users @ self.items[at].T
         scores += self.bias[at]
         return scores
@@ -144,33 +138,17 @@ class _Fitted:
             at: Places of the items among the n, shape (m,).
             config: All options set.
         """
-        own, targets = self.items[x.indices], self.items[at]
+        own, targets, alpha = self.items[x.indices], self.items[at], np.float32(config.alpha or 0.0)
+        if config.method == "bpr":
+            return np.asarray((targets @ own.T) * (alpha * x.data / x.data.sum()))
         with single_threaded_blas():
-            inner, pulls = self._system(own, x.data, config)
-        seen = targets if inner is None else _solved(inner, targets.T).T
-        return np.asarray((seen @ own.T) * pulls, np.float32)
+            return self._fold(config).gave(own, alpha * x.data, targets)
 
-    def _inverse(self, config: FactorConfig) -> Vectors | None:
-        """(YᵀY + λI)⁻¹; None with `bpr`."""
-        if config.method == "bpr":
-            return None
-        identity = np.eye(len(self.gram), dtype=np.float32)
-        system = np.asarray(self.gram + np.float32(config.reg or 0.0) * identity, np.float32)
-        return _solved(system, identity)
-
-    def _system(
-        self, own: Vectors, strengths: Floats, config: FactorConfig
-    ) -> tuple[Vectors | None, Floats]:
-        """The matrix of a user's system, None for I, and how much each history item pulls."""
-        alpha = np.float32(config.alpha or 0.0)
-        if config.method == "bpr":
-            return None, np.asarray(alpha * strengths / strengths.sum(), np.float32)
-        inner = self.gram.copy()
-        inner[np.diag_indices_from(inner)] += np.float32(config.reg or 0.0)
-        sure = np.asarray(alpha * strengths, np.float32)
-        scaled = own * np.sqrt(sure)[:, None]
-        inner += scaled.T @ scaled  # of one matrix, half the work
-        return inner, 1 + sure
+    def _fold(self, config: FactorConfig) -> FoldIn:
+        reg = config.reg or 0.0
+        if reg not in self.folds:
+            self.folds[reg] = FoldIn.of(self.items, reg)
+        return self.folds[reg]
 
 
 class Factor(Source):
@@ -263,7 +241,7 @@ class Factor(Source):
             warm, items, bias = (np.load(path / f"{n}.npy") for n in ("warm", "items", "bias"))
             if not len(warm) == len(items) == len(bias):
                 raise ValueError(f"{len(warm)} rows, {len(items)} factors and {len(bias)} biases")
-            self._fitted = _Fitted(warm, items, bias, items.T @ items)
+            self._fitted = _Fitted(warm, items, bias)
         return self
 
     @property
@@ -298,33 +276,6 @@ class _FactorTrial(Trial):
         return self.ndcg(scores, columns)
 
 
-def _folded_in(inverse: Vectors, own: Vectors, strengths: Floats, config: FactorConfig) -> Vectors:
-    """The factors x of a short history, from a system of its length (Woodbury).
-
-        x = M·b - M·Yₕᵀ·S (I + S·Yₕ·M·Yₕᵀ·S)⁻¹ S·Yₕ·M·b      S = diag(√(α·w)), b = Yₕᵀ(1 + α·w)
-
-    Args:
-        inverse: M, the system of somebody without a history inverted.
-        own: Yₕ, the factors of the history, shape (h, factors).
-        strengths: w, shape (h,).
-        config: All options set.
-    """
-    sure = np.asarray(np.float32(config.alpha or 0.0) * strengths, np.float32)
-    scaled = own * np.sqrt(sure)[:, None]
-    reach, plain = scaled @ inverse, inverse @ ((1 + sure) @ own)
-    inner = np.asarray(reach @ scaled.T, np.float32)
-    inner.flat[:: len(own) + 1] += 1
-    return np.asarray(plain - _solved(inner, scaled @ plain) @ reach)
-
-
-def _solved(matrix: Vectors, sides: Vectors) -> Vectors:
-    """The solution of a symmetric positive definite system."""
-    _, found, failed = scipy.linalg.lapack.sposv(matrix, sides, lower=1)
-    if failed:
-        raise np.linalg.LinAlgError(f"the system of a user has no solution ({failed})")
-    return np.asarray(found, np.float32)
-
-
 def _learn(rows: sp.csr_matrix, config: FactorConfig) -> _Fitted:
     """The factors of the items with enough likes, of weights in shape (users, items).
 
@@ -334,7 +285,7 @@ def _learn(rows: sp.csr_matrix, config: FactorConfig) -> _Fitted:
     warm = np.flatnonzero(rows.getnnz(axis=0) >= _WARM)
     if not len(warm):
         none = np.zeros((0, config.factors or 0), np.float32)
-        return _Fitted(warm, none, np.zeros(0, np.float32), none.T @ none)
+        return _Fitted(warm, none, np.zeros(0, np.float32))
     # Imported here: it takes a second, and few need it.
     from implicit.cpu.als import AlternatingLeastSquares
     from implicit.cpu.bpr import BayesianPersonalizedRanking
@@ -359,4 +310,4 @@ def _learn(rows: sp.csr_matrix, config: FactorConfig) -> _Fitted:
     bias = np.zeros(len(warm), np.float32)
     if config.method == "bpr":  # the last column is the bias, beside a 1 among those of users
         items, bias = np.ascontiguousarray(items[:, :-1]), items[:, -1].copy()
-    return _Fitted(warm, items, bias, items.T @ items)
+    return _Fitted(warm, items, bias)
