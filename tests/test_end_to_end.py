@@ -20,7 +20,7 @@ from polyscene.settings import SETTINGS_FILE, load_settings
 from polyscene.workspace import Workspace
 
 RECIPES = Path(__file__).parents[1] / "examples"
-QUICK = "\n[validation]\nusers = 300\nfolds = 1\n"
+QUICK = "\n[validation]\nusers = 150\nfolds = 1\n"
 """Settings of a fit that tries its options on fewer users."""
 
 

@@ -191,11 +191,20 @@ def test_lastfm_leaves_out_tags_of_users_under_test_everywhere(
 
 
 def test_lastfm_really(store: Store, data_dir: Path) -> None:
-    import_folder("lastfm", real(data_dir, "lastfm-2k"), store)
+    """Then its tags: no row twice; one tagged artist in a few is not among the artists."""
+    path = real(data_dir, "lastfm-2k")
+    import_folder("lastfm", path, store)
     counts = store.counts()
     assert (counts.items, counts.users, counts.events) == (17_632, 1892, 92_834)
     assert counts.relations == 25_434
     assert all(len(item.tags) <= 10 for item in store.items())
+    import_folder("lastfm-tags", path, store)
+    data = store.dataset()
+    assert int(data.is_tag.sum()) == 11_946
+    tagged = data.take(data.on_tag)
+    assert len(tagged) == 186_478
+    assert (tagged.context >= 0).all()
+    assert not np.isnan(tagged.timestamp).any()
 
 
 def test_lastfm_tags_are_items_and_what_was_tagged_is_the_context(
@@ -233,19 +242,6 @@ def test_lastfm_tags_take_the_finer_times_where_they_are(store: Store, tmp_path:
 def test_lastfm_tags_need_the_artists(store: Store, tmp_path: Path) -> None:
     with pytest.raises(IngestError, match="column context: got '1'; expected the id of an item"):
         import_folder("lastfm-tags", folder(tmp_path, LASTFM), store)
-
-
-def test_lastfm_tags_really(store: Store, data_dir: Path) -> None:
-    """The file at hand has no row twice; one tagged artist in a few is not among the artists."""
-    path = real(data_dir, "lastfm-2k")
-    import_folder("lastfm", path, store)
-    import_folder("lastfm-tags", path, store)
-    data = store.dataset()
-    assert int(data.is_tag.sum()) == 11_946
-    tagged = data.take(data.on_tag)
-    assert len(tagged) == 186_478
-    assert (tagged.context >= 0).all()
-    assert not np.isnan(tagged.timestamp).any()
 
 
 # --- RecBole ------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 from calling import call, fails
 from polyscene.demo.run import PERSONAS, SCENARIOS, sample_now
 from polyscene.engine import Engine
+from polyscene.evaluation.faithful import removals
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,18 @@ def test_every_reason_of_the_chinese_reader_is_chinese(
         own_words = re.sub(r"《.*》|「.*」", "", item.reason).partition("；")[0]
         assert re.search("[\u4e00-\u9fff]", own_words)
         assert not re.search("[A-Za-z]", own_words)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_nearly_every_reason_names_what_raised_the_score(
+    shown: tuple[Path, str], scenario: str
+) -> None:
+    """95 of 100 and more: taken away, the score falls."""
+    users = [f"u-{number:03}" for number in range(1, 13)]
+    with Engine.open(shown[0]) as engine:
+        found = removals(engine.workspace, engine.model, scenario, users, sample_now())
+    assert sum(found.cases.values()) >= 50
+    assert found.share >= 0.95
 
 
 def test_reasons_and_evidence_mention_only_what_the_person_did(shown: tuple[Path, str]) -> None:
@@ -112,14 +125,19 @@ def test_a_newcomer_without_any_word_gets_what_is_trending_or_new(shown: tuple[P
 
 
 def test_movielens_leaves_the_damaged_row_out_and_says_so(data_dir: Path, tmp_path: Path) -> None:
-    """The first 10,000 ratings of the real set, without overviews, which take long to encode."""
-    for name in ("movies.csv", "tags.csv"):
-        (tmp_path / name).symlink_to(data_dir / "movielens-small" / name)
-    with (data_dir / "movielens-small" / "ratings.csv").open() as ratings:
-        (tmp_path / "ratings.csv").write_text("".join(islice(ratings, 10_001)))
+    """The first 4,000 ratings of the real set and their films, without overviews."""
+    real = data_dir / "movielens-small"
+    (tmp_path / "tags.csv").symlink_to(real / "tags.csv")
+    with (real / "ratings.csv").open() as ratings:
+        first = list(islice(ratings, 4_001))
+    (tmp_path / "ratings.csv").write_text("".join(first))
+    rated = {line.split(",")[1] for line in first}
+    with (real / "movies.csv").open() as movies:
+        films = [line for line in movies if line.split(",")[0] in rated | {"movieId"}]
+    (tmp_path / "movies.csv").write_text("".join(films))
     done = call("demo", "--movielens", tmp_path, "-n", "2")
     assert done.code == 0, done
-    assert "9,999 events loaded, 1 skipped" in done.out
+    assert "3,999 events loaded, 1 skipped" in done.out
     assert "row 521, column timestamp" in done.out
     assert "3 lists" in done.out
 
