@@ -16,7 +16,7 @@ from polyscene.data.schema import Event, Item, User
 from polyscene.data.split import divided_lists
 from polyscene.engine import Engine
 from polyscene.fitting.asking import Asker
-from polyscene.fitting.logged import basis_of, happenings, looked_at
+from polyscene.fitting.logged import basis_of, happenings, looked_at, rates_of
 from polyscene.fitting.outcomes import Outcome
 from polyscene.fitting.past import DatasetPast
 from polyscene.fitting.run import on_rows
@@ -155,6 +155,14 @@ def test_lists_are_taken_once_every_task_came_of_them_fifty_times(engine: Engine
     with store.write() as writer:  # purchases that came of no list
         writer.add_events([did("ann", f"i{n % 12}", "purchase", days=9) for n in range(10)])
     assert basis_of(store.dataset(lists=True), both, "shop") == "sampled"
+
+
+def test_rates_are_those_of_all_rows_and_pairs(engine: Engine) -> None:
+    """Two of eight rows were clicked; of the four pairs of events in the shop all were."""
+    data, spec = engine.workspace.store.dataset(lists=True), declared().scenario("shop")
+    assert rates_of("logged", data, spec, "shop") == {"click": 0.25}
+    assert rates_of("shown", data, spec, "shop") == {"click": 1.0}
+    assert rates_of("sampled", data, spec, "shop") == {}
 
 
 def test_by_time_a_list_knows_only_what_had_come_of_it(engine: Engine) -> None:

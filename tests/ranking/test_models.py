@@ -98,9 +98,9 @@ def made(fused: list[float], labels: list[float], weights: list[float] | None = 
 
 
 def test_fused_is_the_share_at_each_score() -> None:
-    """100 of 400 at score 0, 300 of 400 at score 1: 0.25 and 0.75; between them linear."""
+    """1000 of 4000 at score 0, 3000 of 4000 at score 1: 0.25 and 0.75; between them linear."""
     fused = Fused()
-    fused.fit(made([0] * 400 + [1] * 400, [1] * 100 + [0] * 300 + [1] * 300 + [0] * 100))
+    fused.fit(made([0] * 4000 + [1] * 4000, [1] * 1000 + [0] * 3000 + [1] * 3000 + [0] * 1000))
     features = made([0, 0.5, 1], [0, 0, 0]).features
     assert fused.predict(features)[0] == pytest.approx([0.25, 0.5, 0.75])
 
@@ -113,6 +113,31 @@ def test_few_examples_give_a_logistic_curve() -> None:
     assert fused.predict(features)[0] == pytest.approx([0.25, 0.75], abs=0.005)
     fused.fit(made([0] * 200 + [1] * 200, high + low))
     assert fused.predict(features)[0] == pytest.approx([0.5, 0.5])
+
+
+def test_a_score_that_says_nothing_gives_the_rate() -> None:
+    """Of 60 rows 20 succeed, whatever the score: a slope would be of this sample only."""
+    rng = np.random.default_rng(4)
+    scores, labels = rng.random(60).tolist(), rng.permutation([1] * 20 + [0] * 40).tolist()
+    fused = Fused()
+    fused.fit(made(scores, labels))
+    found = fused.predict(made([0, 1], [0, 0]).features)[0]
+    assert found == pytest.approx([1 / 3, 1 / 3], abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("known", "wanted"), [(None, 0.3), (0.25, 0.25 + 0.05 * 0.16), (0.05, 0.05 + 0.25 * 0.9664)]
+)
+def test_a_rate_moves_to_that_of_all_as_far_as_chance_goes(
+    known: float | None, wanted: float
+) -> None:
+    """30 of 100, with variance 0.3·0.7/100 = 0.0021. From 0.25 it is 0.05 away, 0.0025 squared, so
+    that 1 - 0.0021/0.0025 = 0.16 of it stays; from 0.05 it is 1 - 0.0021/0.0625 = 0.9664."""
+    examples = made([0] * 100, [1] * 30 + [0] * 70)
+    rates = {} if known is None else {("home", "click"): known}
+    fused = Fused()
+    fused.fit(replace(examples, rates=rates))
+    assert fused.predict(made([0], [0]).features)[0] == pytest.approx([wanted], abs=1e-6)
 
 
 def test_drawn_negatives_stand_for_all() -> None:

@@ -25,7 +25,7 @@ from polyscene.ranking.curves import LEAST
 from polyscene.settings import Scenario, Settings, Task
 from polyscene.sources import Source
 
-__all__ = ["Basis", "basis_of", "happenings", "looked_at"]
+__all__ = ["Basis", "basis_of", "happenings", "looked_at", "rates_of"]
 
 Basis = Literal["logged", "shown", "sampled"]
 """What tasks are told from: rows of answered lists, pairs of the events, or targets drawn."""
@@ -131,6 +131,34 @@ def _of_lists(
             asking, said, rows[own], labels[:, own], np.ones(len(own)),
             int(questions.users[number]), lists.position[own], lists.request[own],
         )  # fmt: skip
+
+
+def rates_of(basis: Basis, data: Dataset, spec: Scenario, scenario: str) -> dict[str, float]:
+    """How often each task happened in a scenario; nothing where that says nothing of examples.
+
+    Args:
+        basis: What tasks are told from.
+        data: All that is learned from.
+        spec: The declaration of the scenario.
+        scenario: Its name.
+    """
+    tasks = [task for task in spec.to_predict if not task.of_value]
+    if basis == "logged":
+        lists = data.lists.take(data.lists.in_scenario(scenario))
+        lists = lists.take(looked_at(lists, spec.to_predict))
+        count = len(lists)
+        shares = [float(_labels(lists, task).mean()) if count else 0.0 for task in tasks]
+    elif basis == "shown":
+        here = in_scenario(data, scenario) & data.aimed(spec.target) & (data.target >= 0)
+        data = data.take(here)
+        keys = np.stack([data.user, data.target], axis=1)
+        pairs, place = np.unique(keys, axis=0, return_inverse=True)
+        count = len(pairs)
+        on = [np.bincount(place.ravel()[happened(data, task)], minlength=count) for task in tasks]
+        shares = [float((times > 0).mean()) if count else 0.0 for times in on]
+    else:
+        return {}
+    return {task.name: share for task, share in zip(tasks, shares, strict=True)}
 
 
 def looked_at(lists: Lists, tasks: Sequence[Task]) -> Mask:

@@ -11,7 +11,7 @@ from polyscene.component import Training, Validation, build
 from polyscene.data.dataset import Dataset
 from polyscene.fitting.asking import Asker
 from polyscene.fitting.holdout import in_scenario
-from polyscene.fitting.logged import basis_of, happenings
+from polyscene.fitting.logged import basis_of, happenings, rates_of
 from polyscene.fitting.model import Fusion, Model
 from polyscene.fitting.outcomes import Outcome
 from polyscene.logs import get_logger
@@ -93,6 +93,11 @@ class TaskExamples:
             dict.fromkeys(source for spec in specs.values() for source in spec.sources)
         )
         self._declared = {name: spec.tasks for name, spec in specs.items()}
+        self._rates = {
+            (name, task): rate
+            for name, basis in self._basis.items()
+            for task, rate in rates_of(basis, data, specs[name], name).items()
+        }
         self._tasks = tuple(
             {task.name: task for spec in specs.values() for task in spec.to_predict}.values()
         )
@@ -176,7 +181,8 @@ class TaskExamples:
             rows, weights = features.scenario == code, fusions[name].weights
             scaled = values[rows, 1 : 1 + len(self._sources)]
             values[rows, 0] = fused_column(scaled, self._sources, weights)
-        return replace(examples, features=replace(features, values=values).centred())
+        features = replace(features, values=values).centred()
+        return replace(examples, features=features, rates=self._rates)
 
     def _predictor(self, activity: Activity, model: TaskModel | None) -> Predictor:
         return Predictor(self._sources, self._declared, activity, model, self._positioned)

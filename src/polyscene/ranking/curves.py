@@ -1,8 +1,15 @@
 """From scores to probabilities and values: one non-decreasing curve a scenario and task.
 
-It is isotonic where the rarer of successes and failures comes at least three hundred times, and
-else a logistic curve, whose two numbers need less (Niculescu-Mizil and Caruana 2005, Predicting
-Good Probabilities with Supervised Learning, ICML).
+It is isotonic where the rarer of successes and failures comes three thousand times or more. With
+less a curve that can do less is often nearer to the truth (Niculescu-Mizil and Caruana 2005,
+Predicting Good Probabilities with Supervised Learning, ICML): the rate alone, logistic curves whose
+slope is held back more or less, and from three hundred on the isotonic one are compared by the log
+loss of users that they were not fitted to.
+
+Few examples know the order well enough and the rate badly. Where all that is learned from knows it
+too, a curve is moved along the log odds to that rate, by as much as the difference may be chance
+(James and Stein 1961): r = r_all + max(0, 1 - v/d²)·d, d the difference and v its variance over
+users.
 
 Where negatives were drawn, a row stands for as many pairs as its weight says, so that the curve
 gives the probability among all pairs and not among those drawn: the weighting that corrects for
@@ -12,13 +19,15 @@ Analysis 9). Reference of the curves: see `polyscene.metrics.isotonic`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import isotonic_regression
-from scipy.special import expit
+from scipy.optimize import brentq, isotonic_regression
+from scipy.special import expit, logit
 
 from polyscene.data.dataset import IntArray
 from polyscene.metrics.isotonic import Calibration, isotonic
@@ -26,10 +35,14 @@ from polyscene.ranking.examples import Examples, Features
 
 __all__ = ["LEAST", "Curves", "crossed"]
 
-_SURE = 300
+_SURE = 3000
 """Successes, and failures, from which on a curve is isotonic."""
-_RIDGE = 1.0
-"""Regularisation of the slope of a logistic curve, L2, for scores of spread 1."""
+_FAIR = 300
+"""The same from which on it may be."""
+_RIDGES = (1000.0, 100.0, 30.0, 10.0, 1.0)
+"""Regularisations of the slope of a logistic curve, L2, for scores of spread 1."""
+_FOLDS = 5
+"""Parts of the users that are left out in turn where curves are compared."""
 _STEPS = 50
 """Newton steps, at most."""
 LEAST = 10
@@ -72,10 +85,12 @@ class Curves:
             cell = examples.features.scenarios[scenario], examples.tasks[task].name
             if of_value:
                 found[cell] = _values(given, labels, weights)
-            elif min(labels.sum(), len(labels) - labels.sum()) < _SURE:
-                found[cell] = _logistic(given, labels, weights)
             else:
-                found[cell] = isotonic(given, labels, weights)
+                users = examples.users[rows]
+                curve = _chosen(given, labels, weights, users)
+                found[cell] = _levelled(
+                    curve, given, labels, weights, users, examples.rates.get(cell)
+                )
         return cls(found)
 
     def __call__(self, scores: Floats, features: Features, tasks: tuple[str, ...]) -> Floats:
@@ -146,7 +161,76 @@ def _values(scores: Floats, labels: Floats, weights: Floats) -> Calibration:
     return Calibration(known, np.asarray(isotonic_regression(mean, weights=count).x))
 
 
-def _logistic(scores: Floats, labels: Floats, weights: Floats) -> Calibration:
+_Fit = Callable[[Floats, Floats, Floats], Calibration]
+"""From scores, labels and weights to a curve."""
+
+
+def _chosen(scores: Floats, labels: Floats, weights: Floats, users: IntArray) -> Calibration:
+    """The curve whose form has the least log loss on users that it was not fitted to."""
+    rarer = min(labels.sum(), len(labels) - labels.sum())
+    if rarer >= _SURE:
+        return isotonic(scores, labels, weights)
+    forms: list[_Fit] = [_constant, *(partial(_logistic, ridge=ridge) for ridge in _RIDGES)]
+    if rarer >= _FAIR:
+        forms.append(isotonic)
+    known, place = np.unique(users, return_inverse=True)
+    folds = (np.random.default_rng(0).permutation(len(known)) % _FOLDS)[place]
+    losses = np.zeros(len(forms))
+    for fold in range(_FOLDS):
+        out = folds == fold
+        if not out.any() or len(np.unique(labels[~out])) < 2:
+            continue
+        for number, form in enumerate(forms):
+            chances = form(scores[~out], labels[~out], weights[~out])(scores[out])
+            lost = -np.log(np.where(labels[out] == 1, chances, 1 - chances))
+            losses[number] += weights[out] @ lost
+    return forms[int(losses.argmin())](scores, labels, weights)
+
+
+def _levelled(
+    curve: Calibration,
+    scores: Floats,
+    labels: Floats,
+    weights: Floats,
+    users: IntArray,
+    known: float | None,
+) -> Calibration:
+    """A curve moved along the log odds to the rate of all that is learned from.
+
+    Args:
+        curve: The curve.
+        scores: What it was fitted to, shape (n,).
+        labels: What happened, shape (n,).
+        weights: How many examples each stands for, shape (n,).
+        users: A number for the user of each, shape (n,).
+        known: The rate that all tell; None where it is not known.
+    """
+    if known is None or not 0 < known < 1:
+        return curve
+    rate = float(np.average(labels, weights=weights))
+    by_user = np.bincount(
+        np.unique(users, return_inverse=True)[1], weights=weights * (labels - rate)
+    )
+    away, chance = rate - known, float(by_user @ by_user) / weights.sum() ** 2
+    wanted = known + max(0.0, 1 - chance / away**2) * away if away else rate
+    odds, own = logit(curve.chances), logit(curve(scores))
+
+    def missing(shift: float) -> float:
+        return float(np.average(expit(own + shift), weights=weights)) - wanted
+
+    moved = brentq(missing, -20.0, 20.0) if missing(-20.0) < 0 < missing(20.0) else 0.0
+    return Calibration(curve.scores, expit(odds + moved))
+
+
+def _constant(scores: Floats, labels: Floats, weights: Floats) -> Calibration:
+    """The rate, whatever the score."""
+    ends = np.unique(scores[[scores.argmin(), scores.argmax()]])
+    return Calibration(ends, np.full(len(ends), np.average(labels, weights=weights)))
+
+
+def _logistic(
+    scores: Floats, labels: Floats, weights: Floats, ridge: float = _RIDGES[-1]
+) -> Calibration:
     """The curve σ(a + b·s), b not below 0, of the least weighted log loss with a ridge on b."""
     known, place = np.unique(scores, return_inverse=True)
     spread = float(scores.std()) or 1.0
@@ -156,11 +240,11 @@ def _logistic(scores: Floats, labels: Floats, weights: Floats) -> Calibration:
     rate = hits.sum() / count.sum()
     found = np.array([np.log(rate / (1 - rate)), 0.0])
     table = np.stack([np.ones(len(points)), points])
-    ridge = np.diag([0.0, _RIDGE])
+    penalty = np.diag([0.0, ridge])
     for _ in range(_STEPS):
         chances = expit(found @ table)
-        slope = table @ (hits - count * chances) - ridge @ found
-        bend = (table * (count * chances * (1 - chances))) @ table.T + ridge
+        slope = table @ (hits - count * chances) - penalty @ found
+        bend = (table * (count * chances * (1 - chances))) @ table.T + penalty
         step = np.linalg.lstsq(bend, slope, rcond=None)[0]
         found += step
         if np.abs(step).max() < 1e-9:

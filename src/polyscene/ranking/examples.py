@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -82,6 +82,9 @@ class Examples:
     """A number for the user of each row, shape (n,)."""
     questions: IntArray
     """A number for the list that each row belongs to: a user in one scenario and split; (n,)."""
+    rates: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """By scenario and task with what share of all that is learned from it happened, where examples
+    are a part of that: where they are what was shown."""
 
     def __len__(self) -> int:
         return len(self.features)
