@@ -97,13 +97,36 @@ def test_what_is_private_is_not_told_elsewhere(shown: tuple[Path, str]) -> None:
 
 
 def test_the_kept_workspace_works_with_every_command(shown: tuple[Path, str]) -> None:
-    assert f"try: polyscene -w {shown[0]} doctor" in " ".join(shown[1].split())
+    assert f"try: polyscene -w {shown[0]} page home --user u-001" in " ".join(shown[1].split())
     done = call("-w", shown[0], "doctor", "--json")
     assert done.code == 0, done
     assert {finding["status"] for finding in done.json} <= {"ok", "note"}
     texts = call("-w", shown[0], "show", "--user", "u-002", "--scenario", "shop", "--json").json
     assert texts[0] == "兴趣：街头摄影、本帮菜、城市漫步、菜市场"
     fails(call("demo", "--keep", shown[0]), "has a polyscene.toml already")
+
+
+def test_the_page_has_three_rows_and_nothing_twice(shown: tuple[Path, str]) -> None:
+    """For people with a history, whose reasons are their own; and for somebody unknown."""
+    for user in (*PERSONAS, "somebody"):
+        done = call("-w", shown[0], "page", "home", "--user", user, "-n", "8", "--json")
+        rows = done.json["rows"]
+        assert [row["scenario"] for row in rows] == ["shop", "news", "travel"]
+        listed = [item for row in rows for item in row["items"]]
+        assert len(listed) == 24
+        for field in ("item_id", "title"):
+            assert len({item[field] for item in listed}) == 24
+        kinds = [item["item_id"].partition("-")[0] for item in listed]
+        assert kinds == ["shop"] * 8 + ["news"] * 8 + ["trip"] * 8
+        assert all(item["reason"] for item in listed)
+
+
+def test_what_is_to_be_known_of_all_rows_is_said_once(shown: tuple[Path, str]) -> None:
+    done = call("-w", shown[0], "page", "home", "--user", "somebody", "-n", "2")
+    assert done.err.count("'somebody' is unknown") == 1
+    assert "note: shop:" not in done.err
+    for scenario in ("shop", "news", "travel"):
+        assert f"{scenario} for somebody" in done.out
 
 
 def test_wrong_folders_leave_nothing_behind(

@@ -15,6 +15,7 @@ from polyscene.cli.main import app
 from polyscene.cli.output import Timer, answer_table, console, print_report, progress_bars
 from polyscene.demo.llm import Said, Told, interested, opened, reworded, tagged
 from polyscene.demo.run import (
+    PAGE,
     PERSONAS,
     Shown,
     load_movielens,
@@ -55,7 +56,8 @@ def demo(
         if keep is None:
             shutil.rmtree(path, ignore_errors=True)
     if keep is not None:
-        console.print(f"\nthe workspace stays in {keep}; try: polyscene -w {keep} doctor")
+        try_out = "doctor" if movielens else f"page {PAGE} --user {PERSONAS[0]}"
+        console.print(f"\nthe workspace stays in {keep}; try: polyscene -w {keep} {try_out}")
 
 
 def _demo(

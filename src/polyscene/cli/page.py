@@ -27,9 +27,17 @@ def page(
     if json:
         print_json(found.to_dict())
         return
+    everywhere = [
+        note
+        for note in (found.rows[0].notes if len(found.rows) > 1 else ())
+        if all(note in answer.notes for answer in found.rows)
+    ]
+    for note in everywhere:
+        error_console.print(f"note: {note}", markup=False)
     for answer in found.rows:
         for note in answer.notes:
-            error_console.print(f"note: {answer.scenario}: {note}", markup=False)
+            if note not in everywhere:
+                error_console.print(f"note: {answer.scenario}: {note}", markup=False)
         if answer.items:
             title = f"{answer.scenario} for {answer.user_id}"
             console.print(answer_table(answer, title), soft_wrap=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,12 @@ from polyscene.demo.simulate import NOW, write_world
 from polyscene.demo.world import CATALOGUES, load_world
 from polyscene.engine import Answer, Engine
 from polyscene.logs import NO_PROGRESS, Progress
+from polyscene.settings import SETTINGS_FILE
 from polyscene.workspace import Workspace
 
 __all__ = [
+    "PAGE",
+    "PAGE_ROWS",
     "PERSONAS",
     "SCENARIOS",
     "Shown",
@@ -28,6 +32,8 @@ SCENARIOS = tuple(sorted([*CATALOGUES, "social"]))
 """The presets of the sample world; nobody gives tags in it."""
 PERSONAS = ("u-001", "u-002", "u-003")
 """The people of the sample world for whom the demonstration recommends."""
+PAGE, PAGE_ROWS = "home", ("shop", "news", "travel")
+"""The page of the sample world, and its rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ class Shown:
 
 
 def load_sample(path: Path, seed: int = 0, progress: Progress = NO_PROGRESS) -> IngestReport:
-    """Make a workspace with the presets of the sample world and load it.
+    """Make a workspace with the presets of the sample world and a page, and load it.
 
     Args:
         path: Directory of the new workspace.
@@ -49,6 +55,8 @@ def load_sample(path: Path, seed: int = 0, progress: Progress = NO_PROGRESS) -> 
         progress: Where the loading reports.
     """
     Workspace.create(path, SCENARIOS).close()
+    with (path / SETTINGS_FILE).open("a", encoding="utf-8") as file:
+        file.write(f"\n[pages.{PAGE}]\nrows = {json.dumps(PAGE_ROWS)}\n")
     files = write_world(load_world(), path, seed)
     with Engine.open(path) as engine:
         return engine.ingest(**files, progress=progress)
