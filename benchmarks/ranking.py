@@ -36,6 +36,7 @@ import quality
 import semantic
 from polyscene.component import build
 from polyscene.data.dataset import Dataset
+from polyscene.data.lists import NO_LISTS
 from polyscene.data.schema import Event, Item, User
 from polyscene.demo import simulate as world_of
 from polyscene.demo.run import SCENARIOS, sample_now
@@ -465,7 +466,7 @@ def position(out: Path) -> None:
             data = own.store.dataset(lists=True)
             for name, logged in {
                 "with places": data,
-                "without": replace(data, position=np.zeros(0)),
+                "without": replace(data, position=np.zeros(0), lists=NO_LISTS),
             }.items():
                 part = split(
                     logged, own.store.links(), own.settings, Plan("random", ("shop",)), 1.8e9
