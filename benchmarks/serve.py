@@ -11,7 +11,9 @@ the service. Beside the rate stands what a request costs the service in processo
 machine changes less. "kept" asks the same again; "longer" asks each time for a list of another
 length, from 10 to 59, and "without one" leaves another target out, so that the answer has to be
 made anew. "after event" sends an event of the user first, whose time is not counted, so that
-nothing made before holds; its processor time is that of both.
+nothing made before holds; its processor time is that of both. At last answers are asked for while
+single events come for the same users, `--event-rate` of them a second and then as many as can be;
+both before the rows of events alone, which make histories long.
 """
 
 from __future__ import annotations
@@ -74,6 +76,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--event-rate", type=float, default=300.0, help="events a second")
     parser.add_argument("--only", default="", help="Only rows whose name has this in it.")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -165,21 +168,38 @@ def measure(bare: Server, service: Server, options: argparse.Namespace) -> None:
         ("recommend, without one", service, without, connections, 1),
         ("recommend, longer", service, lambda: answer(next(cycle), next(lengths)), connections, 1),
         ("recommend, after event", service, after, connections, 1),
+    ]
+    more: list[tuple[str, Server, Make, int, int]] = [
         ("events, single", service, single, 64, 1),
         ("events, by 1000", service, batch, 4, 1000),
     ]
+
+    def alone(label: str, server: Server, make: Make, connected: int, times: int) -> None:
+        if options.only in label:
+            job = Job(make, connected)
+            report(label, server, asyncio.run(load(server, [job], seconds))[0], times)
+
     print(f"\n{'':24}{'/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'failed':>8}{'cpu ms each':>13}")
-    for label, server, make, connected, times in jobs:
-        if options.only not in label:
-            continue
-        report(label, server, asyncio.run(load(server, [(make, connected)], seconds))[0], times)
-    if options.only not in "recommend, with events":
-        return
-    cycle = itertools.cycle(names)
-    both = [(lambda: answer(next(cycle)), connections), (single, 16)]
-    found = asyncio.run(load(service, both, seconds))
-    report("recommend, with events", service, found[0], 1)
-    report("events, with recommend", service, found[1], 1)
+    for job in jobs:
+        alone(*job)
+    for what, rate in ((f"{options.event_rate:.0f} events/s", options.event_rate), ("events", 0.0)):
+        if options.only in f"recommend, with {what}":
+            both = [Job(lambda: answer(next(cycle)), connections), Job(single, 16, rate)]
+            found = asyncio.run(load(service, both, seconds))
+            report(f"recommend, with {what}", service, found[0], 1)
+            report("events, with recommend", service, found[1], 1)
+    for job in more:
+        alone(*job)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A load."""
+
+    make: Make
+    connections: int
+    rate: float = 0.0
+    """Requests a second of all connections; 0 for as many as can be."""
 
 
 @dataclass(frozen=True)
@@ -200,16 +220,16 @@ def report(label: str, server: Server, outcome: Outcome, times: int) -> None:
     )
 
 
-async def load(server: Server, jobs: list[tuple[Make, int]], seconds: float) -> list[Outcome]:
+async def load(server: Server, jobs: list[Job], seconds: float) -> list[Outcome]:
     """Send what each job makes over so many connections, one request after the other."""
     before, start = server.process.cpu_times(), time.perf_counter()
     until = start + seconds
     seen: list[list[tuple[float, int]]] = [[] for _ in jobs]
     await asyncio.gather(
         *(
-            client(server.port, make, until, found)
-            for (make, connections), found in zip(jobs, seen, strict=True)
-            for _ in range(connections)
+            client(server.port, job, number, until, found)
+            for job, found in zip(jobs, seen, strict=True)
+            for number in range(job.connections)
         )
     )
     took, after = time.perf_counter() - start, server.process.cpu_times()
@@ -225,10 +245,16 @@ async def load(server: Server, jobs: list[tuple[Make, int]], seconds: float) -> 
     ]
 
 
-async def client(port: int, make: Make, until: float, found: list[tuple[float, int]]) -> None:
+async def client(
+    port: int, job: Job, number: int, until: float, found: list[tuple[float, int]]
+) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    while time.perf_counter() < until:
-        for request in make():
+    pause = job.connections / job.rate if job.rate else 0.0
+    due = time.perf_counter() + pause * number / job.connections
+    while max(due, time.perf_counter()) < until:
+        await asyncio.sleep(max(0.0, due - time.perf_counter()) if pause else 0)
+        due += pause
+        for request in job.make():
             start = time.perf_counter()
             writer.write(request)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()

@@ -129,6 +129,12 @@ class Chromium:
         self.run(f"document.querySelector({json.dumps(selector)}).select()")
         self._send("Input.insertText", text=text)
 
+    def choose(self, selector: str, path: Path) -> None:
+        """Choose a file in a field for one."""
+        document = self._send("DOM.getDocument")["root"]["nodeId"]
+        field = self._send("DOM.querySelector", nodeId=document, selector=selector)["nodeId"]
+        self._send("DOM.setFileInputFiles", nodeId=field, files=[str(path)])
+
     def picture(self, path: Path, whole: bool = True) -> None:
         """Keep what is seen as a PNG."""
         options: dict[str, Any] = {}

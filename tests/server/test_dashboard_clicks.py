@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -141,4 +142,27 @@ def test_another_reward_is_compared_and_saved(address: str) -> None:
         browser.click(".trail a")
         browser.until("location.pathname == '/dashboard/scenarios'")
         assert "has changed and is valid" in browser.text()
+        assert browser.said == []
+
+
+def test_a_chosen_file_is_loaded_and_its_report_is_shown(address: str, tmp_path: Path) -> None:
+    """Only the list of what was loaded changes; the row left out is shown with what was wrong."""
+    chosen = tmp_path / "harbour lights.csv"
+    chosen.write_text("item_id,title,available\nlamp-1,Lamp of the harbour,true\nlamp-2,,often\n")
+    with Chromium() as browser:
+        browser.open(f"{address}/data")
+        browser.until("typeof htmx == 'object'")
+        browser.run("window.same = true")
+        browser.choose("[name=file]", chosen)
+        browser.run("document.querySelector('[name=on_error]').value = 'skip'")
+        browser.click(".ask")
+        browser.until("document.querySelector('#imports').innerText.includes('1 rows left out')")
+        shown = browser.run("document.querySelector('#imports').innerText")
+        assert "harbour lights.csv" in shown
+        browser.until("document.querySelector('.htmx-settling, .htmx-added') === null")
+        browser.click("#imports summary")
+        browser.until("document.querySelector('#imports').innerText.includes('often')")
+        assert browser.run("window.same")
+        browser.open(f"{address}/items?q=lamp-1")
+        browser.until("document.body.innerText.includes('Lamp of the harbour')")
         assert browser.said == []
