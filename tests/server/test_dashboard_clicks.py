@@ -156,7 +156,7 @@ def test_a_chosen_file_is_loaded_and_its_report_is_shown(address: str, tmp_path:
         browser.choose("[name=file]", chosen)
         browser.run("document.querySelector('[name=on_error]').value = 'skip'")
         browser.click(".ask")
-        browser.until("document.querySelector('#imports').innerText.includes('1 rows left out')")
+        browser.until("document.querySelector('#imports').innerText.includes('Left out: 1')")
         shown = browser.run("document.querySelector('#imports').innerText")
         assert "harbour lights.csv" in shown
         browser.until("document.querySelector('.htmx-settling, .htmx-added') === null")

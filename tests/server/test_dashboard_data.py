@@ -63,7 +63,7 @@ def test_a_file_is_loaded_and_its_items_are_recommended(serve: Server) -> None:
     answer = send(browser, WRONG.encode(), on_error="skip", name="../../a<b>.csv")
     assert answer.status_code == 303
     page = ended(browser)
-    assert "1 records loaded, 1 rows left out" in page
+    assert "Loaded: 1. Left out: 1." in page
     assert "&lt;perhaps&gt;" in page
     assert "a&lt;b&gt;.csv" in page
     assert "local" in page

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import gc
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -120,6 +122,7 @@ class Keeper:
             if model is not None:
                 await self._ask(lambda: self._answering.use(model))
                 _log.info("serving %s", model.config.version)
+                await self._beside(_give_back)
             else:
                 await self._take_in()
 
@@ -211,3 +214,10 @@ class Keeper:
         if texts:
             self._workspace.encoder.encode(texts)
         return bool(items or users)
+
+
+def _give_back() -> None:
+    """Give the memory of the model that served before back to the system."""
+    gc.collect()
+    with suppress(OSError, AttributeError):  # there where the C library is glibc
+        ctypes.CDLL(None).malloc_trim(0)
