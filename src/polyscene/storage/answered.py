@@ -1,7 +1,8 @@
-"""The lists that were answered, with what came of each row, as arrays."""
+"""The lists that were answered, with what came of each row."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,9 @@ import sqlalchemy as sa
 
 from polyscene.data.dataset import Dataset, IdMap, IntArray, Mask
 from polyscene.data.lists import Lists, last_touch
-from polyscene.storage import tables
+from polyscene.storage import rows, tables
 
-__all__ = ["read_lists"]
+__all__ = ["read_impressions", "read_lists", "read_outcomes"]
 
 _MOST = 50_000
 """Lists that are read, about; of more every second, third, ... one."""
@@ -124,3 +125,29 @@ def _pairs(user: IntArray, target: IntArray, on_person: Mask, data: Dataset) -> 
     """A number for each pair of a user and a known target."""
     width = len(data.items) + len(data.users)
     return np.asarray(user * width + target + np.where(on_person, len(data.items), 0))
+
+
+def read_impressions(connection: sa.Connection, user_id: str | None) -> Iterator[rows.Impression]:
+    """What was shown to a user, or to all with None, oldest first."""
+    columns = [column for column in tables.impressions.c if column.name != "seq"]
+    query = sa.select(*columns).order_by(tables.impressions.c.seq)
+    if user_id is not None:
+        query = query.where(tables.impressions.c.user_id == user_id)
+    for row in connection.execute(query):
+        yield rows.Impression(*row)
+
+
+def read_outcomes(
+    connection: sa.Connection, shown: Iterable[rows.Impression]
+) -> Iterator[tuple[str, int, str | None, str | None]]:
+    """Every target of some lists with what came of it; see `Store.outcomes`."""
+    events = tables.events.c
+    target = sa.func.coalesce(events.item_id, events.person_id)
+    for one in shown:
+        query = sa.select(target, events.action).where(events.request_id == one.request_id)
+        done: dict[str, list[str]] = {}
+        for name, action in connection.execute(query.order_by(events.seq)):
+            done.setdefault(name, []).append(action)
+        for position, name in enumerate(one.targets, 1):
+            for action in done.get(name or "", [None]):
+                yield one.request_id, position, name, action

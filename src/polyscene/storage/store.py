@@ -13,7 +13,8 @@ from polyscene.closing import Closing
 from polyscene.data.dataset import Dataset, IdMap, Links, Mask
 from polyscene.data.schema import Event, Item, Relation, User
 from polyscene.storage import rows, tables
-from polyscene.storage.answered import read_lists
+from polyscene.storage.acts import read_acts
+from polyscene.storage.answered import read_impressions, read_lists, read_outcomes
 from polyscene.storage.arrays import read_events, read_maps, read_positions, read_requests
 from polyscene.storage.connect import WRITE, connect, roomy, translated
 from polyscene.storage.person import HISTORY, USER, Person, read_person
@@ -279,20 +280,8 @@ class Store(Closing):
             The moment now, and item, user, action and timestamp of each event. Where something was
             deleted meanwhile, the first number of the moment differs and these are all events.
         """
-        columns, state = tables.events.c, tables.state.c
-        latest = sa.select(state.epoch, sa.select(sa.func.max(columns.seq)).scalar_subquery())
         with self.read() as connection:
-            epoch, last = connection.execute(latest).one()
-            start = seen[1] if seen[0] == epoch else 0
-            if (last or 0) == start:
-                return (epoch, start), []
-            query = sa.select(columns.item_id, columns.user_id, columns.action, columns.timestamp)
-            query = query.where(
-                columns.seq > start, columns.seq <= last, columns.item_id.is_not(None),
-                columns.action.in_(sorted(actions)),
-            )  # fmt: skip
-            found = connection.execute(query.order_by(columns.seq)).all()
-        return (epoch, last), [(row[0], row[1], row[2], row[3]) for row in found]
+            return read_acts(connection, actions, seen)
 
     def events_on(self, user_id: str) -> list[Event]:
         """The events of others on a person, in order of arrival."""
@@ -328,13 +317,9 @@ class Store(Closing):
         Args:
             user_id: Only what this user was shown; None for all.
         """
-        columns = [column for column in tables.impressions.c if column.name != "seq"]
-        query = sa.select(*columns).order_by(tables.impressions.c.seq)
-        if user_id is not None:
-            query = query.where(tables.impressions.c.user_id == user_id)
         with self.read() as connection:
-            stream = connection.execution_options(yield_per=STREAM_ROWS).execute(query)
-            yield from (rows.Impression(*row) for row in stream)
+            stream = connection.execution_options(yield_per=STREAM_ROWS)
+            yield from read_impressions(stream, user_id)
 
     def outcomes(self) -> Iterator[tuple[str, int, str | None, str | None]]:
         """Stream every shown target with what came of it: request, position, target, action.
@@ -342,19 +327,8 @@ class Store(Closing):
         The position counts from 1. The action is that of an event on the target that names the
         request; None where there is none, a row each where there are several.
         """
-        events = tables.events.c
-        target = sa.func.coalesce(events.item_id, events.person_id)
         with self.read() as connection:
-            for shown in self.impressions():
-                query = sa.select(target, events.action).where(
-                    events.request_id == shown.request_id
-                )
-                done: dict[str, list[str]] = {}
-                for name, action in connection.execute(query.order_by(events.seq)):
-                    done.setdefault(name, []).append(action)
-                for position, name in enumerate(shown.targets, 1):
-                    for action in done.get(name or "", [None]):
-                        yield shown.request_id, position, name, action
+            yield from read_outcomes(connection, self.impressions())
 
     def dataset(self, *, requests: bool = False, lists: bool = False) -> Dataset:
         """All events as arrays, in order of arrival, with the id maps of all users and items.
