@@ -56,6 +56,18 @@ class TestRecommend:
             assert word in done.out
         assert "You bought “Old map of the Baltic”" in done.out
 
+    def test_a_name_that_nothing_has_is_pointed_at(self, copied: Path) -> None:
+        """The list comes all the same: another target may bring the attribute tomorrow."""
+        settings = copied / "polyscene.toml"
+        text = settings.read_text()
+        assert "[scenarios.shop]" in text
+        reward = 'reward = "similarity + 0 * pricee"'
+        settings.write_text(text.replace("[scenarios.shop]", f"[scenarios.shop]\n{reward}"))
+        done = call("-w", copied, "recommend", "--user", "bo", "--scenario", "shop", "-n", "2")
+        assert "note: shop: no target has the attribute 'pricee'" in done.err
+        assert "    similarity + 0 * pricee\n" + " " * 21 + "^^^^^^\n" in done.err
+        assert "map-2" in done.out
+
     def test_json_is_the_whole_answer(self, fitted: Path) -> None:
         answer = call(
             "-w", fitted, "recommend", "--user", "ann", "--scenario", "shop", "-n", "3", "--json"

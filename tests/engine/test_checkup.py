@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from polyscene.data.schema import Item
 from polyscene.engine.checkup import examine
+from polyscene.engine.names import unknown_names
 from tiny_world import EVENTS, ITEMS, NOW, Maker, act, ids, reopen
 
 
@@ -34,14 +35,29 @@ def test_equal_titles_alone_do_not_make_two_things_one(make: Maker) -> None:
 
 
 def test_names_that_mean_nothing_are_noted(make: Maker) -> None:
-    """Attributes are an open set: a name that nothing has is noted with a near one, not refused."""
-    reward = "simlarity + item.place + (1 if user.nam == 'Ann' and has(user.tags) else 0)"
+    """Attributes are an open set: a name that nothing has is noted with a near one and where it
+    stands, not refused."""
+    reward = "simlarity + item.place + (1 if user.nam in user.tags else 0)"
     engine = make({"travel": {"preset": "travel", "reward": reward}})
     notes = [f.text for f in examine(engine) if f.subject == "scenario travel"]
     assert notes[1:] == [
-        "no target has the attribute 'simlarity'; did you mean 'similarity'?",
-        "no user has the attribute 'nam'; did you mean 'name'?",
+        "no target has the attribute 'simlarity'; did you mean 'similarity'? (column 1)\n"
+        f"    {reward}\n    ^^^^^^^^^",
+        "no user has the attribute 'nam'; did you mean 'name'? (column 32)\n"
+        f"    {reward}\n    {' ' * 31}^^^^^^^^",
     ]
+
+
+def test_a_task_that_is_misspelt_is_told_from_the_tasks(make: Maker) -> None:
+    """In one scenario only, where that is asked; of groupings there is no place to point at."""
+    shop = {"preset": "shop", "tasks": {"buy-it": "purchase"}, "rules": [{"max": 1, "per": "plce"}]}
+    engine = make({"shop": shop | {"reward": "similarity + by_it"}, "travel": {"preset": "travel"}})
+    found = [*unknown_names(engine, ["shop"])]
+    assert [text.partition(" (column")[0] for _, text in found] == [
+        "no target has the attribute 'by_it'; did you mean 'buy_it'?",
+        "no target has the attribute 'plce'; did you mean 'place'?",
+    ]
+    assert [*unknown_names(engine, ["travel"])] == []
 
 
 def test_a_reward_that_cannot_be_computed_is_a_failure(make: Maker) -> None:

@@ -259,3 +259,31 @@ def test_any_text_is_an_expression_or_a_settings_error(text: str) -> None:
             continue
         values = found.numbers if kind is Kind.NUMBER else found.holds
         assert values(Table(), SIZE).shape == (SIZE,)
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "column"),
+    [
+        ("price +", "it ends where a value is missing", 8),
+        ("price * (", "it ends where a value is missing", 10),
+        ("price if", "it ends where a value is missing", 9),
+        ("price > 3 && price < 9", "write and", 12),
+        ("price > 3 || price < 9", "write or", 12),
+        ("price > 3 & price < 9", "write and", 9),
+        ("!price", "write not", 1),
+        ("price ^ 2", "a power is written **", 1),
+        ("price = 3", "compare with ==", 7),
+        ("tags has 'adult'", "write 'TEXT' in tags", 6),
+        ("price > 3 ? 1 : 0", "write X if CONDITION else Y", 11),
+        ("log(price, 2)", "log takes 1 value, got 2", 1),
+    ],
+)
+def test_what_may_have_been_meant_is_said(text: str, says: str, column: int) -> None:
+    """Signs of other languages, an end too early, a value too many; the mark stands below it."""
+    with pytest.raises(SettingsError) as error:
+        compile_expression(text, WORDS, Kind.NUMBER)
+    message, shown, mark = str(error.value).split("\n")
+    assert says in message
+    assert message.endswith(f"(column {column})")
+    assert shown == f"    {text}"
+    assert mark.index("^") == 4 + column - 1

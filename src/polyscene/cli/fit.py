@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from polyscene.cli.main import app
-from polyscene.cli.output import Timer, console, progress_bars
+from polyscene.cli.output import Timer, console, print_unknown, progress_bars
 from polyscene.engine import Engine
 
 __all__ = ["fit"]
@@ -17,5 +17,6 @@ def fit(context: typer.Context) -> None:
     timer = Timer()
     with Engine.open(context.obj) as engine:
         model = engine.fit(progress_bars())
+        print_unknown(engine)
     people = "".join(f", {len(space):,} people for {name}" for name, space in model.people.items())
     console.print(f"fitted {model.config.version} in {timer}: {len(model.items):,} items{people}")

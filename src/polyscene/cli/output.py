@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from polyscene.data.report import FileReport, IngestReport
-from polyscene.engine import Answer
+from polyscene.engine import Answer, Engine
 from polyscene.logs import NO_PROGRESS, Progress, Task
 from polyscene.metrics.bands import LEAST, Band
 
@@ -35,6 +35,7 @@ __all__ = [
     "error_console",
     "print_json",
     "print_report",
+    "print_unknown",
     "progress_bars",
     "results_table",
 ]  # fmt: skip
@@ -147,6 +148,14 @@ def answer_table(answer: Answer, title: str | None = None) -> Table:
             Text(item.reason),
         )  # fmt: skip
     return table
+
+
+def print_unknown(engine: Engine, scenarios: Collection[str] | None = None) -> None:
+    """Notes of names in declarations that mean nothing, on the error stream."""
+    from polyscene.engine.names import unknown_names
+
+    for scenario, text in unknown_names(engine, scenarios):
+        error_console.print(f"note: {scenario}: {text}", markup=False, highlight=False)
 
 
 def results_table(rows: Iterable[Sequence[str]], columns: Sequence[str]) -> Table:

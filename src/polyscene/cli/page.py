@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from polyscene.cli.main import app
-from polyscene.cli.output import answer_table, console, error_console, print_json
+from polyscene.cli.output import answer_table, console, error_console, print_json, print_unknown
 from polyscene.engine import Engine
 
 __all__ = ["page"]
@@ -24,6 +24,8 @@ def page(
     """Recommend to one user on a page: a list for each of its scenarios, nothing twice."""
     with Engine.open(context.obj) as engine:
         found = engine.page(user, name, n)
+        if not json:
+            print_unknown(engine, dict.fromkeys(answer.scenario for answer in found.rows))
     if json:
         print_json(found.to_dict())
         return

@@ -16,6 +16,7 @@ from polyscene.cli.output import (
     console,
     error_console,
     print_json,
+    print_unknown,
     progress_bars,
 )
 from polyscene.engine import Answer, Engine, Recommendation
@@ -96,6 +97,7 @@ def recommend(
         elif json:
             print_json(answer.to_dict())
         else:
+            print_unknown(engine, [scenario])
             _print(answer, explain)
 
 

@@ -11,15 +11,14 @@ from typing import Literal
 
 import numpy as np
 
-from polyscene.data.schema import User
 from polyscene.engine.engine import Engine
+from polyscene.engine.names import unknown_names
 from polyscene.errors import PolysceneError, did_you_mean
-from polyscene.expressions import Reference
 from polyscene.fitting.model import library_versions, model_versions
 from polyscene.fitting.shown import shown
 from polyscene.ranking.objective import objective
 from polyscene.represent.space import TargetSpace
-from polyscene.settings.vocabulary import ITEM_FIELDS, USER_FIELDS, as_name
+from polyscene.settings.vocabulary import as_name
 
 __all__ = ["Finding", "examine"]
 
@@ -149,30 +148,8 @@ def _objectives(engine: Engine) -> Iterator[Finding]:
 
 
 def _names(engine: Engine) -> Iterator[Finding]:
-    """Names in expressions that mean nothing: they are not wrong, since attributes are open."""
-    scenarios = engine.workspace.settings.scenarios
-    used = {
-        (name, reference)
-        for name, spec in scenarios.items()
-        for expression in spec.expressions
-        for reference, _ in expression.references
-    }
-    used |= {
-        (name, Reference("item", field))
-        for name, spec in scenarios.items()
-        for field in spec.groupings
-    }
-    of_users = {reference.name for _, reference in used if reference.owner == "user"}
-    known = _user_attributes(engine) if of_users - USER_FIELDS.keys() else set(USER_FIELDS)
-    for scenario, reference in sorted(used):
-        if reference.owner == "user" and reference.name not in known:
-            yield _unknown(scenario, "user", reference.name, known)
-        if reference.owner == "item":
-            targets = engine.model.space(scenario).targets
-            names = {*ITEM_FIELDS, *targets.attributes()}
-            if reference.name not in names:
-                names |= {*scenarios[scenario].sources, "similarity", "popularity", "age_days"}
-                yield _unknown(scenario, "target", reference.name, names)
+    for scenario, text in unknown_names(engine):
+        yield Finding("note", f"scenario {scenario}", text)
 
 
 def _pins(engine: Engine) -> Iterator[Finding]:
@@ -188,13 +165,3 @@ def _pins(engine: Engine) -> Iterator[Finding]:
             elif not mask[row]:
                 text += "may not be shown here: by kind, language, safety, availability or a rule"
                 yield Finding("note", f"scenario {name}", text)
-
-
-def _user_attributes(engine: Engine) -> set[str]:
-    users: Iterator[User] = engine.workspace.store.users()
-    return {*USER_FIELDS, *(name for user in users for name in user.attributes)}
-
-
-def _unknown(scenario: str, owner: str, name: str, known: set[str]) -> Finding:
-    hint = did_you_mean(name, known)
-    return Finding("note", f"scenario {scenario}", f"no {owner} has the attribute {name!r}; {hint}")

@@ -57,7 +57,7 @@ def compile_expression(text: str, vocabulary: Vocabulary, kind: Kind) -> Express
     source = Source(text)
     compiler = _Compiler(source, vocabulary)
     run = compiler.take(source.tree(), kind)
-    return Expression(source.text, frozenset(compiler.references), run)
+    return Expression(source.text, frozenset(compiler.references), run, compiler.places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,7 @@ class _Compiler:
         self._words = vocabulary
         self._terms: dict[ast.expr, _Term] = {}
         self.references: set[tuple[Reference, Kind | None]] = set()
+        self.places: dict[Reference, str] = {}
 
     def take(self, node: ast.expr, kind: Kind) -> Run:
         """A part as what its place needs."""
@@ -155,6 +156,11 @@ class _Compiler:
 
     def _reference(self, node: ast.expr) -> tuple[Reference, Kind | None]:
         """The name that a part is, and its kind where that is known."""
+        reference, kind = self._named(node)
+        self.places.setdefault(reference, self._source.marked(node))
+        return reference, kind
+
+    def _named(self, node: ast.expr) -> tuple[Reference, Kind | None]:
         match node:
             case ast.Name(id=name):
                 return self._plain(node, name)
@@ -321,7 +327,8 @@ class _Compiler:
             least, most = FUNCTIONS[name].least, FUNCTIONS[name].most
         if not least <= len(node.args) <= most:
             wanted = str(least) if least == most else f"{least} to {most}"
-            raise self._source.error(node, f"{name} takes {wanted} values, got {len(node.args)}")
+            values = "value" if most == 1 else "values"
+            raise self._source.error(node, f"{name} takes {wanted} {values}, got {len(node.args)}")
         return self._called(name, node.args)
 
     def _called(self, name: str, given: list[ast.expr]) -> _Term:

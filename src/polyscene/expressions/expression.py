@@ -42,13 +42,19 @@ class Expression:
         text: As it was written.
         references: The names it uses, each with the kind it is read as; None where only `has` asks
             for it.
+        places: Where each name stands first, as the end of a message: column, text and mark.
     """
 
     def __init__(
-        self, text: str, references: frozenset[tuple[Reference, Kind | None]], run: Run
+        self,
+        text: str,
+        references: frozenset[tuple[Reference, Kind | None]],
+        run: Run,
+        places: Mapping[Reference, str],
     ) -> None:
         self.text = text
         self.references = references
+        self.places = places
         self._run = run
 
     def __str__(self) -> str:

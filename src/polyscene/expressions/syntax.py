@@ -7,6 +7,7 @@ constructs only those in `_ALLOWED` pass, within limits of length, size and dept
 from __future__ import annotations
 
 import ast
+import re
 import unicodedata
 import warnings
 
@@ -36,6 +37,15 @@ _NAMES = {
     ast.BitXor: "^", ast.Invert: "~", ast.LShift: "<<", ast.RShift: ">>", ast.Is: "is",
     ast.IsNot: "is not",
 }  # fmt: skip
+_MEANT = {
+    "=": "compare with ==", "&&": "write and", "||": "write or", "&": "write and",
+    "|": "write or", "!": "write not", "^": "a power is written **", "has": "write 'TEXT' in tags",
+    "contains": "write 'TEXT' in tags", "then": "write X if CONDITION else Y", "?": "write X if "
+    "CONDITION else Y",
+}  # fmt: skip
+"""What may have been meant by signs and words of other languages."""
+_OPEN = re.compile(r"(?:[-+*/<>=,(\[]|\b(?:and|or|not|in|if|else))$")
+"""The end of a text that asks for more."""
 _LANGUAGE = (
     "allowed are numbers, texts, lists, names, + - * / **, comparisons, and, or, not, in, "
     "x if c else y, and functions"
@@ -70,11 +80,7 @@ class Source:
                 warnings.simplefilter("ignore")  # what Python warns of is refused below
                 tree = ast.parse(self.text, mode="eval")
         except SyntaxError as error:
-            place = max((error.offset or 1) - 1, 0)
-            said = f"not an expression: {error.msg}"
-            if self.text[place : place + 1] == "=":
-                said += "; compare with =="
-            raise self._pointing(place, place + 1, said) from None
+            raise self._refused(max((error.offset or 1) - 1, 0), error.msg) from None
         except (ValueError, RecursionError, MemoryError) as error:
             raise SettingsError(f"not an expression: {error}") from None
         self._check(tree)
@@ -88,10 +94,28 @@ class Source:
         start, end = self._span(node)
         return self._pointing(start, end, message)
 
+    def marked(self, node: ast.AST) -> str:
+        """Where a part stands, as errors show it."""
+        return self._marked(*self._span(node))
+
     def slice(self, node: ast.AST) -> str:
         """The text of a part."""
         start, end = self._span(node)
         return self.text[start:end]
+
+    def _refused(self, place: int, why: str) -> SettingsError:
+        """What is wrong with a text that is no expression, and what may have been meant."""
+        if _OPEN.search(self.text):
+            end = len(self.text)
+            return self._pointing(
+                end, end + 1, "not an expression: it ends where a value is missing"
+            )
+        said, rest = f"not an expression: {why}", self.text[place:]
+        for written, meant in _MEANT.items():
+            if rest.startswith(written):
+                said += f"; {meant}"
+                break
+        return self._pointing(place, place + 1, said)
 
     def _check(self, tree: ast.Expression) -> None:
         waiting: list[tuple[ast.AST, ast.AST, int]] = [(tree, tree.body, 0)]
@@ -103,7 +127,8 @@ class Source:
                 raise self.error(place, f"nested too deep; allowed are {MAX_DEPTH} levels")
             if not isinstance(node, _ALLOWED):
                 what = _NAMES.get(type(node), type(node).__name__)
-                raise self.error(place, f"{what} is not part of the language; {_LANGUAGE}")
+                meant = f"; {_MEANT[what]}" if what in _MEANT else ""
+                raise self.error(place, f"{what} is not part of the language{meant}; {_LANGUAGE}")
             name = str(getattr(node, "id", getattr(node, "attr", "")))
             if not self.slice(node).endswith(name):  # the parser read ｐ as p
                 raise self.error(node, f"write this name with plain letters: {name}")
@@ -117,12 +142,15 @@ class Source:
         return len(encoded[:start].decode()), len(encoded[:end].decode())
 
     def _pointing(self, start: int, end: int, message: str) -> SettingsError:
-        start = min(start, len(self.text) - 1)
+        return SettingsError(message + self._marked(start, end))
+
+    def _marked(self, start: int, end: int) -> str:
+        start = min(start, len(self.text))
         first, last = max(start - _SHOWN, 0), start + _SHOWN
         shown = self.text[first:last]
         indent = " " * _width(self.text[first:start])
         marks = "^" * max(_width(self.text[start : min(end, last)]), 1)
-        return SettingsError(f"{message} (column {start + 1})\n    {shown}\n    {indent}{marks}")
+        return f" (column {start + 1})\n    {shown}\n    {indent}{marks}"
 
 
 def _width(text: str) -> int:
