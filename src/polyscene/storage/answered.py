@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,7 +26,7 @@ def read_lists(connection: sa.Connection, data: Dataset, most: int = _MOST) -> D
     Lists of nobody and of unknown users are left out, and so are places that are empty since a
     person was erased. An event is a response to a row where it names the request of the list; one
     that names no request is a response to the last list that showed its target to the user in the
-    scenario, up to seven days before it. O(lists · their length + events).
+    scenario, up to seven days before it. O(rows · log rows + events).
 
     Args:
         connection: Where they are read, batch by batch.
@@ -43,88 +43,83 @@ def read_lists(connection: sa.Connection, data: Dataset, most: int = _MOST) -> D
         shown.targets,
     ).where(shown.seq % every == 0).order_by(shown.timestamp, shown.seq)  # fmt: skip
     codes = IdMap(data.scenarios)
-    requests: list[str] = []
-    targets: list[str] = []
+    requests: dict[str, int] = {}
     heads: list[tuple[int, int, int, float]] = []
-    lengths: list[int] = []
-    places: list[int] = []
+    targets, places = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for request, user, scenario, context, when, listed in connection.execute(query):
         row = -1 if user is None else data.users.row(user)
-        kept = [(name, place) for place, name in enumerate(listed, 1) if name is not None]
-        if row < 0 or not kept:
+        shown_rows = _rows(listed, data)
+        known = np.flatnonzero(shown_rows >= 0)
+        if row < 0 or not len(known):
             continue
+        requests[request] = len(heads)
         about = -1 if context is None else data.items.row(context)
         heads.append((row, codes.add(scenario), about, when))
-        requests.append(request)
-        lengths.append(len(kept))
-        targets += [name for name, _ in kept]
-        places += [place for _, place in kept]
-    owner = np.repeat(np.arange(len(heads)), lengths).astype(np.int64)
+        targets.append(shown_rows[known])
+        places.append(known + 1)
+    owner = np.repeat(np.arange(len(heads)), [len(own) for own in targets[1:]]).astype(np.int64)
     table = np.array(heads, np.float64).reshape(-1, 4)[owner]
-    target, on_person = _targets(targets, data.users, data.items)
+    both, items = np.concatenate(targets), len(data.items)
     lists = Lists(
-        user=table[:, 0].astype(np.int64), target=target, on_person=on_person,
-        scenario=table[:, 1].astype(np.int32), context=table[:, 2].astype(np.int64),
-        timestamp=table[:, 3], position=np.array(places, np.float64), request=owner,
+        user=table[:, 0].astype(np.int64), target=np.where(both < items, both, both - items),
+        on_person=both >= items, scenario=table[:, 1].astype(np.int32),
+        context=table[:, 2].astype(np.int64), timestamp=table[:, 3],
+        position=np.concatenate(places).astype(np.float64), request=owner,
         scenarios=tuple(codes.ids), row=np.zeros(0, np.int64), action=np.zeros(0, np.int32),
         value=np.zeros(0), responded=np.zeros(0), actions=data.actions,
     )  # fmt: skip
-    rows = _answered_rows(connection, data, lists, requests, targets)
-    done = np.flatnonzero(rows >= 0)
+    answered = _answered_rows(connection, data, lists, requests)
+    done = np.flatnonzero(answered >= 0)
     lists = replace(
-        lists, row=rows[done], action=data.action[done], value=data.value[done],
+        lists, row=answered[done], action=data.action[done], value=data.value[done],
         responded=data.timestamp[done],
     )  # fmt: skip
     return replace(data, lists=lists)
 
 
-def _targets(names: list[str], users: IdMap, items: IdMap) -> tuple[IntArray, Mask]:
-    """The row of each target, and which of them are people."""
-    target = items.rows(names)
-    people = np.flatnonzero(target < 0)
-    target[people] = users.rows(names[place] for place in people.tolist())
-    on_person = np.zeros(len(names), np.bool_)
-    on_person[people] = target[people] >= 0
-    return target, on_person
+def _rows(listed: Sequence[str | None], data: Dataset) -> IntArray:
+    """The row of each target of a list, people behind all items; -1 for what is unknown."""
+    found = data.items.rows(name or "" for name in listed)
+    for place in np.flatnonzero(found < 0).tolist():
+        name = listed[place]
+        person = -1 if name is None else data.users.row(name)
+        found[place] = -1 if person < 0 else len(data.items) + person
+    return found
 
 
 def _answered_rows(
-    connection: sa.Connection, data: Dataset, lists: Lists, requests: list[str], targets: list[str]
+    connection: sa.Connection, data: Dataset, lists: Lists, requests: Mapping[str, int]
 ) -> IntArray:
     """Which row each event is a response to, -1 for none; shape (events,)."""
     events = tables.events.c
-    number = {request: place for place, request in enumerate(requests)}
-    rows = {
-        (request, target): row
-        for row, (request, target) in enumerate(zip(lists.request.tolist(), targets, strict=True))
-    }
-    name = sa.func.coalesce(events.item_id, events.person_id)
-    found, free = np.full(len(data), -1, np.int64), np.zeros(len(data), np.bool_)
-    asked = sa.select(events.request_id, name).where(events.seq <= data.last).order_by(events.seq)
-    for event, (request, target) in enumerate(connection.execute(asked)):
-        if request is None:
-            free[event] = True
-        elif (listed := number.get(request)) is not None:
-            found[event] = rows.get((listed, target), -1)
-    free &= (data.target >= 0) & ~np.isnan(data.timestamp)
-    loose = np.flatnonzero(free)
-    known = np.flatnonzero(lists.target >= 0)
-    last = last_touch(
-        _pairs(lists.user, lists.target, lists.on_person, data)[known], lists.timestamp[known],
-        _pairs(data.user, data.target, data.on_person, data)[loose], data.timestamp[loose],
-        _WITHIN_S,
+    query = sa.select(events.request_id).where(events.seq <= data.last).order_by(events.seq)
+    numbers = np.fromiter(
+        (-2 if name is None else requests.get(name, -1) for name in connection.scalars(query)),
+        np.int64, count=len(data),
     )  # fmt: skip
-    touched = last >= 0
-    loose, last = loose[touched], known[last[touched]]
+    found, width = np.full(len(data), -1, np.int64), len(data.items) + len(data.users)
+    named = np.flatnonzero((numbers >= 0) & (data.target >= 0))
+    keys = lists.request * width + _targets(lists.target, lists.on_person, data)
+    wanted = (numbers * width + _targets(data.target, data.on_person, data))[named]
+    order = np.argsort(keys, kind="stable")
+    at = np.minimum(np.searchsorted(keys[order], wanted), max(len(keys) - 1, 0))
+    if len(keys):
+        found[named] = np.where(keys[order[at]] == wanted, order[at], -1)
+    loose = np.flatnonzero((numbers == -2) & (data.target >= 0) & ~np.isnan(data.timestamp))
+    last = last_touch(
+        lists.user * width + _targets(lists.target, lists.on_person, data), lists.timestamp,
+        (data.user * width + _targets(data.target, data.on_person, data))[loose],
+        data.timestamp[loose], _WITHIN_S,
+    )  # fmt: skip
+    loose, last = loose[last >= 0], last[last >= 0]
     same = (data.scenario[loose] < 0) | (data.scenario[loose] == lists.scenario[last])
     found[loose[same]] = last[same]
     return found
 
 
-def _pairs(user: IntArray, target: IntArray, on_person: Mask, data: Dataset) -> IntArray:
-    """A number for each pair of a user and a known target."""
-    width = len(data.items) + len(data.users)
-    return np.asarray(user * width + target + np.where(on_person, len(data.items), 0))
+def _targets(target: IntArray, on_person: Mask, data: Dataset) -> IntArray:
+    """A number for each target, people behind all items."""
+    return np.asarray(target + np.where(on_person, len(data.items), 0))
 
 
 def read_impressions(connection: sa.Connection, user_id: str | None) -> Iterator[rows.Impression]:
