@@ -15,6 +15,8 @@ from polyscene.data.lists import last_touch
 from polyscene.data.schema import Event, Item, User
 from polyscene.data.split import divided_lists
 from polyscene.engine import Engine
+from polyscene.evaluation.protocols import Plan, split
+from polyscene.evaluation.run import evaluate
 from polyscene.fitting.asking import Asker
 from polyscene.fitting.logged import basis_of, happenings, looked_at, rates_of
 from polyscene.fitting.outcomes import Outcome
@@ -198,3 +200,37 @@ def test_the_last_touch_is_the_latest_row_in_time() -> None:
     assert last_touch(shown, at, done, when, 100.0).tolist() == [-1, 1, 0, -1, -1, 2]
     none = np.zeros(0)
     assert last_touch(none.astype(int), none, done, when, 1.0).tolist() == [-1] * 6
+
+
+def test_an_evaluation_judges_on_rows_of_lists_that_nothing_learned_from(tmp_path: Path) -> None:
+    """60 users, ten lists of five a day; one row in three is clicked, whatever it is."""
+    rng = np.random.default_rng(2)
+    lists, events = [], []
+    for user in range(60):
+        for day in range(10):
+            request, when = f"r{user}-{day}", 10.0 - day + user / 100
+            shown = [f"i{n}" for n in rng.choice(12, 5, replace=False)]
+            lists.append(listed(request, f"u{user}", shown, when))
+            events += [did(f"u{user}", name, request=request, days=when - 0.001)
+                       for name in shown if rng.random() < 1 / 3]  # fmt: skip
+    shop = {"preset": "shop", "tasks": ["click"], "seen": "include",
+            "sources": {"semantic-soft": "auto", "trending": "auto"}}  # fmt: skip
+    users = [User(user_id=f"u{n}") for n in range(60)]
+    with tiny_world.make(
+        tmp_path / "w", {"shop": shop}, items=ITEMS, events=events, users=users, fit=False
+    ) as engine:
+        store, settings = engine.workspace.store, engine.workspace.settings
+        with store.write() as writer:
+            writer.add_impressions(lists)
+        data, plan = store.dataset(lists=True), Plan("time", ("shop",))
+        part = split(data, store.links(), settings, plan, NOW)
+        kept, later = part.train.lists, part.held.lists
+        assert kept.timestamp.max() <= part.now < later.timestamp.min()
+        assert not (kept.responded > part.now).any()
+        assert len(kept) + len(later) == len(data.lists) == 3000
+        report = evaluate(engine.workspace, plan, (5,), ablation=False, now=NOW)
+    (task,) = report.scenarios[0].tasks
+    assert (task.task, task.shown, task.pairs) == ("click", True, len(later))
+    assert task.rate == pytest.approx(1 / 3, abs=0.05)
+    assert task.calibration_ratio == pytest.approx(1, abs=0.15)
+    assert task.calibration_error < 0.07
