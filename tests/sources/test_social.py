@@ -117,7 +117,26 @@ class TestSocial:
     def test_of_people_there_is_no_number(self, social: Social) -> None:
         found = social.friends(asks("ann", "bo", people=True), np.arange(3))
         assert found is not None
-        assert found.tolist() == [-1, -1, -1]
+        assert found.tolist() == [0, -1, -1]  # nobody is near to themselves
+
+    def test_friends_are_named_for_those_who_would_stand_lower_without_any(self) -> None:
+        """Ann would stand higher: she did what ed did, and none of di's friends speaks for her."""
+        social = Social(SocialConfig(kin=1.0, behaviour=0.0))
+        social.fit(training())
+        asked = asks("ed", "di", people=True, done=(0, 1))
+        alone = asks("ed", people=True, done=(0, 1))
+        found = social.friends(asked, np.arange(5))
+        assert found is not None
+        higher = social.scores([asked])[0] > social.scores([alone])[0]
+        assert found.tolist() == np.where(higher, -1, 0).tolist() == [0, -1, 0, 0, 0]
+
+    def test_the_support_of_people_is_what_those_did_who_speak_for_them(
+        self, social: Social
+    ) -> None:
+        """Ed did what ann and bo did, and what di did, who is a friend of ann's and not of bo's."""
+        found = social.support(asks("ed", people=True, done=(5, 0, 1)), np.array([0, 1]))
+        assert found is not None
+        assert [set(own) - {-1} for own in found.tolist()] == [{0, 1, 5}, {0, 1}]
 
     def test_what_friends_did_in_private_is_neither_scored_nor_told(self) -> None:
         """bo's reading of i2 happened in a private scenario; i0 in both counts once."""

@@ -32,7 +32,7 @@ from typing import Self
 import numpy as np
 import scipy.sparse as sp
 
-from polyscene.component import Training, Vectors
+from polyscene.component import Query, Training, Vectors
 from polyscene.data.dataset import Dataset, IdMap, IntArray, Links
 from polyscene.represent.connections import FRIENDS, Connections
 from polyscene.represent.interactions import interactions
@@ -164,9 +164,28 @@ class Circle:
 
     def kin(self, alike: sp.csr_matrix) -> Vectors:
         """What those say who did the same, by their likeness; shape (q, users)."""
-        near = nearest(alike, _NEAREST)
-        near.data **= 2
+        near = _near(alike)
         return np.asarray((near @ self.around + _THEMSELVES * near).todense(), np.float32)
+
+    def behind_kin(self, query: Query, rows: IntArray, crowd: Crowd, n: int) -> IntArray:
+        """The history items by which those are alike who speak for some people.
+
+        Args:
+            query: The question.
+            rows: The people, shape (m,).
+            crowd: What of that may be told, over the same users.
+            n: How many items of each.
+
+        Returns:
+            Rows of items, shape (m, n), -1 past the last.
+        """
+        near = _near(self.crowd.alike([query]))
+        who, known = near.indices, rows < self.around.shape[0]
+        told = np.full((len(rows), n), -1, np.int64)
+        said = self.around[who][:, rows[known]].toarray()
+        said += _THEMSELVES * (who[:, None] == rows[known])
+        told[known] = crowd.behind(query, who, sp.csr_matrix(said.T * near.data), n)
+        return told
 
     def save(self, path: Path) -> None:
         """Write it into the existing directory `path`."""
@@ -201,6 +220,13 @@ def joined(
     found[known, own[known]] = 0
     found[found == 0] = SILENT
     return np.asarray(found)
+
+
+def _near(alike: sp.csr_matrix) -> sp.csr_matrix:
+    """The squared likeness of those most alike."""
+    near = nearest(alike, _NEAREST)
+    near.data **= 2
+    return near
 
 
 def _scaled(scores: Vectors, friends: sp.csr_matrix, own: IntArray) -> Vectors:

@@ -16,6 +16,7 @@ from polyscene.data.dataset import Dataset, IdMap, IntArray
 from polyscene.represent.interactions import FLOOR, graded, interactions, weighted
 from polyscene.represent.strength import Strengths
 from polyscene.sources.base import history_rows
+from polyscene.sources.likes import grounds
 from polyscene.sources.saved import load_matrix, save_matrix
 
 __all__ = ["Crowd", "nearest", "of_people", "readable", "unit", "without"]
@@ -71,6 +72,33 @@ class Crowd:
     def rows(self, users: Sequence[str | None]) -> IntArray:
         """Rows of users, -1 for those unknown at the fit."""
         return self.ids.rows(user or "" for user in users)
+
+    def behind(
+        self,
+        query: Query,
+        who: IntArray,
+        said: sp.csr_matrix,
+        n: int,
+        items: IntArray | None = None,
+    ) -> IntArray:
+        """The history items by which others are alike who speak for some targets.
+
+        Args:
+            query: The question.
+            who: Rows of the others.
+            said: How much each of them speaks for each target, shape (m, others).
+            n: How many items of each target.
+            items: Rows of the targets where these are items, which do not speak for themselves.
+
+        Returns:
+            Rows of items, shape (m, n), -1 past the last.
+        """
+        past = query.history.rows[query.history.rows < self.deeds.shape[1]]
+        gave = np.asarray((said @ self.deeds[who][:, past]).todense(), np.float32)
+        gave *= self.rarity[past] ** 2
+        if items is not None:
+            gave[items[:, None] == past] = 0
+        return grounds(gave, past, n)
 
     def _cosines(self, x: sp.csr_matrix, own: IntArray) -> sp.csr_matrix:
         found = sp.csr_matrix(unit(x, self.rarity) @ unit(self.deeds, self.rarity).T)

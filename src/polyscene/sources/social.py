@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 from pydantic import Field
 
@@ -51,6 +52,8 @@ _RANK = 256
 _SPLITS = 2
 """Splits on which the options are tried, at most."""
 _AT = 10
+_GROUNDS = 3
+"""History items that are named, at most."""
 
 
 class SocialConfig(Config):
@@ -118,12 +121,18 @@ class Social(Source):
         scores, circle = nothing(queries), self._circles.get(queries[0].scenario)
         if circle is None:
             return scores
+        found = joined(*self._said(circle, queries))
+        scores[:, : found.shape[1]] = found[:, : scores.shape[1]]
+        return scores
+
+    def _said(
+        self, circle: Circle, queries: Sequence[Query]
+    ) -> tuple[Vectors, Vectors, sp.csr_matrix, IntArray, float]:
+        """What friends and those who did the same say to some users, as `joined` takes it."""
         friends = _friends(queries, circle.crowd.ids)
         own = circle.crowd.rows([query.user for query in queries])
         met, kin = circle.met(friends, own), circle.kin(circle.crowd.alike(queries))
-        found = joined(met, kin, friends, own, filled(self.config, _UNSET).kin or 0.0)
-        scores[:, : found.shape[1]] = found[:, : scores.shape[1]]
-        return scores
+        return met, kin, friends, own, filled(self.config, _UNSET).kin or 0.0
 
     def _items(self, queries: Sequence[Query]) -> Vectors:
         scores, crowd = nothing(queries), self._crowd
@@ -143,6 +152,7 @@ class Social(Source):
     def friends(self, query: Query, rows: IntArray) -> IntArray | None:
         """How many friends acted on each item; people are near to friends, which is no number.
 
+        Of people that holds where somebody without friends would see them stand lower.
         None in a scenario that does not read all others: it may not tell what happened there.
         """
         crowd = self._crowd
@@ -150,10 +160,31 @@ class Social(Source):
             return None
         around = _friends([query], crowd.ids)
         if query.spec.target == "person":
-            return np.full(len(rows), -1 if around.nnz else 0)
+            return np.where(self._by_friends(query)[rows], -1, 0)
         counts, known = np.zeros(len(rows), np.int64), rows < crowd.deeds.shape[1]
         counts[known] = crowd.deeds[around.indices][:, rows[known]].getnnz(axis=0)
         return counts
+
+    def _by_friends(self, query: Query) -> npt.NDArray[np.bool_]:
+        """Which people have a higher score than without any friends, shape (people,)."""
+        nearer, circle = np.zeros(len(query.allowed), np.bool_), self._circles.get(query.scenario)
+        if circle is not None:
+            met, kin, friends, own, weight = self._said(circle, [query])
+            nobody = sp.csr_matrix(friends.shape, dtype=np.float32)
+            here = joined(met, kin, friends, own, weight)
+            alone = joined(np.zeros_like(met), kin, nobody, own, weight)
+            nearer[: here.shape[1]] = (here > alone)[0, : len(nearer)]
+        return nearer
+
+    def support(self, query: Query, rows: IntArray) -> IntArray | None:
+        """Of people the history items by which those are alike who speak for them, shape (m, 3).
+
+        What was done in private scenarios is not named.
+        """
+        circle, crowd = self._circles.get(query.scenario), self._crowd
+        if circle is None or crowd is None or query.spec.target != "person" or not len(rows):
+            return None
+        return circle.behind_kin(query, rows, crowd, _GROUNDS)
 
     def save(self, path: Path) -> None:
         """Write the learned state into the existing directory `path`."""

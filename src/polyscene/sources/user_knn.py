@@ -22,7 +22,6 @@ from polyscene.component import Config, Query, Training, Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.sources.base import Source, nothing
 from polyscene.sources.crowd import Crowd, nearest, of_people, readable
-from polyscene.sources.likes import grounds
 from polyscene.sources.saved import load_each, reading, save_each
 
 __all__ = ["UserKnn", "UserKnnConfig"]
@@ -83,16 +82,12 @@ class UserKnn(Source):
             return None
         support = np.full((len(rows), _GROUNDS), -1, np.int64)
         known = np.flatnonzero(rows < crowd.deeds.shape[1])
-        past = query.history.rows[query.history.rows < crowd.deeds.shape[1]]
-        if not len(known) or not len(past):
+        if not len(known):
             return support
         near = nearest(crowd.alike([query]), self.config.k)
-        who = near.indices
-        did = crowd.deeds[who][:, rows[known]].T.multiply(near.data[None, :] ** 2)
-        gave = np.asarray((did.tocsr() @ crowd.deeds[who][:, past]).todense(), np.float32)
-        gave *= crowd.rarity[past] ** 2
-        gave[rows[known][:, None] == past] = 0
-        support[known] = grounds(gave, past, _GROUNDS)
+        who, items = near.indices, rows[known]
+        did = crowd.deeds[who][:, items].T.multiply(near.data[None, :] ** 2)
+        support[known] = crowd.behind(query, who, sp.csr_matrix(did), _GROUNDS, items)
         return support
 
     def save(self, path: Path) -> None:
