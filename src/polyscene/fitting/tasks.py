@@ -93,6 +93,8 @@ class TaskExamples:
             dict.fromkeys(source for spec in specs.values() for source in spec.sources)
         )
         self._declared = {name: spec.tasks for name, spec in specs.items()}
+        for name, basis in self._basis.items():
+            _log.info("%s: tasks are told from what is %s", name, basis)
         self._rates = {
             (name, task): rate
             for name, basis in self._basis.items()
