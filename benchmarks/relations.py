@@ -5,9 +5,9 @@ that several films share (see `polyscene.engine.relate`): all of them alike, whi
 and with `--model` those that a language model said are names of something, for the first `--asked`
 films; what it takes them for is printed. Films are recommended by graph alone, with options
 that validation chooses and with fixed ones, and by all sources of the preset with graph beside
-them, whose weights and options validation chooses: once with the relations and once without, to the
-same users, for what is held out of each user at random ("warm"), and for films without any event,
-ranked among themselves ("cold"). NDCG@10.
+them, whose weights validation chooses or are given: once with the relations and once without, to
+the same users, for what is held out of each user at random ("warm"), and for films without any
+event, ranked among themselves ("cold"). NDCG@10.
 """
 
 from __future__ import annotations
@@ -52,6 +52,11 @@ WHOLE = {
     "all sources, no tags, relations 0.1": FIXED | {"tags": 0.0, "relations": 0.1},
 }
 """The same beside all other sources."""
+GIVEN = {
+    "kernel 1, semantic-mean 0.05, graph 0.1: no tags, relations 0.1": 0.1,
+    "kernel 1, semantic-mean 0.05, graph 0.3: no tags, relations 0.1": 0.3,
+}
+"""The weight of graph beside those that validation gives the others."""
 
 
 def settings(system: str, model: str = "") -> Any:
@@ -59,7 +64,9 @@ def settings(system: str, model: str = "") -> Any:
     if system in WHOLE:
         preset = parse_settings({"scenarios": {"video": {"preset": "video"}}}).scenario("video")
         video["sources"] = {**preset.sources, "graph": "auto"}
-    options = (SYSTEMS | WHOLE)[system]
+    if system in GIVEN:
+        video["sources"] = {"kernel": 1.0, "semantic-mean": 0.05, "graph": GIVEN[system]}
+    options = (SYSTEMS | WHOLE).get(system, SYSTEMS["no tags, relations 0.1"])
     table: dict[str, Any] = {"sources": {"graph": options}, "scenarios": {"video": video}}
     if model:
         table["llm"] = {"provider": "local", "model": model, "threads": 1, "timeout_s": 600}
@@ -100,7 +107,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA / "movielens-small")
     parser.add_argument("--model", default="", help="a GGUF file or package:NAME")
     parser.add_argument("--asked", type=int, default=100)
-    parser.add_argument("--system", nargs="*", choices=SYSTEMS | WHOLE, default=list(SYSTEMS))
+    parser.add_argument(
+        "--system", nargs="*", choices=SYSTEMS | WHOLE | GIVEN, default=list(SYSTEMS)
+    )
     parser.add_argument("--protocol", nargs="+", default=["random", "cold-items"])
     parser.add_argument("--work", type=Path, help="a workspace that is kept with all answers")
     args = parser.parse_args()
