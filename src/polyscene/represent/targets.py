@@ -129,13 +129,17 @@ class Targets:
         except (OSError, pl.exceptions.PolarsError) as error:
             raise ModelError(f"cannot read the targets in {path}: {error}") from error
         targets = cls()
-        for row in frame.iter_slices(100_000):
-            cells = row.to_dicts()
-            for cell in cells:
-                cell["numbers"] = {entry["name"]: entry["value"] for entry in cell["numbers"]}
-                texts = {entry["name"]: tuple(entry["value"]) for entry in cell["texts"]}
-                cell["texts"] = texts
-            targets._put(cells)
+        targets.ids = IdMap(frame["id"].to_list())
+        targets.titles = frame["title"].to_list()
+        targets.kinds, targets.languages, targets.providers = (
+            _shared(frame[name]) for name in ("kind", "language", "provider")
+        )
+        targets.tags, targets.scenarios = (_shared(frame[name]) for name in ("tags", "scenarios"))
+        targets.numbers, targets.texts = (_named(frame[name]) for name in ("numbers", "texts"))
+        targets.available = frame["available"].to_numpy().astype(np.bool_)
+        targets.published_at = frame["published_at"].to_numpy().astype(np.float64)
+        targets.text_keys = frame["text_key"].to_numpy().astype(np.uint64)
+        targets.is_tag = np.array([kind == "tag" for kind in targets.kinds], np.bool_)
         return targets
 
     def _put(self, cells: Iterable[dict[str, Any]]) -> None:
@@ -173,6 +177,26 @@ class Targets:
 def _is_in(language: str | None, languages: set[str]) -> bool:
     """Whether a language is none, one of some, or a variety of one, as zh-cn is of zh."""
     return language is None or not languages.isdisjoint({language, re.split("[-_]", language)[0]})
+
+
+def _shared(column: pl.Series) -> list[Any]:
+    """The values of a column; lists as tuples, and what is equal as one object."""
+    values = column.to_list()
+    if isinstance(column.dtype, pl.List):
+        values = list(map(tuple, values))
+    known: dict[Any, Any] = {}
+    return [known.setdefault(value, value) for value in values]
+
+
+def _named(column: pl.Series) -> list[dict[str, Any]]:
+    """What `_entries` made of attributes; lists as tuples."""
+    found: list[dict[str, Any]] = [{} for _ in range(len(column))]
+    some = (column.list.len() > 0).arg_true()
+    for row, entries in zip(some.to_list(), column.gather(some).to_list(), strict=True):
+        for entry in entries:
+            value = entry["value"]
+            found[row][entry["name"]] = tuple(value) if isinstance(value, list) else value
+    return found
 
 
 def _entries(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
