@@ -52,6 +52,7 @@ from polyscene.fitting import learn as learning
 from polyscene.fitting.asking import Asker
 from polyscene.fitting.logged import Basis, happenings
 from polyscene.fitting.model import Model
+from polyscene.fitting.outcomes import HeldOut
 from polyscene.fitting.past import DatasetPast
 from polyscene.fitting.run import fit_to, on_rows
 from polyscene.fitting.tasks import TaskExamples
@@ -573,8 +574,9 @@ def said_of(own: Workspace, model: Model, part: Split, log: Log, basis: Basis) -
     true: list[Floats] = []
     logged: list[Floats] = []
     groups: list[npt.NDArray[np.int64]] = []
-    found = happenings(basis, part.held, asker, sources, (space.targets.ids, ids.ids), own.settings,
-                       "shop", part.now, most=2000)  # fmt: skip
+    held = HeldOut(part.held, asker, sources, space.targets.ids, ids.ids, own.settings, "shop",
+                   part.now)  # fmt: skip
+    found = happenings(basis, held, most=2000)
     for number, one in enumerate(found):
         told = predictor(one.asking.query, one.asking.user, one.rows, one.said, weights,
                          space.targets, model.items.targets)  # fmt: skip

@@ -19,7 +19,7 @@ from polyscene.evaluation.protocols import Plan, split
 from polyscene.evaluation.run import evaluate
 from polyscene.fitting.asking import Asker
 from polyscene.fitting.logged import basis_of, happenings, looked_at, rates_of
-from polyscene.fitting.outcomes import Outcome
+from polyscene.fitting.outcomes import HeldOut, Outcome
 from polyscene.fitting.past import DatasetPast
 from polyscene.fitting.run import on_rows
 from polyscene.settings import Settings, Task, parse_settings
@@ -86,7 +86,8 @@ def found(engine: Engine, settings: Settings) -> list[Outcome]:
     asker = Asker(settings, model, engine.workspace.encoder, past)
     sources = {"semantic-soft": model.sources["semantic-soft"]}
     ids = model.items.targets.ids, data.items.ids
-    return list(happenings("logged", data, asker, sources, ids, settings, "shop", NOW, most=10))
+    held = HeldOut(data, asker, sources, *ids, settings, "shop", NOW)
+    return list(happenings("logged", held, most=10))
 
 
 def test_every_row_is_an_example_with_its_place(engine: Engine) -> None:

@@ -12,7 +12,7 @@ import tiny_world
 from polyscene.data.schema import Event, Item, User
 from polyscene.engine import Engine
 from polyscene.fitting.asking import Asker
-from polyscene.fitting.outcomes import Outcome, knows_shown, outcomes
+from polyscene.fitting.outcomes import HeldOut, Outcome, knows_shown, outcomes
 from polyscene.fitting.past import DatasetPast
 from polyscene.fitting.run import on_rows
 from polyscene.settings import Settings, parse_settings
@@ -57,8 +57,8 @@ def found(engine: Engine, *, shown: bool, everything: bool = False) -> list[Outc
     )
     sources = {name: model.sources[name] for name in ("semantic-soft", "trending")}
     ids = model.items.targets.ids, held.items.ids
-    return list(outcomes(held, asker, sources, ids, settings, "shop", NOW, shown=shown, most=10,
-                         everything=everything))  # fmt: skip
+    part = HeldOut(held, asker, sources, *ids, settings, "shop", NOW)
+    return list(outcomes(part, shown=shown, most=10, everything=everything))
 
 
 def test_what_was_shown_is_all_there_is(engine: Engine) -> None:

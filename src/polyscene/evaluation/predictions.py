@@ -17,6 +17,7 @@ from polyscene.evaluation.ordering import Floats
 from polyscene.fitting.asking import Asker
 from polyscene.fitting.logged import basis_of, happenings
 from polyscene.fitting.model import Model
+from polyscene.fitting.outcomes import HeldOut
 from polyscene.metrics import probability
 from polyscene.metrics.chance import chance_error
 from polyscene.settings import Settings, Task
@@ -129,11 +130,11 @@ def predicted_pairs(
     ids: IdMap = held.users if spec.target == "person" else held.items
     basis = basis_of(train, settings, scenario)
     shown = basis != "sampled"
-    found = happenings(
-        basis, held, asker, {name: model.sources[name] for name in weights},
-        (space.targets.ids, ids.ids), settings, scenario, now,
-        most=_USERS if shown else _WHOLE, everything=True,
+    asked = HeldOut(
+        held, asker, {name: model.sources[name] for name in weights},
+        space.targets.ids, ids.ids, settings, scenario, now,
     )  # fmt: skip
+    found = happenings(basis, asked, most=_USERS if shown else _WHOLE, everything=True)
     labels, chances, fused, groups = [], [], [], []
     names = [task.name for task in spec.to_predict]
     for number, outcome in enumerate(found):

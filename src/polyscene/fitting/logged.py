@@ -8,22 +8,20 @@ is an example: that nobody looked so far down is what the place is learned for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from polyscene.data.dataset import Dataset, IdMap, Mask
+from polyscene.data.dataset import Dataset, Mask
 from polyscene.data.lists import Lists
 from polyscene.data.questions import Questions
-from polyscene.fitting.asking import Asker
 from polyscene.fitting.holdout import in_scenario
-from polyscene.fitting.outcomes import ENTRANCE, Outcome, asked, knows_shown, outcomes, some_of
+from polyscene.fitting.outcomes import ENTRANCE, HeldOut, Outcome, knows_shown, outcomes, some_of
 from polyscene.ranking.activity import happened
 from polyscene.ranking.curves import LEAST
 from polyscene.settings import Scenario, Settings, Task
-from polyscene.sources import Source
 
 __all__ = ["Basis", "basis_of", "happenings", "looked_at", "rates_of"]
 
@@ -61,70 +59,36 @@ def _enough_logged(data: Dataset, spec: Scenario, scenario: str) -> bool:
 
 
 def happenings(
-    basis: Basis,
-    held: Dataset,
-    asker: Asker,
-    sources: Mapping[str, Source],
-    ids: tuple[IdMap, Sequence[str]],
-    settings: Settings,
-    scenario: str,
-    now: float,
-    *,
-    most: int,
-    everything: bool = False,
-    seed: int = 0,
+    basis: Basis, held: HeldOut, *, most: int, everything: bool = False, seed: int = 0
 ) -> Iterator[Outcome]:
     """What happened in a scenario, question by question.
 
     Args:
         basis: What it is told from.
-        held: The held-out events, with the held-out lists.
-        asker: What builds the questions from what is left.
-        sources: The sources to ask, fitted to what is left.
-        ids: Rows of the targets of the space, and the ids that events and lists number.
-        settings: The workspace's settings.
-        scenario: Name of the scenario.
-        now: Time of the questions, seconds since 1970-01-01 UTC.
+        held: What was held out.
         most: Questions, at most.
         everything: See `outcomes`.
         seed: Of what is drawn.
     """
     if basis == "logged":
-        return _of_lists(
-            held, asker, sources, ids, settings, scenario, now, most=most, seed=seed
-        )  # fmt: skip
-    return outcomes(
-        held, asker, sources, ids, settings, scenario, now,
-        shown=basis == "shown", most=most, everything=everything, seed=seed,
-    )  # fmt: skip
+        return _of_lists(held, most, seed)
+    return outcomes(held, shown=basis == "shown", most=most, everything=everything, seed=seed)
 
 
-def _of_lists(
-    held: Dataset,
-    asker: Asker,
-    sources: Mapping[str, Source],
-    ids: tuple[IdMap, Sequence[str]],
-    settings: Settings,
-    scenario: str,
-    now: float,
-    *,
-    most: int,
-    seed: int,
-) -> Iterator[Outcome]:
+def _of_lists(held: HeldOut, most: int, seed: int) -> Iterator[Outcome]:
     """What came of held-out lists. O(questions · (scores + targets))."""
-    spec, lists = settings.scenario(scenario), held.lists
+    spec, lists = held.spec, held.data.lists
     aimed = (lists.target >= 0) & (lists.on_person == (spec.target == "person"))
-    lists = lists.take(lists.in_scenario(scenario) & aimed)
+    lists = lists.take(lists.in_scenario(held.scenario) & aimed)
     lists = lists.take(looked_at(lists, spec.to_predict))
-    rows = ids[0].rows(ids[1])[lists.target]
+    rows = held.targets.rows(held.ids)[lists.target]
     lists, rows = lists.take(rows >= 0), rows[rows >= 0]
     if not len(lists):
         return
     labels = np.stack([_labels(lists, task) for task in spec.to_predict])
     questions = some_of(Questions.of(lists.user, lists.context), most, seed)
-    place, users, items = questions.rows(lists.user, lists.context), held.users.ids, held.items.ids
-    found = asked(questions, users, items, asker, sources, len(ids[0]), scenario, now)
-    for number, asking, said in found:
+    place = questions.rows(lists.user, lists.context)
+    for number, asking, said in held.asked(questions):
         own = np.flatnonzero(place == number)
         own = own[asking.query.allowed[rows[own]]]
         yield Outcome(

@@ -23,10 +23,10 @@ from polyscene.fitting.holdout import in_scenario
 from polyscene.fitting.weights import DEPTH
 from polyscene.ranking.activity import happened
 from polyscene.ranking.fuse import min_max
-from polyscene.settings import Settings, Task
+from polyscene.settings import Scenario, Settings, Task
 from polyscene.sources import Source
 
-__all__ = ["ENTRANCE", "Outcome", "asked", "knows_shown", "outcomes", "some_of"]
+__all__ = ["ENTRANCE", "HeldOut", "Outcome", "knows_shown", "outcomes", "some_of"]
 
 ENTRANCE = 0.95
 """Share of the pairs of user and target that an action is part of, if it tells what was shown."""
@@ -56,6 +56,44 @@ class Outcome:
     """A number for the list that each stood in, shape (m,)."""
 
 
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What was held out in a scenario, and who answers what is asked about it."""
+
+    data: Dataset
+    """The held-out events and lists, which number the ids."""
+    asker: Asker
+    """What builds the questions from what is left."""
+    sources: Mapping[str, Source]
+    """The sources to ask, fitted to what is left."""
+    targets: IdMap
+    """Rows of the targets of the space."""
+    ids: Sequence[str]
+    """The ids that events and lists number."""
+    settings: Settings
+    scenario: str
+    now: float
+    """Time of the questions, seconds since 1970-01-01 UTC."""
+
+    @property
+    def spec(self) -> Scenario:
+        """The declaration of the scenario."""
+        return self.settings.scenario(self.scenario)
+
+    def asked(self, questions: Questions) -> Iterator[tuple[int, Asking, dict[str, Vectors]]]:
+        """Each question by its number, as it is asked, with the score of every target by source."""
+        size, users, items = together(len(self.targets)), self.data.users.ids, self.data.items.ids
+        for start in range(0, len(questions), size):
+            some = questions.take(np.arange(start, min(start + size, len(questions))))
+            names = [users[user] for user in some.users.tolist()]
+            about = [None if row < 0 else items[row] for row in some.contexts.tolist()]
+            askings = self.asker.users(names, self.scenario, DEPTH, self.now, contexts=about)
+            queries = [asking.query for asking in askings]
+            scores = {name: source.scores(queries) for name, source in self.sources.items()}
+            for number, asking in enumerate(askings):
+                yield start + number, asking, {name: own[number] for name, own in scores.items()}
+
+
 def knows_shown(data: Dataset, settings: Settings, scenario: str) -> bool:
     """Whether the log of a scenario knows what was shown.
 
@@ -81,48 +119,30 @@ def knows_shown(data: Dataset, settings: Settings, scenario: str) -> bool:
 
 
 def outcomes(
-    held: Dataset,
-    asker: Asker,
-    sources: Mapping[str, Source],
-    ids: tuple[IdMap, Sequence[str]],
-    settings: Settings,
-    scenario: str,
-    now: float,
-    *,
-    shown: bool,
-    most: int,
-    everything: bool = False,
-    seed: int = 0,
+    held: HeldOut, *, shown: bool, most: int, everything: bool = False, seed: int = 0
 ) -> Iterator[Outcome]:
     """What happened in a scenario among held-out events. O(questions · (scores + targets)).
 
     Args:
-        held: The held-out events; targets are rows of `ids`.
-        asker: What builds the questions from what is left.
-        sources: The sources to ask, fitted to what is left.
-        ids: Rows of the targets of the space, and the ids that the events number.
-        settings: The workspace's settings.
-        scenario: Name of the scenario.
-        now: Time of the questions, seconds since 1970-01-01 UTC.
+        held: What was held out.
         shown: Whether the held-out pairs are all there is; see `knows_shown`.
         most: Questions, at most.
         everything: Whether, where negatives would be drawn, every target is taken instead.
         seed: Of what is drawn.
     """
-    spec, rng = settings.scenario(scenario), np.random.default_rng(seed)
-    held = held.take(in_scenario(held, scenario) & held.aimed(spec.target) & (held.target >= 0))
-    rows = ids[0].rows(ids[1])[held.target]
-    held, rows = held.take(rows >= 0), rows[rows >= 0]
-    if not len(held):
+    spec, data, rng = held.spec, held.data, np.random.default_rng(seed)
+    here = in_scenario(data, held.scenario) & data.aimed(spec.target) & (data.target >= 0)
+    data = data.take(here)
+    rows = held.targets.rows(held.ids)[data.target]
+    data, rows = data.take(rows >= 0), rows[rows >= 0]
+    if not len(data):
         return
-    questions = some_of(Questions.of(held.user, held.context), most, seed)
-    place = questions.rows(held.user, held.context)
-    users, items = held.users.ids, held.items.ids
-    found = asked(questions, users, items, asker, sources, len(ids[0]), scenario, now)
-    for number, asking, said in found:
+    questions = some_of(Questions.of(data.user, data.context), most, seed)
+    place = questions.rows(data.user, data.context)
+    for number, asking, said in held.asked(questions):
         own = place == number
-        pairs, labels = _labels(held.take(own), rows[own], spec.to_predict)
-        positions = _positions(held.take(own), rows[own], pairs)
+        pairs, labels = _labels(data.take(own), rows[own], spec.to_predict)
+        positions = _positions(data.take(own), rows[own], pairs)
         kept = asking.query.allowed[pairs]
         pairs, labels, positions = pairs[kept], labels[:, kept], positions[kept]
         weights = np.ones(len(pairs))
@@ -142,40 +162,6 @@ def some_of(questions: Questions, most: int, seed: int) -> Questions:
         return questions
     rng = np.random.default_rng(seed)
     return questions.take(np.sort(rng.choice(len(questions), most, replace=False)))
-
-
-def asked(
-    questions: Questions,
-    users: Sequence[str],
-    items: Sequence[str],
-    asker: Asker,
-    sources: Mapping[str, Source],
-    targets: int,
-    scenario: str,
-    now: float,
-) -> Iterator[tuple[int, Asking, dict[str, Vectors]]]:
-    """Each question by its number, as it is asked, with the score of every target by source.
-
-    Args:
-        questions: The questions.
-        users: Ids of the users that they number.
-        items: Ids of the items that their contexts number.
-        asker: What builds them.
-        sources: The sources to ask.
-        targets: How many targets the space has.
-        scenario: Name of the scenario.
-        now: Time of the questions, seconds since 1970-01-01 UTC.
-    """
-    size = together(targets)
-    for start in range(0, len(questions), size):
-        some = questions.take(np.arange(start, min(start + size, len(questions))))
-        names = [users[user] for user in some.users.tolist()]
-        about = [None if row < 0 else items[row] for row in some.contexts.tolist()]
-        askings = asker.users(names, scenario, DEPTH, now, contexts=about)
-        queries = [asking.query for asking in askings]
-        scores = {name: source.scores(queries) for name, source in sources.items()}
-        for number, asking in enumerate(askings):
-            yield start + number, asking, {name: own[number] for name, own in scores.items()}
 
 
 def _labels(

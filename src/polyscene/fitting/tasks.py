@@ -13,7 +13,7 @@ from polyscene.fitting.asking import Asker
 from polyscene.fitting.holdout import in_scenario
 from polyscene.fitting.logged import basis_of, happenings, rates_of
 from polyscene.fitting.model import Fusion, Model
-from polyscene.fitting.outcomes import Outcome
+from polyscene.fitting.outcomes import HeldOut, Outcome
 from polyscene.logs import get_logger
 from polyscene.ranking.activity import Activity, happened
 from polyscene.ranking.examples import Examples, Features, joined_examples
@@ -137,11 +137,11 @@ class TaskExamples:
             spec = self._specs[name]
             ids = training.data.users if spec.target == "person" else training.data.items
             sources = {source: trial.sources[source] for source in spec.sources}
-            found = happenings(
-                self._basis[name], split.held, asker, sources,
-                (trial.space(name).targets.ids, ids.ids), self._settings, name, training.now,
-                most=_QUESTIONS, seed=number,
+            held = HeldOut(
+                split.held, asker, sources, trial.space(name).targets.ids, ids.ids,
+                self._settings, name, training.now,
             )  # fmt: skip
+            found = happenings(self._basis[name], held, most=_QUESTIONS, seed=number)
             self._parts += [
                 self._examples(outcome, predictor, trial, place)
                 for place, outcome in enumerate(found)
