@@ -96,7 +96,8 @@ class Problem:
     """Of each item."""
 
 
-def problem(name: str, out: Path) -> tuple[Workspace, Problem]:
+def problem(name: str, out: Path, most: int) -> tuple[Workspace, Problem]:
+    """A set, with a random `most` of the users under test at most."""
     task = {
         "movielens": lambda: quality.movielens("cold-items"),
         "movielens-warm": lambda: quality.movielens("random"),
@@ -141,6 +142,7 @@ def problem(name: str, out: Path) -> tuple[Workspace, Problem]:
         relevant, hidden = relevant[:, ranked], sp.csr_matrix(liked[part.users][:, ranked])
     able = relevant.getnnz(axis=1) > 0
     able &= liked[part.users].getnnz(axis=1) > 0
+    able = np.sort(np.random.default_rng(0).permutation(np.flatnonzero(able))[:most])
     return workspace, Problem(
         settings, part.train, part.links, liked, part.users[able], ranked,
         sp.csr_matrix(relevant[able]), sp.csr_matrix(hidden[able]), people,
@@ -239,6 +241,7 @@ def main() -> None:
         "--sample", type=int, default=8000, metavar="ITEMS",
         help="items that maps are fitted to, beside those in histories under test",
     )  # fmt: skip
+    parser.add_argument("--users", type=int, default=10**6, help="users under test, at most")
     parser.add_argument("--only", nargs="*", metavar="ENCODER", help="measure these alone")
     parser.add_argument("--engine", action="store_true", help="fit the whole engine with each too")
     parser.add_argument("--out", type=Path, default=Path("build/training"))
@@ -246,7 +249,7 @@ def main() -> None:
     if not semantic.DATA.is_dir():
         sys.exit(f"skipped: no data sets in {semantic.DATA}")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    workspace, found = problem(options.set, options.out / options.set)
+    workspace, found = problem(options.set, options.out / options.set, options.users)
     rows = needed(found, options.sample)
     print(f"{options.set}: {len(found.asked)} users, {len(found.ranked)} ranked, "
           f"{len(rows)} items encoded", flush=True)  # fmt: skip

@@ -13,7 +13,8 @@ from evaluation.planted import make as planted
 from polyscene.errors import DataError, SettingsError
 from polyscene.evaluation.protocols import Plan
 from polyscene.settings import Range, Settings, ValidationSettings, parse, parse_settings
-from polyscene.training import EncoderTraining
+from polyscene.training import EncoderTraining, train_encoder
+from polyscene.training.train import Outcome
 from polyscene.tuning.encoder import tune_encoder, write_options
 from polyscene.tuning.ranges import applied, ranges
 from polyscene.tuning.study import Tuned, tune
@@ -163,6 +164,31 @@ def test_the_training_of_an_encoder_is_tuned(world: Workspace, tmp_path: Path) -
         pytest.raises(SettingsError, match="did you mean 'reg'"),
     ):
         tune_encoder(workspace, PLAN, config, study="x", now=NOW)
+
+
+def test_a_study_that_is_stopped_at_its_first_trial_begins_with_it_again(
+    world: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All is compared with the options as they are, an unset rate among them."""
+    tried: list[float | None] = []
+
+    def trained(workspace: Workspace, config: EncoderTraining, **options: Any) -> Outcome:
+        tried.append(config.learning_rate)
+        if len(tried) == 1:
+            raise KeyboardInterrupt
+        by_map = config.model_copy(update={"objective": "map", "base": "bundled", "reg": 3.0})
+        return train_encoder(workspace, by_map, **options)
+
+    monkeypatch.setattr("polyscene.tuning.encoder.train_encoder", trained)
+    config = EncoderTraining(name="rate")
+    rates = {"low": 1e-5, "high": 1e-2, "log": True}
+    with with_ranges(world, training__learning_rate=rates) as workspace:
+        workspace = Workspace(world.path, workspace.settings, words())
+        with pytest.raises(KeyboardInterrupt):
+            tune_encoder(workspace, PLAN, config, study="rate", trials=2, now=NOW)
+        found = tune_encoder(workspace, PLAN, config, study="rate", trials=1, now=NOW)
+    assert tried == [pytest.approx(5e-4)] * 2
+    assert found.trials == [(1, found.before)]
 
 
 class TestTrials:

@@ -21,6 +21,7 @@ from polyscene.tuning.ranges import TRAINING, Value, Values
 from polyscene.tuning.study import (
     Tuned,
     identity,
+    is_new,
     opened_study,
     result,
     search_of,
@@ -96,7 +97,7 @@ def tune_encoder(
         part = split(own.store.dataset(lists=True), own.store.links(), settings, plan, moment)
         known = {**identity(own, plan, tried), "training": config.model_dump(mode="json")}
         opened = opened_study(optuna, folder, study, plan, known)
-        if not opened.trials:
+        if is_new(opened):
             opened.enqueue_trial(_start(config, tried))
 
         def attempt(values: Values, trial: Any) -> Iterator[float]:
@@ -163,7 +164,8 @@ def _start(config: EncoderTraining, tried: dict[str, Range]) -> dict[str, Value]
     """The options as they are, as far as they lie in the ranges."""
     found: dict[str, Value] = {}
     for path, one in tried.items():
-        value = getattr(config, path.removeprefix(TRAINING))
+        option = path.removeprefix(TRAINING)
+        value = config.rate if option == "learning_rate" else getattr(config, option)
         if one.choices:
             found |= {path: value} if value in one.choices else {}
         elif value is not None:

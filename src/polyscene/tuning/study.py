@@ -27,6 +27,7 @@ __all__ = [
     "PROTOCOLS",
     "Tuned",
     "identity",
+    "is_new",
     "opened_study",
     "result",
     "search_of",
@@ -133,7 +134,7 @@ def tune(
         opened = opened_study(optuna, folder, study, plan, identity(own, plan, tried))
         scorer = Trials(own, plan.scenarios, part.train, part.links, part.now, progress)
         *_, before = scorer.scores(settings)
-        if not opened.trials:
+        if is_new(opened):
             opened.enqueue_trial(_start(scorer, settings, tried))
         total = settings.tune.trials if trials is None else trials
 
@@ -232,6 +233,11 @@ def opened_study(
             study.tell(one.number, state=optuna.trial.TrialState.FAIL)
     study.sampler = optuna.samplers.TPESampler(seed=plan.seed + len(study.trials))
     return study
+
+
+def is_new(study: Any) -> bool:
+    """Whether what there is was not tried yet, nor is to be next: a process may be killed at it."""
+    return all(one.state.name == "FAIL" for one in study.trials)
 
 
 def _plain(value: Any) -> Any:
