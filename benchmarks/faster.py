@@ -1,8 +1,8 @@
 """Fast forms of a transformer, quality and rate: `python benchmarks/faster.py --out DIR`.
 
-movielens-small (rating >= 4 is a success), all-MiniLM-L6-v2 with texts of 64 tokens. Each form is
-made by `train_encoder`, and judged beside its base on the same held-out events as every training is
-(docs/training.md): mean cosine on vectors as they come.
+movielens-small (rating >= 4 is a success), all-MiniLM-L6-v2 with texts of `--max-tokens`. Each form
+is made by `train_encoder`, and judged beside its base on the same held-out events as every training
+is (docs/training.md): mean cosine on vectors as they come.
 
     MiniLM             by torch
     ONNX, float32      objective `onnx`, precision float32
@@ -34,7 +34,7 @@ from polyscene.training.config import base_model
 from polyscene.training.rate import rate
 from polyscene.workspace import Workspace
 
-TOKENS = 64
+TOLD = ("bytes", "tokens", "parameters", "texts_per_second", "seconds")
 SETTINGS = {"scenarios": {"video": {"preset": "video", "positive": ["rate>=4"]}}}
 FORMS: dict[str, dict[str, Any]] = {
     "float32": {"objective": "onnx", "precision": "float32"},
@@ -52,22 +52,22 @@ def opened(path: Path) -> Workspace:
     return workspace
 
 
-def made(workspace: Workspace) -> None:
-    for name, options in FORMS.items():
-        config = EncoderTraining(name=name, max_tokens=TOKENS, keep=0.01, **options)
+def made(workspace: Workspace, tokens: int, forms: list[str]) -> None:
+    for name in forms:
+        config = EncoderTraining(name=name, max_tokens=tokens, keep=0.01, **FORMS[name])
         outcome = train_encoder(workspace, config)
         metrics = json.loads((outcome.folder / "metrics.json").read_text("utf-8"))
-        said = {key: metrics.get(key) for key in ("bytes", "tokens", "parameters", "seconds")}
+        said = {key: metrics[key] for key in TOLD if key in metrics}
         size = sum(file.stat().st_size for file in (outcome.folder / "model").iterdir())
         row = {"form": name, "before": outcome.before["mean"], "after": outcome.after["mean"]}
         print(json.dumps({**row, "folder": size, **said}), flush=True)
 
 
-def rates(workspace: Workspace, count: int) -> None:
+def rates(workspace: Workspace, tokens: int, forms: list[str], count: int) -> None:
     verbaliser = Verbaliser(workspace.settings)
     texts = [verbaliser.item(item)[0] for item in workspace.store.items()][:count]
-    base = {"type": "transformer", "model": base_model(None), "max_tokens": TOKENS, "device": "cpu"}
-    tables = {"MiniLM": base, **{name: {"type": "workspace", "name": name} for name in FORMS}}
+    base = {"type": "transformer", "model": base_model(None), "max_tokens": tokens, "device": "cpu"}
+    tables = {"MiniLM": base, **{name: {"type": "workspace", "name": name} for name in forms}}
     for name, table in tables.items():
         encoder: Encoder = open_encoder([table], None, workspace.runs)
         print(json.dumps({"form": name, "texts a second": rate(encoder, texts)}), flush=True)
@@ -79,6 +79,8 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="the workspace, kept")
     parser.add_argument("--rates", type=int, metavar="TEXTS", help="measure rates by so many texts")
+    parser.add_argument("--max-tokens", type=int, default=64)
+    parser.add_argument("--forms", nargs="*", choices=FORMS, default=list(FORMS))
     options = parser.parse_args()
     if not semantic.DATA.is_dir():
         sys.exit(f"skipped: no data sets in {semantic.DATA}")
@@ -87,9 +89,9 @@ def main() -> None:
         if options.rates:
             onnx.THREADS = 1
             importlib.import_module("torch").set_num_threads(1)
-            rates(workspace, options.rates)
+            rates(workspace, options.max_tokens, options.forms, options.rates)
         else:
-            made(workspace)
+            made(workspace, options.max_tokens, options.forms)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     movielens        a fifth of the items without events, ranked among themselves (like >= 4)
     movielens-warm   a fifth of each user's events, among all items (like >= 4)
+    douban           the same of Chinese films
     amazon           the held-out last items of the set that are in no history, among themselves
     people           lastfm-2k: a fifth of the friendships held out, all people ranked
 
@@ -35,7 +36,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ import quality
 import semantic
 from polyscene.data.dataset import Dataset, Links
 from polyscene.encoders import Encoder, open_encoder
-from polyscene.evaluation.protocols import Split, split
+from polyscene.evaluation.protocols import Plan, Split, split
 from polyscene.evaluation.run import matched
 from polyscene.metrics.compare import paired
 from polyscene.metrics.ranking import ndcg
@@ -66,6 +67,7 @@ from polyscene.training.runs import versions
 from polyscene.tuning.check import engine_values
 from polyscene.workspace import Workspace
 
+SETS = ("movielens", "movielens-warm", "douban", "amazon", "people")
 K = 10
 RIDGES = (0.1, 0.3, 1.0, 3.0)
 
@@ -101,6 +103,7 @@ def problem(name: str, out: Path, most: int) -> tuple[Workspace, Problem]:
     task = {
         "movielens": lambda: quality.movielens("cold-items"),
         "movielens-warm": lambda: quality.movielens("random"),
+        "douban": lambda: replace(quality.douban(), plan=lambda _: Plan("cold-items", ("video",))),
         "amazon": lambda: quality.amazon(cold=False),
         "people": quality.lastfm_people,
     }[name]()
@@ -146,7 +149,7 @@ def problem(name: str, out: Path, most: int) -> tuple[Workspace, Problem]:
     return workspace, Problem(
         settings, part.train, part.links, liked, part.users[able], ranked,
         sp.csr_matrix(relevant[able]), sp.csr_matrix(hidden[able]), people,
-        name in ("movielens", "amazon"), part, task.scenarios, behaviour(found),
+        name in ("movielens", "douban", "amazon"), part, task.scenarios, behaviour(found),
         texts,
     )  # fmt: skip
 
@@ -233,7 +236,7 @@ def judged(found: Problem, scores: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("set", choices=["movielens", "movielens-warm", "amazon", "people"])
+    parser.add_argument("set", choices=SETS)
     parser.add_argument("--train", type=Path, nargs="*", default=[])
     parser.add_argument("--base", choices=["minilm", "bundled"], default="minilm")
     parser.add_argument("--max-tokens", type=int, default=64)
@@ -243,7 +246,13 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--users", type=int, default=10**6, help="users under test, at most")
     parser.add_argument("--only", nargs="*", metavar="ENCODER", help="measure these alone")
-    parser.add_argument("--engine", action="store_true", help="fit the whole engine with each too")
+    parser.add_argument(
+        "--engine",
+        nargs="*",
+        default=[],
+        metavar="ENCODER",
+        help="fit the whole engine with these too",
+    )
     parser.add_argument("--out", type=Path, default=Path("build/training"))
     options = parser.parse_args()
     if not semantic.DATA.is_dir():
@@ -274,7 +283,7 @@ def main() -> None:
             continue
         encoder = open_encoder(tables, workspace.path / "cache", workspace.runs)
         measured = list(rows_of(found, encoded(found, encoder, rows)))
-        if options.engine:
+        if label in options.engine:
             measured += engine(workspace, found, tables, encoder)
         alone = len(tables) == 1 and label != "bundled"
         for row, values in measured:
