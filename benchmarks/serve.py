@@ -140,7 +140,8 @@ def measure(bare: Server, service: Server, options: argparse.Namespace) -> None:
         return [get(f"{ask}{name}&n={n}{more}")]
 
     def without() -> list[bytes]:
-        return answer(next(cycle), more=f"&exclude={items[next(counted) * 7 % len(items)]}")
+        turn = next(counted) // len(names)  # of all users: no question comes twice
+        return answer(next(cycle), more=f"&exclude={items[turn * 7 % len(items)]}")
 
     cycle, lengths = itertools.cycle(names), itertools.cycle(range(10, 60))
     numbers = itertools.cycle(range(10_000))
