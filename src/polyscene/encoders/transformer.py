@@ -17,7 +17,7 @@ from polyscene.encoders.base import Encoder, EncoderConfig
 from polyscene.errors import EncoderError
 from polyscene.extras import require
 
-__all__ = ["TransformerConfig", "TransformerEncoder", "folder_hash", "not_loaded"]
+__all__ = ["TransformerConfig", "TransformerEncoder", "folder_hash", "no_bars", "not_loaded"]
 
 
 class TransformerConfig(EncoderConfig):
@@ -102,7 +102,7 @@ class TransformerEncoder(Encoder):
     def _model(self) -> Any:
         library = require("sentence_transformers", "train", "the encoder 'transformer'")
         try:
-            with _no_bars():
+            with no_bars():
                 model = library.SentenceTransformer(
                     self.config.model,
                     revision=self.config.revision,
@@ -142,7 +142,7 @@ def not_loaded(model: str, error: Exception) -> EncoderError:
 
 
 @contextmanager
-def _no_bars() -> Iterator[None]:
+def no_bars() -> Iterator[None]:
     """Keep the library from drawing progress bars while it loads a model."""
     bars = require("transformers.utils.logging", "train", "the encoder 'transformer'")
     shown = bars.is_progress_bar_enabled()

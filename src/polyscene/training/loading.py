@@ -7,7 +7,7 @@ from typing import Any
 from sentence_transformers import SentenceTransformer
 
 from polyscene.encoders import TransformerEncoder
-from polyscene.encoders.transformer import TransformerConfig, not_loaded
+from polyscene.encoders.transformer import TransformerConfig, no_bars, not_loaded
 from polyscene.errors import EncoderError, SettingsError
 from polyscene.training.config import EncoderTraining, base_model
 
@@ -23,7 +23,8 @@ def load_model(config: EncoderTraining) -> Any:
     """
     named = base_model(config.base)
     try:
-        model = SentenceTransformer(named, device=config.device, trust_remote_code=False)
+        with no_bars():
+            model = SentenceTransformer(named, device=config.device, trust_remote_code=False)
     except (OSError, ValueError, RuntimeError) as error:
         raise not_loaded(named, error) from error
     longest = model.max_seq_length or config.max_tokens
