@@ -63,6 +63,7 @@ from polyscene.metrics.compare import paired
 from polyscene.metrics.ranking import ndcg
 from polyscene.ranking import TaskModel
 from polyscene.ranking.examples import Examples
+from polyscene.ranking.predictor import Predictor
 from polyscene.settings import Settings, parse_settings
 from polyscene.workspace import Workspace
 
@@ -95,6 +96,13 @@ class Kept(TaskExamples):
         if self._parts:
             Kept.last = self.examples(fusions)
         return super().predictor(training, fusions)
+
+
+def fit_tasks(predictor: Predictor, variant: str) -> None:
+    """Fit a model to the examples of the last fit, in the place of the one there is."""
+    kind, options = VARIANTS[variant]
+    predictor.model = build(TaskModel, kind, options)
+    predictor.model.fit(Kept.last)
 
 
 @dataclass
@@ -140,10 +148,8 @@ def by_variant(
     """Variant, scenario and pairs; each variant learns from the same examples."""
     assert model.tasks is not None
     for name in [name for name in names or VARIANTS if name in VARIANTS]:
-        kind, options = VARIANTS[name]
-        model.tasks.model = build(TaskModel, kind, options)
         start = time.perf_counter()
-        model.tasks.model.fit(Kept.last)
+        fit_tasks(model.tasks, name)
         print(f"  {name}: {time.perf_counter() - start:.1f} s", file=sys.stderr)
         for scenario in model.tasks.declared:
             pairs = judged(own, model, part, scenario)
@@ -387,9 +393,7 @@ def impressions(out: Path) -> None:
             own, model, part, constant, {"similarity": "polyscene", "popularity": "popularity"}
         )
         for name in [name for name in VARIANTS if "separate" not in name]:
-            kind, options = VARIANTS[name]
-            model.tasks.model = build(TaskModel, kind, options)
-            model.tasks.model.fit(Kept.last)
+            fit_tasks(model.tasks, name)
             in_order(own, model, part, "liked", {f"liked, by {name}": "polyscene"})
 
 
@@ -475,9 +479,7 @@ def position(out: Path) -> None:
                 model = fitted(own, part)
                 assert model.tasks is not None
                 for variant in ("fused", "gbdt, joint"):
-                    kind, options = VARIANTS[variant]
-                    model.tasks.model = build(TaskModel, kind, options)
-                    model.tasks.model.fit(Kept.last)
+                    fit_tasks(model.tasks, variant)
                     numbers = unbiased(own, model, part, log)
                     found.setdefault(f"{variant}, {name}", []).append(numbers)
     print("| model | GAUC, all looked at | GAUC, logged | log loss, random places | ece |")
@@ -505,9 +507,7 @@ def lists(out: Path) -> None:
                 model = fitted(own, part)
                 assert model.tasks is not None
                 for variant in ("fused", "gbdt, joint"):
-                    kind, options = VARIANTS[variant]
-                    model.tasks.model = build(TaskModel, kind, options)
-                    model.tasks.model.fit(Kept.last)
+                    fit_tasks(model.tasks, variant)
                     rows = said_of(own, model, part, log, "logged")
                     chance, labels = rows.chance, rows.labels
                     numbers = [
@@ -577,7 +577,7 @@ def said_of(own: Workspace, model: Model, part: Split, log: Log, basis: Basis) -
     held = HeldOut(part.held, asker, sources, space.targets.ids, ids.ids, own.settings, "shop",
                    part.now)  # fmt: skip
     found = happenings(basis, held, most=2000)
-    for number, one in enumerate(found):
+    for one in found:
         told = predictor(one.asking.query, one.asking.user, one.rows, one.said, weights,
                          space.targets, model.items.targets)  # fmt: skip
         user = int(part.held.users.ids[one.user][1:])
@@ -585,10 +585,9 @@ def said_of(own: Workspace, model: Model, part: Split, log: Log, basis: Basis) -
         said.append(told.tasks["click"])
         true.append(log.relevance[user, things])
         logged.append(one.labels[0].astype(np.float64))
-        groups.append(np.stack([np.full(len(things), number), one.lists], axis=1))
+        groups.append(one.lists)
     labels = np.concatenate(logged).astype(np.int64)
-    group = np.unique(np.concatenate(groups), axis=0, return_inverse=True)[1].ravel()
-    return Rows(np.concatenate(said), labels, np.concatenate(true), group)
+    return Rows(np.concatenate(said), labels, np.concatenate(true), np.concatenate(groups))
 
 
 def in_order(

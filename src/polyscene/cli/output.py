@@ -24,6 +24,7 @@ from rich.text import Text
 
 from polyscene.data.report import FileReport, IngestReport
 from polyscene.engine import Answer, Engine
+from polyscene.engine.names import unknown_names
 from polyscene.logs import NO_PROGRESS, Progress, Task
 from polyscene.metrics.bands import LEAST, Band
 
@@ -152,8 +153,6 @@ def answer_table(answer: Answer, title: str | None = None) -> Table:
 
 def print_unknown(engine: Engine, scenarios: Collection[str] | None = None) -> None:
     """Notes of names in declarations that mean nothing, on the error stream."""
-    from polyscene.engine.names import unknown_names
-
     for scenario, text in unknown_names(engine, scenarios):
         error_console.print(f"note: {scenario}: {text}", markup=False, highlight=False)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NO_LISTS", "Lists", "last_touch"]
+if TYPE_CHECKING:  # a dataset has lists
+    from polyscene.data.dataset import FloatArray, IntArray, Mask
 
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
+__all__ = ["NO_LISTS", "Lists", "last_touch"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ def predicted_pairs(
     found = happenings(basis, asked, most=_USERS if shown else _WHOLE, everything=True)
     labels, chances, fused, groups = [], [], [], []
     names = [task.name for task in spec.to_predict]
-    for number, outcome in enumerate(found):
+    for outcome in found:
         if not len(outcome.rows):
             continue
         asking = outcome.asking
@@ -148,12 +148,11 @@ def predicted_pairs(
         labels.append(outcome.labels)
         chances.append(np.stack([told.tasks[name] for name in names]))
         fused.append(told.fused)
-        groups.append(np.stack([np.full(len(outcome.rows), number), outcome.lists], axis=1))
+        groups.append(outcome.lists)
     if not labels:
         return None
     truth, said = np.concatenate(labels, axis=1), np.concatenate(chances, axis=1)
-    group = np.unique(np.concatenate(groups), axis=0, return_inverse=True)[1].ravel()
-    return Pairs(shown, truth, said, np.concatenate(fused), group)
+    return Pairs(shown, truth, said, np.concatenate(fused), np.concatenate(groups))
 
 
 def _judged(task: Task, model: str | None, pairs_of: Pairs, row: int) -> Predicted:

@@ -46,7 +46,7 @@ def basis_of(data: Dataset, settings: Settings, scenario: str) -> Basis:
 
 
 def _enough_logged(data: Dataset, spec: Scenario, scenario: str) -> bool:
-    lists = data.lists.take(data.lists.in_scenario(scenario))
+    lists = data.lists.within((scenario,))
     if not len(lists):
         return False
     here = in_scenario(data, scenario) & data.aimed(spec.target)
@@ -108,7 +108,7 @@ def rates_of(basis: Basis, data: Dataset, spec: Scenario, scenario: str) -> dict
     """
     tasks = [task for task in spec.to_predict if not task.of_value]
     if basis == "logged":
-        lists = data.lists.take(data.lists.in_scenario(scenario))
+        lists = data.lists.within((scenario,))
         lists = lists.take(looked_at(lists, spec.to_predict))
         count = len(lists)
         shares = [float(_labels(lists, task).mean()) if count else 0.0 for task in tasks]

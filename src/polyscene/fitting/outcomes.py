@@ -53,7 +53,8 @@ class Outcome:
     """At which place each was shown, from 1; NaN where that is not known, or what was shown is not;
     shape (m,)."""
     lists: IntArray
-    """A number for the list that each stood in, shape (m,)."""
+    """A number for the list that each stood in, else for the question; other questions have others.
+    Shape (m,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ def outcomes(
             labels = np.concatenate([labels, np.stack(known).astype(np.float32)], axis=1)
             pairs, weights = np.append(pairs, more), np.append(weights, weight)
             positions = np.full(len(pairs), np.nan)  # known of successes only, it would tell
-        user, one_list = int(questions.users[number]), np.zeros(len(pairs), np.int64)
+        user, one_list = int(questions.users[number]), np.full(len(pairs), number, np.int64)
         yield Outcome(asking, said, pairs, labels, weights, user, positions, one_list)
 
 

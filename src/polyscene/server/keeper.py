@@ -120,9 +120,11 @@ class Keeper:
             await self._take_settings()
             model = await self._beside(self._newer)
             if model is not None:
+                replaced = self._answering.model is not None
                 await self._ask(lambda: self._answering.use(model))
                 _log.info("serving %s", model.config.version)
-                await self._beside(_give_back)
+                if replaced:
+                    await self._beside(_give_back)
             else:
                 await self._take_in()
 

@@ -158,9 +158,9 @@ class Social(Source):
         crowd = self._crowd
         if crowd is None or query.spec.reads != "all":
             return None
-        around = _friends([query], crowd.ids)
         if query.spec.target == "person":
             return np.where(self._by_friends(query)[rows], -1, 0)
+        around = _friends([query], crowd.ids)
         counts, known = np.zeros(len(rows), np.int64), rows < crowd.deeds.shape[1]
         counts[known] = crowd.deeds[around.indices][:, rows[known]].getnnz(axis=0)
         return counts
