@@ -58,6 +58,14 @@ class EncoderTraining(Config):
     """Rank of these matrices."""
     layers: int | None = Field(default=None, ge=1)
     """How many of the last layers are trained; unset means all. Fewer take less time."""
+    whiten: bool | None = None
+    """For `contrastive`: whether the whitening of the catalogue is put behind the transformer,
+    which is then trained, judged and used so; unset means where it is better on what is held out
+    before anything is learned."""
+    head_steps: int | None = Field(default=None, ge=0)
+    """With `whiten`: steps, at most, in which a matrix behind the whitening is trained alone, on
+    vectors that are encoded once, before the layers are; 0 for none. Unset means 300 where all that
+    is learned from are pairs of people, else 0."""
     dims: list[int] = []
     """Matryoshka: lengths at which the first components alone are to serve too."""
     max_tokens: int = Field(default=64, ge=4)

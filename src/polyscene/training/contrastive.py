@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from polyscene.training.pairs import Pairs
 from polyscene.training.runs import Run
 from polyscene.training.sampling import batches, log_q
 from polyscene.training.texts import TOGETHER, Collator, PairBatches
+from polyscene.training.whitened import start
 
 __all__ = ["train"]
 
@@ -44,16 +45,18 @@ _log = get_logger(__name__)
 def train(
     pairs: Pairs,
     texts: Any,
+    catalogue: Sequence[str],
     judge: Judge,
     config: EncoderTraining,
     run: Run,
     progress: Progress = NO_PROGRESS,
 ) -> Judged:
-    """Train on pairs, judged every few steps; the best evaluation is kept.
+    """Train on pairs, judged every few steps; the best evaluation is kept, the start's included.
 
     Args:
         pairs: What belongs together; at least two.
         texts: The texts of each node.
+        catalogue: The texts of all items: the whitening is fitted to them.
         judge: What measures the model.
         config: The options.
         run: Where the model, checkpoints and logs go, and whether it goes on from a checkpoint.
@@ -69,11 +72,15 @@ def train(
         model = load_model(config)
         total = sum(weight.numel() for weight in model.parameters())
         adapted = Adapted(model, config)
-        trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-        before = judge(_encoder(model))
-        _log.info("before training: %s; %d of %d weights are trained", before, trained, total)
+        encode = _encoder(model)
+        first = start(model, encode, catalogue, pairs, texts, judge, config, progress)
+        learned = [weight for weight in model.parameters() if weight.requires_grad]
+        trained = sum(weight.numel() for weight in learned)
+        untrained = [weight.detach().clone() for weight in learned]
+        _log.info("at the start: %s; %d of %d weights are trained", first.more or first.before,
+                  trained, total)  # fmt: skip
         nodes = len(texts)
-        negatives = hard_negatives(pairs, texts, _encoder(model), config.negatives, config.seed)
+        negatives = hard_negatives(pairs, texts, encode, config.negatives, config.seed)
         plan = batches(
             pairs, config.steps * config.accumulate, config.batch_size, config.weights, config.seed
         )
@@ -83,11 +90,12 @@ def train(
             model, pairs.known(nodes), correction, config.scale, config.mini_batch
         )
         if config.dims:
-            dims = sorted({*config.dims, int(model.get_embedding_dimension())}, reverse=True)
+            dim = int(model.get_embedding_dimension())
+            dims = sorted({dim, *(min(one, dim) for one in config.dims)}, reverse=True)
             loss = MatryoshkaLoss(model, loss, dims)
         trainer = _Trainer(
             judge=judge,
-            encode=_encoder(model),
+            encode=encode,
             model=_Contrast(model, loss),
             args=_arguments(config, run.folder),
             train_dataset=data,
@@ -102,16 +110,22 @@ def train(
         if run.resumed:
             last = _hf.trainer_utils.get_last_checkpoint(str(run.folder))
         trainer.train(resume_from_checkpoint=last)
-        after = judge(_encoder(model))
+        after = judge(encode)
+        if after["mean"] < first.found["mean"]:
+            after = first.found
+            with torch.no_grad():
+                for weight, was in zip(learned, untrained, strict=True):
+                    weight.copy_(was)
         adapted.finish()
         model.eval().save_pretrained(str(run.model), create_model_card=False)
     more = {
         "steps": trainer.state.global_step,
         "trained_parameters": trained,
         "parameters": total,
+        **first.more,
         "history": list(trainer.state.log_history),
     }
-    return Judged(before, after, more)
+    return Judged(first.before, after, more, gained=after is not first.before)
 
 
 def _encoder(model: Any) -> Callable[[list[str]], Vectors]:

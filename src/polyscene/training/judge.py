@@ -28,7 +28,7 @@ from polyscene.sources.trial import top_hits
 __all__ = ["Held", "Judge", "Judged", "Question", "hold_out", "itself", "questions"]
 
 K = 10
-_ASKED = 150
+_ASKED = 400
 """Users that are asked for in a scenario, at most."""
 _RANKED = 400
 """Targets that are put in order, at most."""
@@ -71,6 +71,8 @@ class Judged:
     """The same of what was made."""
     more: dict[str, Any] = field(default_factory=dict)
     """What else is known of the run, for `metrics.json`."""
+    gained: bool = True
+    """Whether training found anything as good as its start; else what was made is the start."""
 
 
 class Judge:

@@ -46,10 +46,14 @@ class Job:
     progress: Progress
 
     @property
+    def all_texts(self) -> list[str]:
+        """The texts of all items, one after the other."""
+        return [text for own in self.found.texts[: self.found.items] for text in own]
+
+    @property
     def texts(self) -> list[str]:
         """The different texts of the items."""
-        items = self.found.texts[: self.found.items]
-        return list(dict.fromkeys(text for own in items for text in own))
+        return list(dict.fromkeys(self.all_texts))
 
     def describe(self, **table: Any) -> None:
         """Write how the weights in the run's folder are used."""
@@ -110,7 +114,9 @@ def _contrast(job: Job) -> Judged:
         return _head(job)
     from polyscene.training.contrastive import train
 
-    made = train(job.pairs, job.found.texts, job.judge, job.config, job.run, job.progress)
+    made = train(
+        job.pairs, job.found.texts, job.all_texts, job.judge, job.config, job.run, job.progress
+    )
     job.describe(type="transformer", model=".", max_tokens=job.config.max_tokens)
     return made
 

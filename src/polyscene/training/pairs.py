@@ -52,7 +52,7 @@ _RANK = 512
 _REG = 100.0
 _WARM = 2
 """Users that an item needs for its neighbours to be believed."""
-_HISTORY = 10
+_HISTORY = 50
 """Items whose texts tell of a person, at most."""
 
 

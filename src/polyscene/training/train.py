@@ -105,7 +105,7 @@ def train_encoder(
         run.discard()
         raise
     kept = 1.0 if config.trains else config.keep
-    passed = made.after["mean"] >= kept * made.before["mean"]
+    passed = made.gained and made.after["mean"] >= kept * made.before["mean"]
     seconds = round(time.monotonic() - started, 1)
     judged = {"passed": passed, "before": made.before, "after": made.after, "seconds": seconds}
     metrics = {**judged, **made.more}
