@@ -102,6 +102,11 @@ def test_ties_are_broken_as_in_a_full_sort(pairs: list[tuple[float, float]]) -> 
         (math.isnan(v), 0 if math.isnan(v) else -v, -s, row) for row, (v, s) in enumerate(pairs)
     ]
     assert ordered(candidates, values).rows.tolist() == [key[-1] for key in sorted(keys)]
+    for first in range(1, len(pairs) + 2):  # the first alone are those of all
+        some = ordered(candidates, values, first=first)
+        assert len(some) >= min(first, len(pairs))
+        assert some.rows.tolist() == [key[-1] for key in sorted(keys)][: len(some)]
+        assert some.scores.tolist() == ordered(candidates, values).scores.tolist()[: len(some)]
 
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=3, max_size=3))

@@ -265,9 +265,17 @@ class Recommender:
             items=self._model.items.targets,
             seed=seed,
         )
-        trend, tasks = partial(self._trend, query), partial(self._predicted, asking)
+        valued = partial(
+            self._valued, asking.user, query.scenario, query.now,
+            trend=partial(self._trend, query), tasks=partial(self._predicted, asking), steps=steps,
+        )  # fmt: skip
+        first = None if steps or pins else reranker.first(n)
+        if first is not None:  # the best are enough but where many of them are alike
+            shown = reranker(valued(fused, first=first), asked)
+            if not reranker.lacks(shown, wanted, asked):
+                return shown
         while True:
-            pool = self._valued(asking.user, query.scenario, query.now, fused, trend, tasks, steps)
+            pool = valued(fused)
             shown = reranker(_with_pins(pool, pins), asked)
             if reranker.lacks(shown, wanted, asked):
                 pool = self._filled(pool, query.scenario, partial(self._asked, query))
@@ -301,8 +309,9 @@ class Recommender:
         trend: Callable[[IntArray], FloatArray],
         tasks: Callable[[IntArray], Mapping[str, FloatArray]],
         steps: bool = False,
+        first: int | None = None,
     ) -> Candidates:
-        """The candidates by the scenario's objective, best first."""
+        """The candidates by the scenario's objective, best first; only the first if given."""
         value = self._objective(scenario, self._settings.scenario(scenario))
         given = {}
         if value.uses("popularity"):
@@ -312,7 +321,7 @@ class Recommender:
             candidates = replace(candidates, tasks=self._learned(scenario, columns))
             given |= {as_name(name): column for name, column in columns.items()}
         targets = self._model.space(scenario).targets
-        return ordered(candidates, value(candidates, targets, user, now, given), steps)
+        return ordered(candidates, value(candidates, targets, user, now, given), steps, first)
 
     def _declared(self, scenario: str) -> Collection[str]:
         """The tasks of a scenario that the model predicts."""

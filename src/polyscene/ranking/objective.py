@@ -167,7 +167,9 @@ def similarities(candidates: Candidates, sources: Collection[str]) -> dict[str, 
     return found | {"similarity": np.minimum(fused / scale, 1.0)}
 
 
-def ordered(candidates: Candidates, values: Values, steps: bool = False) -> Candidates:
+def ordered(
+    candidates: Candidates, values: Values, steps: bool = False, first: int | None = None
+) -> Candidates:
     """The candidates by their values, which become their scores; ties by fused score and row.
 
     A value that is missing or infinite breaks nothing: such candidates stand behind all others, by
@@ -177,12 +179,18 @@ def ordered(candidates: Candidates, values: Values, steps: bool = False) -> Cand
         candidates: The fused candidates.
         values: Shape (m,).
         steps: Whether to note the scores and places before and after.
+        first: If given, only so many of the best are put in order, and those that equal the last
+            of them; the others are left out.
     """
     sound = np.isfinite(values)
     if not sound.all():
         lowest = float(values[sound].min()) if sound.any() else 0.0
         values = np.where(sound, values, lowest)
-    order = np.argsort(-values)
+    if first is not None and first < len(values):
+        best = np.flatnonzero(values >= np.partition(values, -first)[-first])
+        order = best[np.argsort(-values[best])]
+    else:
+        order = np.argsort(-values)
     falling = values[order]
     equal = np.flatnonzero(falling[1:] == falling[:-1])
     if len(equal):  # only what is equal has to be put in order again

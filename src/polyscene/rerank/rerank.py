@@ -82,6 +82,10 @@ class Reranker:
         """The rows of the pinned targets that may be shown, by place from 0 in a list of n."""
         return self._rules.pins(ids, allowed, n)
 
+    def first(self, n: int) -> int | None:
+        """How many of the best candidates a list of n is made of, as a rule; None for all."""
+        return 2 * n if self._plain and not more(self._explore, n) else None
+
     @traced("rerank")
     def __call__(self, pool: Candidates, asked: Asked) -> Candidates:
         """The list of up to n distinct targets, with what the rules did to each.

@@ -171,6 +171,19 @@ def nothing(queries: Sequence[Query]) -> Vectors:
     return np.full((len(queries), targets), SILENT, np.float32)
 
 
+def spread(queries: Sequence[Query], told: Sequence[int] | IntArray, found: Vectors) -> Vectors:
+    """The scores of those queries that something is said for, `SILENT` for the others.
+
+    Args:
+        queries: All questions.
+        told: The places of some, each once.
+        found: Their scores, shape (told, targets).
+    """
+    scores = nothing(queries)
+    scores[told] = found
+    return scores
+
+
 def put(scores: Vectors, queries: IntArray, targets: IntArray, values: Vectors) -> None:
     """Set the scores of some targets for some queries, in place.
 

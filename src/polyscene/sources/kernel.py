@@ -33,7 +33,7 @@ from pydantic import Field
 from polyscene.component import Config, Query, Space, Training, Validation, Vectors
 from polyscene.data.dataset import IntArray
 from polyscene.represent.interactions import fading, graded, interactions, places, weighted
-from polyscene.sources.base import SILENT, Source, away, history_rows, nothing
+from polyscene.sources.base import SILENT, Source, away, history_rows, nothing, spread
 from polyscene.sources.closed_form import LowRank
 from polyscene.sources.kernel_search import WARM, chosen, factored, learned
 from polyscene.sources.likes import grounds
@@ -153,19 +153,16 @@ class Kernel(Source):
 
     def scores(self, queries: Sequence[Query]) -> Vectors:
         """See `Source`; O(targets · (rank + dim)) a query."""
-        fitted, scores = self._fitted, nothing(queries)
+        fitted = self._fitted
         x, told = self._told(queries)
         if fitted is None or not len(told):
-            return scores
-        found = np.zeros((len(told), scores.shape[1]), np.float32)
+            return nothing(queries)
+        found = np.zeros((len(told), len(queries[0].allowed)), np.float32)
         if self._set.cold:
             new, vectors = self._without_events(queries[0].space, fitted.warm)
             found[:, new] = np.asarray(x @ fitted.cold) @ vectors.T
         found[:, fitted.warm] = fitted.kernel.scores(x)
-        if len(told) == len(queries):
-            return found
-        scores[told] = found
-        return scores
+        return found if len(told) == len(queries) else spread(queries, told, found)
 
     def some(self, queries: Sequence[Query], rows: IntArray) -> Vectors:
         """See `Source`; O(rows · (rank + dim)) a query."""

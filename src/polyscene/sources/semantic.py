@@ -29,7 +29,7 @@ from pydantic import Field
 
 from polyscene.component import Candidates, Config, Query, Vectors
 from polyscene.data.dataset import IntArray
-from polyscene.sources.base import SILENT, Source, best, nothing
+from polyscene.sources.base import SILENT, Source, best, nothing, spread
 
 __all__ = ["SemanticMean", "SemanticMulti", "SemanticSoft"]
 
@@ -54,15 +54,12 @@ class SemanticMean(Source):
 
     def scores(self, queries: Sequence[Query]) -> Vectors:
         """See `Source`; O(targets · dim) a query."""
-        scores = nothing(queries)
         told = [place for place, query in enumerate(queries) if query.vector.any()]
-        if told:
-            users = np.stack([queries[place].vector for place in told])
-            found = users @ queries[0].space.vectors.T
-            if len(told) == len(queries):
-                return found
-            scores[told] = found
-        return scores
+        if not told:
+            return nothing(queries)
+        users = np.stack([queries[place].vector for place in told])
+        found = users @ queries[0].space.vectors.T
+        return found if len(told) == len(queries) else spread(queries, told, found)
 
     def some(self, queries: Sequence[Query], rows: IntArray) -> Vectors:
         """See `Source`; O(rows · dim) a query."""
