@@ -9,7 +9,7 @@ once before: what is kept of an answer is kept for a minute, so on a slow machin
 The load comes from this process, on the same machine: what it takes of the processor is lacking to
 the service. Beside the rate stands what a request costs the service in processor time, which a busy
 machine changes less. "kept" asks the same again; "longer" asks each time for a list of another
-length, from 10 to 59, and "without one" leaves another target out, so that the answer has to be
+length, from 11 to 59, and "without one" leaves another target out, so that the answer has to be
 made anew. "after event" sends an event of the user first, whose time is not counted, so that
 nothing made before holds; its processor time is that of both. At last answers are asked for while
 single events come for the same users, `--event-rate` of them a second and then as many as can be;
@@ -143,7 +143,12 @@ def measure(bare: Server, service: Server, options: argparse.Namespace) -> None:
         turn = next(counted) // len(names)  # of all users: no question comes twice
         return answer(next(cycle), more=f"&exclude={items[turn * 7 % len(items)]}")
 
-    cycle, lengths = itertools.cycle(names), itertools.cycle(range(10, 60))
+    def longer() -> list[bytes]:
+        number = next(asked)
+        turn = number // len(names)  # likewise
+        return answer(names[number % len(names)], 11 + (number + turn) % 49)
+
+    cycle, asked = itertools.cycle(names), itertools.count()
     numbers = itertools.cycle(range(10_000))
 
     def event(number: int) -> dict[str, object]:
@@ -167,7 +172,7 @@ def measure(bare: Server, service: Server, options: argparse.Namespace) -> None:
         ("bare route", bare, lambda: [get(f"/bare?user={next(numbers)}")], connections, 1),
         ("recommend, kept", service, lambda: answer(next(cycle)), connections, 1),
         ("recommend, without one", service, without, connections, 1),
-        ("recommend, longer", service, lambda: answer(next(cycle), next(lengths)), connections, 1),
+        ("recommend, longer", service, longer, connections, 1),
         ("recommend, after event", service, after, connections, 1),
     ]
     more: list[tuple[str, Server, Make, int, int]] = [

@@ -90,18 +90,32 @@ def explained(
     friends: Sequence[str] = (),
 ) -> list[Recommendation]:
     """The recommendations of TARGETS, with what each source gave to each of them."""
+    (found,) = explained_in_turn(world, sources, [parts], reasons, friends)
+    return found
+
+
+def explained_in_turn(
+    world: Engine,
+    sources: Mapping[str, Source],
+    turns: Sequence[Mapping[str, Sequence[float]]],
+    reasons: bool = True,
+    friends: Sequence[str] = (),
+) -> list[list[Recommendation]]:
+    """The same where one question is answered several times, sources giving other amounts."""
     settings, store = world.workspace.settings, world.workspace.store
     model = replace(world.model, sources=dict(sources))
     ids = model.items.targets.ids
     asker = Asker(settings, model, world.workspace.encoder, StorePast(store, model.items.targets))
-    given = {name: np.array(values, np.float32) for name, values in parts.items()}
-    candidates = Candidates(
-        rows=ids.rows(TARGETS), scores=np.sum(list(given.values()), axis=0), parts=given
-    )
     explainer = Explainer(settings, Verbaliser(settings), model)
     asking = asker.user("ann", "shop", 10, NOW)
     asking = replace(asking, query=replace(asking.query, friends=friends))
-    return explainer.recommendations(asking, candidates, reasons)
+    found = []
+    for parts in turns:
+        given = {name: np.array(values, np.float32) for name, values in parts.items()}
+        scores = np.sum(list(given.values()), axis=0)
+        candidates = Candidates(rows=ids.rows(TARGETS), scores=scores, parts=given)
+        found.append(explainer.recommendations(asking, candidates, reasons))
+    return found
 
 
 def named(items: Sequence[Recommendation]) -> list[list[str]]:
@@ -147,6 +161,29 @@ def test_a_source_that_gave_nothing_is_not_asked(world: Engine, rows: dict[str, 
     assert named(found) == [[], ["tea-1"], []]
     assert sources["a"].asked == [rows["tea-4"]]
     assert sources["b"].asked == []
+
+
+def test_what_was_said_is_said_again_while_the_sources_stand_in_the_same_order(
+    world: Engine, rows: dict[str, int]
+) -> None:
+    """Sources are asked again only about tea-4, to which another gave most the second time; the
+    amounts are those of each time, and all is as if it were asked for the first time."""
+    turns = [
+        {"a": [2.0, 2.0, 1.0], "b": [1.0, 1.0, 0.0]},
+        {"a": [3.0, 1.0, 2.0], "b": [2.0, 4.0, 0.0]},
+    ]
+    near = list(rows.values())
+
+    def sources() -> dict[str, Grounds]:
+        return {"a": Grounds(rows["tea-1"], near), "b": Grounds(rows["tea-2"], near)}
+
+    asked = sources()
+    first, second = explained_in_turn(world, asked, turns)
+    assert asked["a"].asked == [rows[name] for name in TARGETS]
+    assert asked["b"].asked == [rows["tea-4"]]
+    assert [first, second] == [explained(world, sources(), turn) for turn in turns]
+    assert [named(found)[1] for found in (first, second)] == [["tea-1"], ["tea-2"]]
+    assert [one.evidence.grounds[0].part for one in second] == [3.0, 4.0, 2.0]
 
 
 def test_what_the_user_did_not_do_is_never_a_ground(world: Engine, rows: dict[str, int]) -> None:

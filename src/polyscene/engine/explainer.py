@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -73,21 +74,39 @@ class Explainer:
         told = _told(candidates)
         if not reasons:
             return _recommendations(space, candidates, told, [""] * len(told))
-        memo = asking.memo
-        grounds = grounds_of(self._model.sources, query, candidates, memo)
-        language = self.language(asking.user)
-        wording = self._verbaliser.wording(query.spec.preset or GENERIC, language)
-        entries = memo.get("entries")
-        if entries is None:
-            entries = memo["entries"] = _Entries(self._settings, self._items.targets, query)
-        supports = _supports(grounds.supports.found, candidates.rows, query, entries)
-        evidence = [
-            self._evidence(asking, row, bare, position, grounds, supports[position], entries)
-            for position, (row, bare) in enumerate(zip(candidates.rows.tolist(), told, strict=True))
+        known: dict[Hashable, _Reason] = asking.memo.setdefault("reasons", {})
+        keys = [
+            _standing(row, bare) for row, bare in zip(candidates.rows.tolist(), told, strict=True)
         ]
-        why = [sentence(one, wording, language) for one in evidence]
+        new = [place for place, key in enumerate(keys) if key not in known]
+        if new:
+            found = self._reasons(asking, candidates.take(np.array(new)), [told[p] for p in new])
+            known.update(zip([keys[place] for place in new], found, strict=True))
+        why = [known[key] for key in keys]
+        evidence = [own.evidence_of(bare.sources) for own, bare in zip(why, told, strict=True)]
         steps = waterfalls(candidates, query.spec)
-        return _recommendations(space, candidates, evidence, why, steps)
+        return _recommendations(space, candidates, evidence, [own.words for own in why], steps)
+
+    def _reasons(
+        self, asking: Asking, candidates: Candidates, told: Sequence[Evidence]
+    ) -> list[_Reason]:
+        """Why candidates fit; `told` is what the sources and rules say themselves of each."""
+        query, language = asking.query, self.language(asking.user)
+        grounds = grounds_of(self._model.sources, query, candidates)
+        wording = self._verbaliser.wording(query.spec.preset or GENERIC, language)
+        entries = asking.memo.get("entries")
+        if entries is None:
+            entries = asking.memo["entries"] = _Entries(self._settings, self._items.targets, query)
+        supports = _supports(grounds.supports.found, candidates.rows, query, entries)
+        found = []
+        for position, (row, bare) in enumerate(zip(candidates.rows.tolist(), told, strict=True)):
+            support = supports[position]
+            givers = self._givers(asking, row, bare, position, grounds, bool(support))
+            evidence = self._evidence(
+                asking, row, bare, position, grounds, support, givers, entries
+            )
+            found.append(_Reason(evidence, givers, sentence(evidence, wording, language)))
+        return found
 
     def similar(
         self, space: TargetSpace, row: int, candidates: Candidates, spec: Scenario
@@ -110,6 +129,24 @@ class Explainer:
         sample = user.description or " ".join(user.tags)
         return self._verbaliser.language(user.language, sample)
 
+    def _givers(
+        self,
+        asking: Asking,
+        row: int,
+        bare: Evidence,
+        position: int,
+        grounds: Grounds,
+        supported: bool,
+    ) -> dict[Kind, str]:
+        """The source of each kind of ground of one candidate, "" where there is none."""
+        return {
+            "way": grounds.paths.givers[position],
+            "friends": grounds.friends.givers[position],
+            "history": grounds.supports.givers[position] if supported else "",
+            "about": grounds.about.givers[position],
+            "stated": self._stating(bare.sources, row, asking),
+        }
+
     def _evidence(
         self,
         asking: Asking,
@@ -118,29 +155,19 @@ class Explainer:
         position: int,
         grounds: Grounds,
         support: Sequence[tuple[int, Support]],
+        givers: Mapping[Kind, str],
         entries: _Entries,
     ) -> Evidence:
         """What one candidate rests on; `support` are the near entries with their rows."""
         space = asking.space
         path, friends = grounds.paths.found[position], grounds.friends.found[position]
-        stating = self._stating(bare.sources, row, asking)
-        givers: dict[Kind, str] = {
-            "way": grounds.paths.givers[position],
-            "friends": grounds.friends.givers[position],
-            "history": grounds.supports.givers[position] if support else "",
-            "about": grounds.about.givers[position],
-            "stated": stating,
-        }
         of_support = [self._items.targets.tags[other] for other, _ in support]
-        return Evidence(
-            sources=bare.sources,
+        return replace(
+            bare,
             support=[entry for _, entry in support],
             tags=shared_tags(space.targets.tags[row], asking.user.tags, *of_support),
-            stated=bool(stating),
+            stated=bool(givers["stated"]),
             about=self._before(grounds.about.found[position] or ()),
-            rules=bare.rules,
-            pinned=bare.pinned,
-            explored=bare.explored,
             way=None if path is None else self._way(space, row, path, entries),
             friends=None if friends == UNCOUNTED else friends,
             grounds=_ordered(bare.sources, givers),
@@ -176,6 +203,23 @@ class Explainer:
         return Way(entries.support(path.start, cosine), path.kind, path.via, name)
 
 
+@dataclass(frozen=True, slots=True)
+class _Reason:
+    """Why a candidate fits, for as long as its sources stand in the same order."""
+
+    evidence: Evidence
+    givers: Mapping[Kind, str]
+    """The source of each kind of ground, or ""."""
+    words: str
+    """The sentence."""
+
+    def evidence_of(self, sources: Mapping[str, float]) -> Evidence:
+        """The evidence where sources contributed other amounts, in the same order."""
+        if sources == self.evidence.sources:
+            return self.evidence
+        return replace(self.evidence, sources=sources, grounds=_ordered(sources, self.givers))
+
+
 class _Entries:
     """The entries of one history as reasons name them; many targets rest on the same few."""
 
@@ -186,8 +230,6 @@ class _Entries:
         rows = query.history.rows.tolist()
         self._places = dict(zip(rows, range(len(rows)), strict=True))
         self._told: dict[int, tuple[str, str, str, Mapping[str, str]]] = {}
-        self.near: dict[int, tuple[Sequence[int], list[tuple[int, Support]]]] = {}
-        """What `_supports` found for targets, with the rows it was asked about."""
 
     def support(self, row: int, similarity: float) -> Support:
         """One entry, by its row."""
@@ -212,19 +254,17 @@ def _supports(
         query: The question.
         entries: The history.
     """
-    near, asked = entries.near, [own or () for own in found]
-    pairs = list(zip(rows.tolist(), asked, strict=True))
-    new = [(row, own) for row, own in pairs if row not in near or near[row][0] != own]
-    if new:
-        targets = np.repeat([row for row, _ in new], [len(own) for _, own in new])
-        behind = np.array([entry for _, own in new for entry in own], np.int64)
-        vectors = query.space.vectors[targets.astype(np.int64)]
-        cosines = iter(np.einsum("ij,ij->i", query.history.items[behind], vectors).tolist())
-        for row, own in new:
-            some = [(entry, next(cosines)) for entry in own]
-            some = sorted((pair for pair in some if pair[1] > 0), key=lambda pair: -pair[1])
-            near[row] = own, [(entry, entries.support(entry, cosine)) for entry, cosine in some]
-    return [near[row][1] for row, _ in pairs]
+    asked = [own or () for own in found]
+    targets = np.repeat(rows, [len(own) for own in asked])
+    behind = np.array([entry for own in asked for entry in own], np.int64)
+    vectors = query.space.vectors[targets]
+    cosines = iter(np.einsum("ij,ij->i", query.history.items[behind], vectors).tolist())
+    near = []
+    for own in asked:
+        some = [(entry, next(cosines)) for entry in own]
+        some = sorted((pair for pair in some if pair[1] > 0), key=lambda pair: -pair[1])
+        near.append([(entry, entries.support(entry, cosine)) for entry, cosine in some])
+    return near
 
 
 def _recommendations(
@@ -265,6 +305,12 @@ def _told(candidates: Candidates) -> list[Evidence]:
         pinned, explored = PINNED_ALONE in rules, EXPLORED in rules
         found.append(Evidence(sources, rules=rules, pinned=pinned, explored=explored))
     return found
+
+
+def _standing(row: int, bare: Evidence) -> Hashable:
+    """What the reason of a target rests on: the order of its sources, and what rules did."""
+    parts = sorted(((-part, name) for name, part in bare.sources.items() if part > 0))
+    return row, tuple(name for _, name in parts), bare.rules, bare.pinned, bare.explored
 
 
 def _ordered(sources: Mapping[str, float], givers: Mapping[Kind, str]) -> list[Ground]:

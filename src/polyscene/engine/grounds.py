@@ -7,9 +7,9 @@ number does not say who they are: at least two, and not all that the user has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -51,21 +51,14 @@ class Grounds:
     """How many friends acted on it, or `UNCOUNTED`."""
 
 
-def grounds_of(
-    sources: Mapping[str, Source],
-    query: Query,
-    candidates: Candidates,
-    memo: dict[Hashable, Any] | None = None,
-) -> Grounds:
+def grounds_of(sources: Mapping[str, Source], query: Query, candidates: Candidates) -> Grounds:
     """Ask the sources what the candidates rest on.
 
     Args:
         sources: The sources by name.
         query: The question.
         candidates: What was found, with the parts of the sources.
-        memo: What they told of targets of the same user before; what they tell now is added.
     """
-    told = {} if memo is None else memo
     liked = set(query.history.rows[query.history.strengths > 0].tolist())
 
     def supports(source: Source, rows: IntArray) -> Sequence[list[int] | None] | None:
@@ -93,10 +86,10 @@ def grounds_of(
 
     turns = list(_turns(candidates))
     return Grounds(
-        _strongest(sources, turns, candidates.rows, supports, told.setdefault("supports", {})),
-        _strongest(sources, turns, candidates.rows, paths, told.setdefault("paths", {})),
-        _strongest(sources, turns, candidates.rows, about, told.setdefault("about", {})),
-        _strongest(sources, turns, candidates.rows, friends, told.setdefault("friends", {})),
+        _strongest(sources, turns, candidates.rows, supports),
+        _strongest(sources, turns, candidates.rows, paths),
+        _strongest(sources, turns, candidates.rows, about),
+        _strongest(sources, turns, candidates.rows, friends),
     )
 
 
@@ -120,24 +113,14 @@ def _strongest(
     turns: Sequence[tuple[str, IntArray]],
     rows: IntArray,
     ask: Callable[[Source, IntArray], Sequence[T | None] | None],
-    told: dict[str, dict[int, T | None]],
 ) -> Told[T]:
-    """For each candidate what the source that gave most has to say, of those that say something.
-
-    What is told stands by source and target in `told`, and is not asked for again.
-    """
+    """For each candidate what the source that gave most has to say, of those that say something."""
     found: list[T | None] = [None] * len(rows)
     givers, open_ = [""] * len(rows), np.ones(len(rows), np.bool_)
     for name, places in turns:
-        known = told.setdefault(name, {})
         asked = places[open_[places]]
-        wanted = rows[asked].tolist()
-        new = [row for row in wanted if row not in known]
-        if new:
-            said = ask(sources[name], np.array(new, np.int64))
-            known.update(zip(new, said or [None] * len(new), strict=True))
-        for place, row in zip(asked.tolist(), wanted, strict=True):
-            one = known[row]
+        said = ask(sources[name], rows[asked]) if len(asked) else None
+        for place, one in zip(asked.tolist(), said or (), strict=said is not None):
             if one is not None:
                 found[place], givers[place], open_[place] = one, name, False
     return Told(found, givers)
