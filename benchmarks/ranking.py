@@ -215,7 +215,10 @@ def demo(out: Path) -> None:
     found: dict[tuple[str, str], list[Pairs]] = {}
     settings = parse_settings({"scenarios": {name: {"preset": name} for name in SCENARIOS}})
     for seed in WORLDS:
-        with tempfile.TemporaryDirectory() as folder, sampled(Path(folder), out, seed) as own:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            sampled(Path(folder), out, seed, "fused") as own,  # others are fitted afterwards
+        ):
             plan = Plan("random", tuple(settings.scenarios))
             part = split(own.store.dataset(), own.store.links(), settings, plan, sample_now())
             model = fitted(own, part)
@@ -224,12 +227,11 @@ def demo(out: Path) -> None:
     tables("demo", settings, found)
 
 
-def sampled(folder: Path, out: Path, seed: int, **shop: Any) -> Workspace:
+def sampled(folder: Path, out: Path, seed: int, ranking: str = "auto") -> Workspace:
     """The sample world, simulated from a seed."""
     world = load_world()
     events, _ = world_of.simulate(world, seed)
-    scenarios: dict[str, Any] = {name: {"preset": name} for name in SCENARIOS}
-    scenarios["shop"] |= shop
+    scenarios = {name: {"preset": name} for name in SCENARIOS}
     return opened(
         folder,
         out,
@@ -237,7 +239,7 @@ def sampled(folder: Path, out: Path, seed: int, **shop: Any) -> Workspace:
             [Item.model_validate(item) for item in world.items],
             [Event.model_validate(event) for event in events],
             [User.model_validate(user) for user in world.users],
-            parse_settings({"scenarios": scenarios}),
+            parse_settings({"scenarios": scenarios, "ranking": ranking}),
         ),
     )
 
@@ -621,7 +623,8 @@ PARTS: dict[str, Callable[[Path], None]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
-    parser.add_argument("--seeds", type=int, default=12, help="worlds of demo; default 12")
+    parser.add_argument("--seeds", type=int, default=48, help="worlds of demo; default 48")
+    parser.add_argument("--first", type=int, default=0, help="seed of the first; default 0")
     parser.add_argument("--model", action="append", choices=VARIANTS, help="may be repeated")
     parser.add_argument("--out", type=Path, default=Path("build/ranking"))
     options = parser.parse_args()
@@ -631,7 +634,7 @@ def main() -> None:
     learning.TaskExamples = Kept  # type: ignore[misc]
     for name in set(VARIANTS) - set(options.model or VARIANTS):
         del VARIANTS[name]
-    WORLDS[:] = range(options.seeds)
+    WORLDS[:] = range(options.first, options.first + options.seeds)
     for name in options.parts or PARTS:
         PARTS[name](options.out)
 

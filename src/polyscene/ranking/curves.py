@@ -2,9 +2,11 @@
 
 It is isotonic where the rarer of successes and failures comes three thousand times or more. With
 less a curve that can do less is often nearer to the truth (Niculescu-Mizil and Caruana 2005,
-Predicting Good Probabilities with Supervised Learning, ICML): the rate alone, logistic curves whose
-slope is held back more or less, and from three hundred on the isotonic one are compared by the log
-loss of users that they were not fitted to.
+Predicting Good Probabilities with Supervised Learning, ICML). Which form it is, so few examples do
+not tell for sure: the mean of those of `polyscene.ranking.forms` and, from three hundred on, of the
+isotonic one is taken, each with a weight of e^-L, L its log loss on users that it was not fitted
+to, summed over all pairs that the rows stand for (Yao, Vehtari, Simpson and Gelman 2018, Using
+Stacking to Average Bayesian Predictive Distributions, Bayesian Analysis 13: pseudo-BMA).
 
 Few examples know the order well enough and the rate badly. Where all that is learned from knows it
 too, a curve is moved along the log odds to that rate, by as much as the difference may be chance
@@ -19,19 +21,18 @@ Analysis 9). Reference of the curves: see `polyscene.metrics.isotonic`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq, isotonic_regression
-from scipy.special import expit, logit
+from scipy.special import expit, logit, softmax
 
 from polyscene.data.dataset import IntArray
 from polyscene.metrics.isotonic import Calibration, isotonic
 from polyscene.ranking.examples import Examples, Features
+from polyscene.ranking.forms import FORMS, Form
 
 __all__ = ["LEAST", "Curves", "crossed"]
 
@@ -39,12 +40,10 @@ _SURE = 3000
 """Successes, and failures, from which on a curve is isotonic."""
 _FAIR = 300
 """The same from which on it may be."""
-_RIDGES = (1000.0, 100.0, 30.0, 10.0, 1.0)
-"""Regularisations of the slope of a logistic curve, L2, for scores of spread 1."""
 _FOLDS = 5
 """Parts of the users that are left out in turn where curves are compared."""
-_STEPS = 50
-"""Newton steps, at most."""
+_LITTLE = 1e-3
+"""Weights of forms below this count as none."""
 LEAST = 10
 """Successes, and failures, from which on a task of a scenario is predicted."""
 
@@ -87,7 +86,7 @@ class Curves:
                 found[cell] = _values(given, labels, weights)
             else:
                 users = examples.users[rows]
-                curve = _chosen(given, labels, weights, users)
+                curve = _averaged(given, labels, weights, users)
                 found[cell] = _levelled(
                     curve, given, labels, weights, users, examples.rates.get(cell)
                 )
@@ -161,18 +160,15 @@ def _values(scores: Floats, labels: Floats, weights: Floats) -> Calibration:
     return Calibration(known, np.asarray(isotonic_regression(mean, weights=count).x))
 
 
-_Fit = Callable[[Floats, Floats, Floats], Calibration]
-"""From scores, labels and weights to a curve."""
+def _averaged(scores: Floats, labels: Floats, weights: Floats, users: IntArray) -> Calibration:
+    """The mean along the log odds of curves of several forms, each as likely as users found it.
 
-
-def _chosen(scores: Floats, labels: Floats, weights: Floats, users: IntArray) -> Calibration:
-    """The curve whose form has the least log loss on users that it was not fitted to."""
+    O(forms · parts · cost of a form).
+    """
     rarer = min(labels.sum(), len(labels) - labels.sum())
     if rarer >= _SURE:
         return isotonic(scores, labels, weights)
-    forms: list[_Fit] = [_constant, *(partial(_logistic, ridge=ridge) for ridge in _RIDGES)]
-    if rarer >= _FAIR:
-        forms.append(isotonic)
+    forms: list[Form] = [*FORMS, isotonic] if rarer >= _FAIR else list(FORMS)
     known, place = np.unique(users, return_inverse=True)
     folds = (np.random.default_rng(0).permutation(len(known)) % _FOLDS)[place]
     losses = np.zeros(len(forms))
@@ -184,7 +180,12 @@ def _chosen(scores: Floats, labels: Floats, weights: Floats, users: IntArray) ->
             chances = form(scores[~out], labels[~out], weights[~out])(scores[out])
             lost = -np.log(np.where(labels[out] == 1, chances, 1 - chances))
             losses[number] += weights[out] @ lost
-    return forms[int(losses.argmin())](scores, labels, weights)
+    shares = softmax(-losses)
+    points, odds = np.unique(scores), 0.0
+    for share, form in zip(shares, forms, strict=True):
+        if share >= _LITTLE:
+            odds = odds + share * logit(form(scores, labels, weights)(points))
+    return Calibration(points, expit(odds / shares[shares >= _LITTLE].sum()))
 
 
 def _levelled(
@@ -220,36 +221,3 @@ def _levelled(
 
     moved = brentq(missing, -20.0, 20.0) if missing(-20.0) < 0 < missing(20.0) else 0.0
     return Calibration(curve.scores, expit(odds + moved))
-
-
-def _constant(scores: Floats, labels: Floats, weights: Floats) -> Calibration:
-    """The rate, whatever the score."""
-    ends = np.unique(scores[[scores.argmin(), scores.argmax()]])
-    return Calibration(ends, np.full(len(ends), np.average(labels, weights=weights)))
-
-
-def _logistic(
-    scores: Floats, labels: Floats, weights: Floats, ridge: float = _RIDGES[-1]
-) -> Calibration:
-    """The curve σ(a + b·s), b not below 0, of the least weighted log loss with a ridge on b."""
-    known, place = np.unique(scores, return_inverse=True)
-    spread = float(scores.std()) or 1.0
-    points = (known - scores.mean()) / spread
-    count = np.bincount(place, weights=weights)
-    hits = np.bincount(place, weights=weights * labels)
-    rate = hits.sum() / count.sum()
-    found = np.array([np.log(rate / (1 - rate)), 0.0])
-    table = np.stack([np.ones(len(points)), points])
-    penalty = np.diag([0.0, ridge])
-    for _ in range(_STEPS):
-        chances = expit(found @ table)
-        slope = table @ (hits - count * chances) - penalty @ found
-        bend = (table * (count * chances * (1 - chances))) @ table.T + penalty
-        step = np.linalg.lstsq(bend, slope, rcond=None)[0]
-        found += step
-        if np.abs(step).max() < 1e-9:
-            break
-    if found[1] < 0 or not np.isfinite(found).all():
-        found = np.array([np.log(rate / (1 - rate)), 0.0])
-    tiny = 1 / (count.sum() + 2)
-    return Calibration(known, np.clip(expit(found @ table), tiny, 1 - tiny))
