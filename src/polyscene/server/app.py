@@ -17,6 +17,7 @@ from polyscene.server.dashboard.atlas import Atlas
 from polyscene.server.dashboard.overview import Counted
 from polyscene.server.dashboard.session import Sessions
 from polyscene.server.gate import Gate
+from polyscene.server.heap import one_heap
 from polyscene.server.hot import Hot
 from polyscene.server.pace import USUAL, Pace
 from polyscene.server.problems import handle_problems
@@ -74,5 +75,6 @@ def create_app(
 def from_environment() -> FastAPI:
     """The app of the workspace that the environment names, for uvicorn's workers."""
     take_turns()
+    one_heap()
     leave_with_parent()
     return create_app(Workspace.open(Path(os.environ[WORKSPACE_VARIABLE])))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import gc
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +17,7 @@ from polyscene.server.answering import Answering
 from polyscene.server.auth import Guard
 from polyscene.server.declared import Declared
 from polyscene.server.fallback import NO_MODEL
+from polyscene.server.heap import give_back
 from polyscene.server.pace import Pace
 from polyscene.server.telemetry import Telemetry
 from polyscene.text.verbalise import Verbaliser
@@ -124,7 +123,7 @@ class Keeper:
                 await self._ask(lambda: self._answering.use(model))
                 _log.info("serving %s", model.config.version)
                 if replaced:
-                    await self._beside(_give_back)
+                    await self._beside(give_back)
             else:
                 await self._take_in()
 
@@ -216,10 +215,3 @@ class Keeper:
         if texts:
             self._workspace.encoder.encode(texts)
         return bool(items or users)
-
-
-def _give_back() -> None:
-    """Give the memory of the model that served before back to the system."""
-    gc.collect()
-    with suppress(OSError, AttributeError):  # there where the C library is glibc
-        ctypes.CDLL(None).malloc_trim(0)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from polyscene.errors import SettingsError
 from polyscene.logs import get_logger
+from polyscene.server.heap import one_heap
 from polyscene.server.spans import check_tracing
 from polyscene.workspace import Workspace
 
@@ -54,6 +55,7 @@ def serve(path: Path, host: str = "127.0.0.1", port: int = 8000, workers: int = 
             f"make one with: polyscene keys add NAME --role admin"
         )
     take_turns()
+    one_heap()
     import uvicorn
 
     from polyscene.server.app import WORKSPACE_VARIABLE, create_app
