@@ -100,10 +100,8 @@ class Explainer:
         supports = _supports(grounds.supports.found, candidates.rows, query, entries)
         found = []
         for position, (row, bare) in enumerate(zip(candidates.rows.tolist(), told, strict=True)):
-            support = supports[position]
-            givers = self._givers(asking, row, bare, position, grounds, bool(support))
-            evidence = self._evidence(
-                asking, row, bare, position, grounds, support, givers, entries
+            evidence, givers = self._evidence(
+                asking, row, bare, position, grounds, supports[position], entries
             )
             found.append(_Reason(evidence, givers, sentence(evidence, wording, language)))
         return found
@@ -129,24 +127,6 @@ class Explainer:
         sample = user.description or " ".join(user.tags)
         return self._verbaliser.language(user.language, sample)
 
-    def _givers(
-        self,
-        asking: Asking,
-        row: int,
-        bare: Evidence,
-        position: int,
-        grounds: Grounds,
-        supported: bool,
-    ) -> dict[Kind, str]:
-        """The source of each kind of ground of one candidate, "" where there is none."""
-        return {
-            "way": grounds.paths.givers[position],
-            "friends": grounds.friends.givers[position],
-            "history": grounds.supports.givers[position] if supported else "",
-            "about": grounds.about.givers[position],
-            "stated": self._stating(bare.sources, row, asking),
-        }
-
     def _evidence(
         self,
         asking: Asking,
@@ -155,14 +135,23 @@ class Explainer:
         position: int,
         grounds: Grounds,
         support: Sequence[tuple[int, Support]],
-        givers: Mapping[Kind, str],
         entries: _Entries,
-    ) -> Evidence:
-        """What one candidate rests on; `support` are the near entries with their rows."""
+    ) -> tuple[Evidence, dict[Kind, str]]:
+        """What one candidate rests on, and the source of each kind of ground, "" for none.
+
+        `support` are the near entries with their rows.
+        """
         space = asking.space
         path, friends = grounds.paths.found[position], grounds.friends.found[position]
+        givers: dict[Kind, str] = {
+            "way": grounds.paths.givers[position],
+            "friends": grounds.friends.givers[position],
+            "history": grounds.supports.givers[position] if support else "",
+            "about": grounds.about.givers[position],
+            "stated": self._stating(bare.sources, row, asking),
+        }
         of_support = [self._items.targets.tags[other] for other, _ in support]
-        return replace(
+        evidence = replace(
             bare,
             support=[entry for _, entry in support],
             tags=shared_tags(space.targets.tags[row], asking.user.tags, *of_support),
@@ -172,6 +161,7 @@ class Explainer:
             friends=None if friends == UNCOUNTED else friends,
             grounds=_ordered(bare.sources, givers),
         )
+        return evidence, givers
 
     def _stating(self, sources: Mapping[str, float], row: int, asking: Asking) -> str:
         """The source that the stated interests had most part in; "" where they had none."""
