@@ -26,6 +26,7 @@ __all__ = [
     "leading",
     "nothing",
     "put",
+    "spread",
 ]
 
 SILENT = np.float32(-np.inf)
@@ -172,13 +173,15 @@ def nothing(queries: Sequence[Query]) -> Vectors:
 
 
 def spread(queries: Sequence[Query], told: Sequence[int] | IntArray, found: Vectors) -> Vectors:
-    """The scores of those queries that something is said for, `SILENT` for the others.
+    """The scores of all queries, `SILENT` for those that nothing is said for.
 
     Args:
         queries: All questions.
-        told: The places of some, each once.
-        found: Their scores, shape (told, targets).
+        told: The places of some or all, each once, ascending.
+        found: Their scores, shape (told, targets); returned as they are where all are told.
     """
+    if len(told) == len(queries):
+        return found
     scores = nothing(queries)
     scores[told] = found
     return scores

@@ -162,7 +162,7 @@ class Kernel(Source):
             new, vectors = self._without_events(queries[0].space, fitted.warm)
             found[:, new] = np.asarray(x @ fitted.cold) @ vectors.T
         found[:, fitted.warm] = fitted.kernel.scores(x)
-        return found if len(told) == len(queries) else spread(queries, told, found)
+        return spread(queries, told, found)
 
     def some(self, queries: Sequence[Query], rows: IntArray) -> Vectors:
         """See `Source`; O(rows · (rank + dim)) a query."""

@@ -58,8 +58,7 @@ class SemanticMean(Source):
         if not told:
             return nothing(queries)
         users = np.stack([queries[place].vector for place in told])
-        found = users @ queries[0].space.vectors.T
-        return found if len(told) == len(queries) else spread(queries, told, found)
+        return spread(queries, told, users @ queries[0].space.vectors.T)
 
     def some(self, queries: Sequence[Query], rows: IntArray) -> Vectors:
         """See `Source`; O(rows · dim) a query."""
