@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from calling import call, fails
+from calling import Done, call, fails
 from polyscene.training import EncoderTraining
 from polyscene.training.train import Outcome
 from polyscene.workspace import Workspace
@@ -51,6 +51,39 @@ def test_what_is_worse_says_what_to_try(
     done = call(*words, "--objective", "map")
     assert "not in use" in done.out
     assert "learning_rate" not in done.out
+
+
+def test_what_learned_nothing_is_not_called_worse(
+    shop: Workspace, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its numbers are those of the base: it says so, and what stays in use."""
+    from polyscene.training.judge import Judge
+    from polyscene.training.runs import promote
+
+    monkeypatch.setenv("COLUMNS", "200")
+    (shop.path / "polyscene.toml").write_text('version = 1\n[scenarios.shop]\npreset = "shop"\n')
+    options = shop.path / "options.toml"
+    options.write_text("whiten = false\nbatch_size = 16\nmax_tokens = 16\n")
+    words = ("-w", shop.path, "train", "encoder", "m", "--base", tiny, "--steps", "1")
+
+    def done(*more: str) -> Done:
+        told = iter([{"shop": 0.5, "mean": 0.5}] + [{"shop": 0.4, "mean": 0.4}] * 20)
+        monkeypatch.setattr(Judge, "__call__", lambda *_: next(told))
+        return call(*words, "--options", options, *more)
+
+    said = done().out
+    assert "nothing was learned that helps: no step was as good as the start" in said
+    assert "the base stays in use; its learning_rate was 0.0005" in said
+    assert "worse" not in said
+    (row,) = call("-w", shop.path, "train", "list", "--json").json
+    assert row["state"] == "learned nothing"
+    assert (row["base"], row["trained"]) == ("0.5000", "0.5000")
+    card = shop.runs / "m" / row["version"] / "README.md"
+    assert "nothing was learned that helps" in card.read_text()
+    promote(shop.runs, "m", row["version"])
+    assert f"version {row['version']} stays in use" in done().out
+    told = done("--json").json
+    assert (told["passed"], told["gained"]) == (False, False)
 
 
 def test_wrong_words_are_said(shop: Workspace, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def train(
     from polyscene.settings import parse
     from polyscene.training import train_encoder
     from polyscene.training.config import EncoderTraining
-    from polyscene.training.runs import promote, roll_back, versions
+    from polyscene.training.runs import current, promote, roll_back, versions
     from polyscene.workspace import Workspace
 
     if deed is _Deed.CLASSIFIER:
@@ -93,11 +93,12 @@ def train(
         }  # fmt: skip
         config = parse(EncoderTraining, {"name": name, **given}, "training")
         outcome = train_encoder(workspace, config, resume=resume, progress=progress_bars())
+        in_use = current(workspace.runs, name)
     if json:
         print_json({
             "name": outcome.name, "version": outcome.version, "passed": outcome.passed,
             "before": outcome.before, "after": outcome.after, "seconds": outcome.seconds,
-            "resumed": outcome.resumed,
+            "resumed": outcome.resumed, "gained": outcome.gained,
         })  # fmt: skip
         return
     rows = [
@@ -108,6 +109,10 @@ def train(
     said = f'it is in use where polyscene.toml has encoders = ["workspace:{name}"]; fit again'
     if not outcome.passed:
         said = "it is worse than its base and not in use"
+        if not outcome.gained:
+            stays = "the base" if in_use is None else f"version {in_use}"
+            said = "nothing was learned that helps: no step was as good as the start, whose weights"
+            said += f" it has; {stays} stays in use"
         if config.objective in ("contrastive", "adapt"):
             said += f"; its learning_rate was {config.rate:g}, try a lower one"
     console.print(
@@ -161,6 +166,8 @@ def _state(current: bool, finished: bool, metrics: Any) -> str:
         return "in use"
     if not finished:
         return "unfinished"
+    if not metrics.get("gained", True):
+        return "learned nothing"
     return "passed" if metrics.get("passed") else "not passed"
 
 

@@ -29,6 +29,8 @@ def card(
     judged = "\n".join(f"| {name} | {before[name]:.4f} | {after[name]:.4f} |" for name in after)
     options = "\n".join(f"- `{name}`: {value}" for name, value in config.model_dump().items())
     verdict = "it is in use" if metrics["passed"] else "it is not in use: it did not pass"
+    if not metrics.get("gained", True):
+        verdict = "nothing was learned that helps: it has the weights of its start, and is not used"
     return f"""# {config.name}
 
 An encoder of texts for recommendation, trained with the objective `{config.objective}` from

@@ -52,6 +52,8 @@ class Outcome:
     folder: Path
     resumed: bool
     """Whether it went on from checkpoints of an earlier start."""
+    gained: bool = True
+    """Whether training found anything as good as its start; else the weights are the start's."""
 
 
 def train_encoder(
@@ -107,14 +109,17 @@ def train_encoder(
     kept = 1.0 if config.trains else config.keep
     passed = made.gained and made.after["mean"] >= kept * made.before["mean"]
     seconds = round(time.monotonic() - started, 1)
-    judged = {"passed": passed, "before": made.before, "after": made.after, "seconds": seconds}
-    metrics = {**judged, **made.more}
+    metrics = {
+        "passed": passed, "gained": made.gained, "before": made.before, "after": made.after,
+        "seconds": seconds, **made.more,
+    }  # fmt: skip
     run.finish(metrics, card(config, counts, metrics))
     if passed:
         promote(workspace.runs, config.name, run.version)
     return Outcome(
-        config.name, run.version, passed, made.before, made.after, seconds, run.folder, run.resumed
-    )
+        config.name, run.version, passed, made.before, made.after, seconds, run.folder,
+        run.resumed, made.gained,
+    )  # fmt: skip
 
 
 def _pairs(
