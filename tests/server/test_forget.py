@@ -12,6 +12,7 @@ from calling import call
 from polyscene.data.schema import Relation
 from polyscene.encoders.cache import CachedEncoder
 from polyscene.errors import NotFoundError
+from polyscene.fitting.labels import LABELS
 from polyscene.settings import load_settings
 from served import eventually, get, ids
 from tiny_world import ITEMS, USERS, Maker, act
@@ -47,6 +48,12 @@ def test_an_erased_person_is_nowhere(serve: Server) -> None:
     assert NAME in ids(get(client, "/v1/people/cy", n=20))
     asked = get(client, "/v1/recommend", scenario="shop", user=NAME)
     eventually(lambda: list(store.impressions(NAME)))
+    answers = [
+        {"user_id": name, "item_id": "tea-1", "scenario": "shop", "task": "buy", "answer": True}
+        for name in (NAME, "ann")
+    ]
+    (path / LABELS).write_text("".join(json.dumps(one) + "\n" for one in answers))
+    assert get(client, f"/v1/exports/{NAME}")["labels"] == answers[:1]
     assert found_in(path, NAME)
     get(client, "/v1/recommend", scenario="shop", user=NAME, n=9)  # it waits to be written
     receipt = client.delete(f"/v1/users/{NAME}").json()
@@ -54,6 +61,8 @@ def test_an_erased_person_is_nowhere(serve: Server) -> None:
     erased = receipt["erased"]
     assert (erased["users"], erased["events"], erased["events on them"]) == (1, 2, 1)
     assert erased["relations"] == 2
+    assert erased["labels"] == 1
+    assert [json.loads(line) for line in (path / LABELS).read_text().splitlines()] == answers[1:]
     assert erased["impressions"] >= 1
     assert erased["shown to others"] <= 1
     assert receipt["models"] == [client.service.keeper.version]

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from polyscene.errors import ModelError, NotFoundError
+from polyscene.fitting.labels import answers_on, erase_answers
 from polyscene.fitting.model import model_versions, read_config
 from polyscene.storage import notes_of, reviews_of
 from polyscene.workspace import Workspace
@@ -23,7 +24,7 @@ class Receipt:
     erased_at: float
     """Seconds since 1970-01-01 UTC."""
     erased: Mapping[str, int]
-    """How many rows of each kind the store lost."""
+    """How many rows of each kind the store lost, and how many answers about them as "labels"."""
     vectors: int
     """How many vectors of their texts the cache lost."""
     models: Sequence[str]
@@ -62,6 +63,7 @@ def held(workspace: Workspace, user_id: str) -> dict[str, Any]:
         "reviews": [asdict(one) for one in reviews_of(store, user_id)],
         "notes": [asdict(note) for note in notes_of(store, "user", user_id)],
         "language_model_answers": workspace.ledger.about(user_id),
+        "labels": answers_on(workspace.path, user_id),
         "tags_stand_in_texts": user_id in store.taggers(),
     }
     if not any(found.values()):
@@ -87,7 +89,9 @@ def forget(workspace: Workspace, user_id: str) -> Receipt:
     store = workspace.store
     user = store.user(user_id)
     with store.write() as writer:
-        erased = writer.erase_user(user_id)
+        erased = {
+            **writer.erase_user(user_id), "labels": erase_answers(workspace.path, user_id)
+        }  # fmt: skip
         if not any(erased.values()):
             raise NotFoundError(f"nothing is held on {user_id!r}")
     store.settle()

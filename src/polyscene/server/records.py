@@ -57,6 +57,10 @@ class HeldModel(BaseModel):
     events_on_them: list[Event]
     relations: list[Relation]
     impressions: list[dict[str, Any]]
+    reviews: list[dict[str, Any]]
+    notes: list[dict[str, Any]]
+    language_model_answers: list[dict[str, Any]]
+    labels: list[dict[str, Any]]
     tags_stand_in_texts: bool
     models: list[str]
 

@@ -9,18 +9,16 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from polyscene.data.dataset import Dataset, IntArray
 from polyscene.errors import DataError
+from polyscene.fitting.labels import LABELS, read_answers
 from polyscene.training.classify.examples import FOLDS, Examples
 from polyscene.workspace import Workspace
 
 __all__ = ["LABELS", "answered", "labelled"]
-
-LABELS = "labels.jsonl"
 
 
 def answered(workspace: Workspace, path: Path) -> int:
@@ -37,7 +35,7 @@ def answered(workspace: Workspace, path: Path) -> int:
         DataError: When a line is wrong; nothing is taken in then.
         SettingsError: When a scenario is not declared.
     """
-    found = [one for one in _rows(path) if one.get("answer") is not None]
+    found = [one for one in read_answers(path) if one.get("answer") is not None]
     store = workspace.store
     for place, one in enumerate(found, start=1):
         where = f"{path}, answer {place}"
@@ -70,7 +68,7 @@ def labelled(workspace: Workspace, data: Dataset, like: Examples, seed: int) -> 
     path = workspace.path / LABELS
     names = [task.name for task in like.tasks]
     last: dict[tuple[int, int, int], dict[int, bool]] = {}
-    for one in _rows(path) if path.exists() else ():
+    for one in read_answers(path) if path.exists() else ():
         user, item = data.users.row(one["user_id"]), data.items.row(one["item_id"])
         if min(user, item) >= 0 and one["scenario"] in like.scenarios and one["task"] in names:
             key = user, item, like.scenarios.index(one["scenario"])
@@ -83,23 +81,3 @@ def labelled(workspace: Workspace, data: Dataset, like: Examples, seed: int) -> 
     fold = np.random.default_rng(seed).integers(0, FOLDS, len(last))
     user, item, scenario = columns.T
     return Examples(user, item, scenario, fold, labels, like.tasks, like.scenarios)
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    found = []
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError:
-            row = None
-        if not isinstance(row, dict) or "user_id" not in row:
-            raise DataError(f"{path}, line {number}: expected a JSON object with user_id, item_id, "
-                            "scenario, task and answer")  # fmt: skip
-        found.append(row)
-    return found
