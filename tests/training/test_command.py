@@ -51,6 +51,30 @@ def test_what_is_worse_says_what_to_try(
     done = call(*words, "--objective", "map")
     assert "not in use" in done.out
     assert "learning_rate" not in done.out
+    done = call(*words, "--objective", "distil")
+    assert "it keeps 50% of the NDCG of its base, less than 90%, and is not in use" in done.out
+
+
+def test_what_is_said_comes_before_what_a_file_says(
+    shop: Workspace, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shop.path / "polyscene.toml").write_text('version = 1\n[scenarios.shop]\npreset = "shop"\n')
+    options = tmp_path / "options.toml"
+    options.write_text('name = "n"\nobjective = "map"\nsteps = 7\nseed = 3\nscenarios = ["a"]\n')
+    told: list[EncoderTraining] = []
+
+    def told_of(_: Workspace, config: EncoderTraining, **__: object) -> Outcome:
+        told.append(config)
+        return Outcome(config.name, "1", True, {}, {}, 1.0, shop.path, False)
+
+    monkeypatch.setattr("polyscene.training.train_encoder", told_of)
+    words = ("-w", shop.path, "train", "encoder", "m", "--options", options)
+    call(*words)
+    call(*words, "--steps", "2", "--seed", "0", "--objective", "adapt", "--scenario", "shop")
+    assert [(one.name, one.objective, one.steps, one.seed) for one in told] == [
+        ("m", "map", 7, 3), ("m", "adapt", 2, 0)
+    ]  # fmt: skip
+    assert [one.scenarios for one in told] == [["a"], ["shop"]]
 
 
 def test_what_learned_nothing_is_not_called_worse(
@@ -92,6 +116,7 @@ def test_wrong_words_are_said(shop: Workspace, tmp_path: Path) -> None:
     fails(call(*train, "encoder"), "polyscene train encoder NAME")
     fails(call(*train, "encoder", "a/b"), "training.name")
     fails(call(*train, "encoder", "a", "--objective", "guess"), "training.objective", "contrastive")
+    fails(call(*train, "encoder", "a", "--objective", "classify"), "polyscene train classifier")
     words = ("encoder", "a", "--objective", "adapt", "--adapter", "head")
     fails(call(*train, *words), "adapt trains a transformer: adapter lora or full")
     fails(call(*train, "encoder", "a", "--options", tmp_path / "none.toml"), "cannot read")

@@ -334,7 +334,7 @@ def test_words_are_deleted_in_any_script() -> None:
 
 
 def test_trackers_that_are_configured_are_told(
-    shop: Workspace, tiny: str, monkeypatch: pytest.MonkeyPatch
+    shop: Workspace, tiny: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each run logs into its own folder, and to Weights & Biases and MLflow where they are set."""
     from transformers import TrainerCallback, integrations
@@ -363,3 +363,8 @@ def test_trackers_that_are_configured_are_told(
     assert any(logs.get("eval_ndcg") is not None for *_, logs in told)
     assert all(any((one.folder / "logs").iterdir()) for one in (first, second))
     assert "WANDB_PROJECT" not in os.environ
+    monkeypatch.setattr(integrations, "is_wandb_available", lambda: False)
+    with caplog.at_level("WARNING", logger="polyscene"):
+        train_encoder(shop, contrastive(tiny, **short, seed=2))
+    assert "WANDB_API_KEY is set, but wandb is not installed" in caplog.text
+    assert "mlflow is not" not in caplog.text

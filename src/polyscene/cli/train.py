@@ -30,18 +30,21 @@ def train(
     deed: Annotated[_Deed, typer.Argument(help="What to do.")],
     name: Annotated[str, typer.Argument(help="The encoder, as in workspace:NAME.")] = "",
     objective: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="contrastive; adapt, to texts alone; map, in seconds; distil or onnx, for speed."
+            help="contrastive, the default; adapt, to texts alone; map, in seconds; distil or "
+            "onnx, for speed."
         ),
-    ] = "contrastive",
+    ] = None,
     base: Annotated[str | None, typer.Option(help="What is trained on top of.")] = None,
     scenario: Annotated[
         list[str] | None, typer.Option(help="What to learn from; default every scenario.")
     ] = None,
-    adapter: Annotated[str, typer.Option(help="lora, full or head.")] = "lora",
+    adapter: Annotated[str | None, typer.Option(help="lora, the default, full or head.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps, at most.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn at random.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of what is drawn at random; default 0.")
+    ] = None,
     options: Annotated[
         Path | None, typer.Option(help="A TOML file with further options of the training.")
     ] = None,
@@ -58,6 +61,8 @@ def train(
     from polyscene.training.runs import current, promote, roll_back, versions
     from polyscene.workspace import Workspace
 
+    if deed is _Deed.ENCODER and objective == "classify":
+        raise DataError("pairs are classified by: polyscene train classifier NAME")
     if deed is _Deed.CLASSIFIER:
         _classifier(context.obj, name, base, scenario, seed, options, resume, json)
         return
@@ -87,11 +92,11 @@ def train(
             now = version if deed is _Deed.USE else roll_back(workspace.runs, name)
             console.print(f"workspace:{name} is {now} now; fit again to use it", markup=False)
             return
-        given = {
-            "objective": objective, "base": base, "scenarios": scenario or [], "adapter": adapter,
-            "seed": seed, **({} if steps is None else {"steps": steps}), **read_options(options),
-        }  # fmt: skip
-        config = parse(EncoderTraining, {"name": name, **given}, "training")
+        given = _given(
+            options, name=name, objective=objective, base=base, scenarios=scenario,
+            adapter=adapter, steps=steps, seed=seed,
+        )  # fmt: skip
+        config = parse(EncoderTraining, given, "training")
         outcome = train_encoder(workspace, config, resume=resume, progress=progress_bars())
         in_use = current(workspace.runs, name)
     if json:
@@ -109,6 +114,12 @@ def train(
     said = f'it is in use where polyscene.toml has encoders = ["workspace:{name}"]; fit again'
     if not outcome.passed:
         said = "it is worse than its base and not in use"
+        if not config.trains:
+            share = outcome.after["mean"] / outcome.before["mean"]
+            said = (
+                f"it keeps {share:.0%} of the NDCG of its base, less than {config.keep:.0%}, and is"
+            )
+            said += " not in use"
         if not outcome.gained:
             stays = "the base" if in_use is None else f"version {in_use}"
             said = "nothing was learned that helps: no step was as good as the start, whose weights"
@@ -125,7 +136,7 @@ def _classifier(
     name: str,
     base: str | None,
     scenarios: list[str] | None,
-    seed: int,
+    seed: int | None,
     options: Path | None,
     resume: bool,
     json: bool,
@@ -138,8 +149,8 @@ def _classifier(
 
     if not name:
         raise DataError("train classifier needs a name: polyscene train classifier NAME")
-    given = {"base": base, "scenarios": scenarios or [], "seed": seed, **read_options(options)}
-    config = parse(ClassifierTraining, {"name": name, **given}, "training")
+    given = _given(options, name=name, base=base, scenarios=scenarios, seed=seed)
+    config = parse(ClassifierTraining, given, "training")
     with Workspace.open(folder) as workspace:
         found = train_classifier(workspace, config, resume=resume, progress=progress_bars())
     if json:
@@ -159,6 +170,12 @@ def _classifier(
     console.print(results_table(rows, columns), soft_wrap=False)
     said = "it is saved" if found.passed else "it says no more than the rates, and is not saved"
     console.print(f"trained {name} in {found.seconds:.0f} s: {said}", markup=False)
+
+
+def _given(options: Path | None, **said: Any) -> dict[str, Any]:
+    """The options of a file, and before them what was said on the command line."""
+    own = {key: value for key, value in said.items() if value is not None and value != []}
+    return {**read_options(options), **own}
 
 
 def _state(current: bool, finished: bool, metrics: Any) -> str:

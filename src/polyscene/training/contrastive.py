@@ -179,10 +179,14 @@ def _arguments(config: EncoderTraining, folder: Path) -> Any:
 def _trackers() -> list[str]:
     """TensorBoard where it is installed; others where they are installed and configured."""
     found = ["tensorboard"] if _hf.integrations.is_tensorboard_available() else []
-    if os.environ.get("WANDB_API_KEY") and _hf.integrations.is_wandb_available():
-        found.append("wandb")
-    if os.environ.get("MLFLOW_TRACKING_URI") and _hf.integrations.is_mlflow_available():
-        found.append("mlflow")
+    for name, variable in (("wandb", "WANDB_API_KEY"), ("mlflow", "MLFLOW_TRACKING_URI")):
+        if not os.environ.get(variable):
+            continue
+        if getattr(_hf.integrations, f"is_{name}_available")():
+            found.append(name)
+        else:
+            _log.warning("%s is set, but %s is not installed: the run is not told to it; "
+                         "pip install %s", variable, name, name)  # fmt: skip
     return found
 
 
