@@ -37,8 +37,9 @@ def test_equal_titles_alone_do_not_make_two_things_one(make: Maker) -> None:
 def test_names_that_mean_nothing_are_noted(make: Maker) -> None:
     """Attributes are an open set: a name that nothing has is noted with a near one and where it
     stands, not refused."""
-    reward = "simlarity + item.place + (1 if user.nam in user.tags else 0)"
-    engine = make({"travel": {"preset": "travel", "reward": reward}})
+    reward = "simlarity + item.hours + (1 if user.nam in user.tags else 0)"
+    items = [*ITEMS, Item(item_id="trip-9", kind="activity", title="Hike", hours=3)]
+    engine = make({"travel": {"preset": "travel", "reward": reward}}, items=items)
     notes = [f.text for f in examine(engine) if f.subject == "scenario travel"]
     assert notes[1:] == [
         "no target has the attribute 'simlarity'; did you mean 'similarity'? (column 1)\n"
@@ -60,9 +61,40 @@ def test_a_task_that_is_misspelt_is_told_from_the_tasks(make: Maker) -> None:
     assert [*unknown_names(engine, ["travel"])] == []
 
 
+def test_a_rule_knows_no_tasks(make: Maker) -> None:
+    """They are not said to be meant there, whatever is alike; an attribute may have the name."""
+    rules = [
+        {"bury": "buy > 0.5", "factor": 0.5},
+        {"exclude": "purchse > 0"},
+        {"max": 1, "per": "buy"},
+    ]
+    shop = {"preset": "shop", "tasks": {"buy": "click", "purchase": "purchase"}, "rules": rules}
+    said = [text for _, text in unknown_names(make({"shop": shop}))]
+    assert said[0].startswith(
+        "no target has the attribute 'buy', and as a task or source a reward alone knows it (column"
+    )
+    assert said[1].startswith("no target has the attribute 'purchse'; allowed: age_days")
+    assert "purchase" not in said[1].partition("allowed")[2]
+
+
+def test_an_attribute_without_a_number_is_noted_where_one_is_needed(make: Maker) -> None:
+    """In an expression as in a table; where texts are asked for, it is right."""
+    shop = {"preset": "shop", "reward": "log1p(colour)", "rules": [{"exclude": "colour == 'red'"}]}
+    table = {"preset": "travel", "reward": {"type": "field", "field": "pric"}}
+    items = [*ITEMS, Item(item_id="cup", title="Cup", colour="red", price=3.0)]
+    said = [*unknown_names(make({"shop": shop, "travel": table}, items=items))]
+    assert said[0] == (
+        "shop", "no target has a number as 'colour' (column 7)\n    log1p(colour)\n          ^^^^^^"
+    )  # fmt: skip
+    assert said[1] == ("travel", "no target has the attribute 'pric'; did you mean 'price'?")
+    assert len(said) == 2
+
+
 def test_a_reward_that_cannot_be_computed_is_a_failure(make: Maker) -> None:
     engine = make()
     wrong = {"shop": {"preset": "shop", "reward": "purchase"}}
     with reopen(engine.workspace.path, wrong) as own:
         failures = [finding.text for finding in examine(own) if finding.status == "fail"]
     assert any("the task 'purchase' is not predicted" in text for text in failures)
+    fits = [text for text in failures if text.endswith("run: polyscene fit")]
+    assert len(fits) == 1  # though every part that needs the model fails by it

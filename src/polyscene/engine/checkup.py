@@ -51,11 +51,14 @@ def examine(engine: Engine) -> Iterator[Finding]:
     checks: tuple[Callable[[Engine], Iterator[Finding]], ...] = (
         _installed, _settings, _store, _encoder, _model, _scenarios, _objectives, _names, _pins,
     )  # fmt: skip
+    told: set[str] = set()
     for check in checks:
         try:
             yield from check(engine)
         except PolysceneError as error:
-            yield Finding("fail", check.__name__.strip("_"), str(error))
+            if str(error) not in told:  # one cause is told once, whatever needs the model too
+                yield Finding("fail", check.__name__.strip("_"), str(error))
+            told.add(str(error))
 
 
 def _installed(engine: Engine) -> Iterator[Finding]:

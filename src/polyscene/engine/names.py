@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 from polyscene.engine.engine import Engine
 from polyscene.errors import did_you_mean
-from polyscene.expressions import Reference
+from polyscene.expressions import Kind, Reference
 from polyscene.settings import Scenario
 from polyscene.settings.vocabulary import ITEM_FIELDS, USER_FIELDS, as_name
 
@@ -26,28 +27,61 @@ def unknown_names(
     """
     declared, of_users = engine.workspace.settings.scenarios, None
     for scenario in declared if scenarios is None else scenarios:
-        spec = declared[scenario]
-        for reference, where in sorted(_used(spec).items()):
+        spec, targets = declared[scenario], engine.model.space(scenario).targets
+        names: set[str] | None = None
+        for reference, use in sorted(_used(spec).items()):
             if reference.owner == "user" and reference.name not in USER_FIELDS:
                 if of_users is None:
                     of_users = _user_attributes(engine)
                 if reference.name not in of_users:
-                    yield scenario, _unknown("user", reference.name, of_users) + where
+                    yield scenario, _unknown("user", reference.name, of_users) + use.where
             if reference.owner == "item" and reference.name not in ITEM_FIELDS:
-                names = {*ITEM_FIELDS, *engine.model.space(scenario).targets.attributes()}
+                names = names or {*ITEM_FIELDS, *targets.attributes()}
                 if reference.name not in names:
-                    computed = (*spec.sources, *spec.tasks, "similarity", "popularity", "age_days")
-                    names |= {as_name(name) for name in computed}
-                    yield scenario, _unknown("target", reference.name, names) + where
+                    told = _no_attribute(reference.name, names, _computed(spec), use.in_reward)
+                    yield scenario, told + use.where
+                elif use.as_number and not any(reference.name in held for held in targets.numbers):
+                    yield scenario, f"no target has a number as {reference.name!r}" + use.where
 
 
-def _used(spec: Scenario) -> dict[Reference, str]:
-    """The names in a declaration, each with where it stands first."""
-    found: dict[Reference, str] = {Reference("item", name): "" for name in spec.groupings}
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """How a declaration uses a name."""
+
+    where: str = ""
+    """Where it stands first, as the end of a message."""
+    in_reward: bool = False
+    """Whether that is the reward, which knows more names than a rule."""
+    as_number: bool = False
+    """Whether a number is needed there."""
+
+
+def _used(spec: Scenario) -> dict[Reference, _Use]:
+    """The names in a declaration, the reward first."""
+    found = {Reference("item", name): _Use() for name in spec.groupings}
+    formula = spec.formula
     for expression in reversed(spec.expressions):
+        in_reward = formula is not None and expression.text == formula.text
         for reference, _ in expression.references:
-            found[reference] = expression.places.get(reference, "")
+            where = expression.places.get(reference, "")
+            as_number = (reference, Kind.NUMBER) in expression.references
+            found[reference] = _Use(where, in_reward, as_number)
+    if not isinstance(spec.reward, str) and "field" in spec.reward:
+        found[Reference("item", str(spec.reward["field"]))] = _Use(as_number=True)
     return found
+
+
+def _computed(spec: Scenario) -> set[str]:
+    """What a reward knows of a target besides its fields and attributes."""
+    return {as_name(name) for name in (*spec.sources, *spec.tasks, "similarity", "popularity")}
+
+
+def _no_attribute(name: str, names: set[str], computed: set[str], in_reward: bool) -> str:
+    if not in_reward and name in computed:
+        return (
+            f"no target has the attribute {name!r}, and as a task or source a reward alone knows it"
+        )
+    return _unknown("target", name, names | {"age_days"} | (computed if in_reward else set()))
 
 
 def _user_attributes(engine: Engine) -> set[str]:
