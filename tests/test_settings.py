@@ -70,9 +70,25 @@ def scenario(table: dict[str, Any]) -> Scenario:
             {"scenarios": {"shop": {}, "a": {"reads": ["shoop"]}}},
             "scenarios.a.reads: unknown scenario 'shoop'; did you mean 'shop'?",
         ),
+        (
+            {"scenarios": {"shop": {}, "a": {"reads": "shop"}}},
+            "scenarios.a.reads: got 'shop'; a list of scenarios is needed, such as [\"news\"], "
+            'or "all"',
+        ),
+        (
+            {"scenarios": {"a": {"tasks": "click"}}},
+            "scenarios.a.tasks: got 'click'; tasks are a list of actions, or a table of tasks by "
+            "name",
+        ),
+        (
+            {"scenarios": {"a": {"diversity": 0.3, "rules": ["price > 3"], "languages": "en"}}},
+            "scenarios.a.languages: got 'en'; a list is needed\n"
+            "scenarios.a.rules.0: got 'price > 3'; a table is needed\n"
+            "scenarios.a.diversity: got 0.3; a table is needed",
+        ),
     ],
 )
-def test_unknown_names_fail_with_a_suggestion(data: dict[str, Any], message: str) -> None:
+def test_what_is_wrong_is_said_with_a_suggestion(data: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError) as caught:
         parse_settings(data)
     assert str(caught.value) == message

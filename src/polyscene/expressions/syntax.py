@@ -41,7 +41,9 @@ _MEANT = {
     "=": "compare with ==", "&&": "write and", "||": "write or", "&": "write and",
     "|": "write or", "!": "write not", "^": "a power is written **", "has": "write 'TEXT' in tags",
     "contains": "write 'TEXT' in tags", "then": "write X if CONDITION else Y", "?": "write X if "
-    "CONDITION else Y",
+    "CONDITION else Y", "AND": "write and", "OR": "write or", "IN": "write in",
+    "“": "write 'TEXT'", "”": "write 'TEXT'", "‘": "write 'TEXT'", "’": "write 'TEXT'",
+    "（": "write (", "）": "write )", "，": "write ,",
 }  # fmt: skip
 """What may have been meant by signs and words of other languages."""
 _OPEN = re.compile(r"(?:[-+*/<>=,(\[]|\b(?:and|or|not|in|if|else))$")

@@ -34,6 +34,13 @@ def _weight(value: Any) -> Any:
 Weight = Annotated[float | Literal["auto"], BeforeValidator(_weight)]
 
 
+def _readable(value: Any) -> Any:
+    """One message for both forms of `reads`."""
+    if value != "all" and not isinstance(value, list):
+        raise ValueError('a list of scenarios is needed, such as ["news"], or "all"')
+    return value
+
+
 def _reward(value: Any) -> Any:
     if not isinstance(value, str | dict):
         raise ValueError("a reward is a table with a type, or an expression as text")
@@ -114,7 +121,7 @@ class Scenario(Config):
     """The domain preset that the unset keys come from."""
     target: TargetKind = "item"
     """The kind of what is recommended."""
-    reads: Literal["all"] | list[str] = "all"
+    reads: Annotated[Literal["all"] | list[str], BeforeValidator(_readable)] = "all"
     """The other scenarios whose events are part of the history here: names, [] to be isolated,
     or "all" that are not private. Events without a scenario are read everywhere."""
     private: bool = False

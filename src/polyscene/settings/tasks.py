@@ -53,7 +53,13 @@ class Task:
 
 
 def task_table(declared: Any) -> Any:
-    """A list of actions as a table from each name to itself; all else as it is."""
+    """A list of actions as a table from each name to itself; a table as it is.
+
+    Raises:
+        ValueError: When it is a text or a number.
+    """
+    if isinstance(declared, str | int | float):
+        raise ValueError("tasks are a list of actions, or a table of tasks by name")
     if isinstance(declared, list) and all(isinstance(name, str) for name in declared):
         return {name: name for name in declared}
     return declared

@@ -15,6 +15,12 @@ __all__ = ["Config", "expression_error", "parse"]
 
 _EXPRESSION = "expression"
 """The type of a problem whose message says all, and points at the place."""
+_NEEDED = {
+    "model_type": "a table is needed",
+    "dict_type": "a table is needed",
+    "list_type": "a list is needed",
+}
+"""What pydantic says in words of Python, in words of TOML."""
 
 
 class Config(BaseModel):
@@ -64,7 +70,7 @@ def _line(model: type[BaseModel], where: str, problem: Any) -> str:
         return f"{key}: required, but missing"
     if problem["type"] == _EXPRESSION:
         return f"{key}: {problem['msg']}"
-    told = problem["msg"].removeprefix("Value error, ")
+    told = _NEEDED.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     if not location:  # keys that do not go together; the input is all of them
         return f"{key}: {told}"
     return f"{key}: got {problem['input']!r}; {told}"
