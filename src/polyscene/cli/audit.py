@@ -45,9 +45,10 @@ def _groups(groups: Groups, metric: str) -> None:
         table.add_row(Text(one.name), f"{one.users:,}", *means, half)
     console.print(table, soft_wrap=False)
     for name, gap in groups.gaps.items():
+        chance = "<.001" if gap.p_value < 0.001 else f"{gap.p_value:.3f}"
         console.print(
             f"{name}: {gap.best} is {gap.difference:.4f} before {gap.worst} "
-            f"({gap.low:.3f} to {gap.high:.3f}), p {gap.p_value:.3f}",
+            f"({gap.low:.3f} to {gap.high:.3f}), p {chance}",
             markup=False,
         )
     console.print(f"{metric} by group; ±: half of the 95 % interval; p: of such a gap by chance\n")
