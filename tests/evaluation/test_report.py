@@ -17,7 +17,15 @@ from polyscene.evaluation.plots import Bar, Line, bars, curves
 from polyscene.evaluation.protocols import PROTOCOLS
 from polyscene.evaluation.report import check_report, write_html, write_json
 from polyscene.evaluation.run import Report
-from polyscene.evaluation.words import METRICS, PROTOCOL_WORDS, decimal, p_value, span, summary
+from polyscene.evaluation.words import (
+    METRICS,
+    PROTOCOL_WORDS,
+    decimal,
+    decimals,
+    p_value,
+    span,
+    summary,
+)
 from polyscene.fitting.model import Fusion
 from polyscene.metrics.compare import Comparison
 
@@ -216,6 +224,12 @@ class TestWords:
         assert decimal(0.5, 2, sign=True) == "+0.50"
         assert decimal(-0.0, 2, sign=True) == decimal(-0.001, 2, sign=True) == "+0.00"
         assert decimal(float("nan")) == "–"
+
+    def test_a_rare_task_keeps_digits(self) -> None:
+        """0.000118 has six decimals for three digits; what is large has the usual number."""
+        assert decimal(0.0001183, decimals(0.0001183, 4, 3)) == "0.000118"
+        assert [decimals(value, 3, 2) for value in (0.0099, 0.31, 3.35, 0.0)] == [4, 3, 3, 3]
+        assert decimals(float("nan"), 3, 2) == 3
         assert span(0.1, 0.25, 2) == "0.10–0.25"
         assert span(-0.1, 0.25, 2, sign=True) == "−0.10 to +0.25"
         assert span(float("nan"), 1) == ""

@@ -25,6 +25,7 @@ from polyscene.evaluation.run import Report, ScenarioReport
 from polyscene.evaluation.run import evaluate as measure
 from polyscene.evaluation.systems import ENGINE
 from polyscene.evaluation.trade import TRADES, Knob
+from polyscene.evaluation.words import decimals
 from polyscene.fitting.reports import keep_report
 from polyscene.metrics.compare import Comparison, Interval
 
@@ -208,7 +209,7 @@ def _order(found: ScenarioReport, k: int) -> Table:
 
 
 def _tasks(found: ScenarioReport) -> Table:
-    """A row for each predicted task, in 80 columns."""
+    """A row for each predicted task; what is rare has small numbers, which are not rounded to 0."""
     table = _empty(
         "model",
         "pairs",
@@ -224,12 +225,14 @@ def _tasks(found: ScenarioReport) -> Table:
         first="task",
     )
     for task in found.tasks:
+        errors = task.calibration_error, task.chance_error
         table.add_row(
             Text(task.task),
             task.model or "-",
             str(task.pairs),
-            *(_decimal(value, 3) for value in (task.rate, task.loss, task.base_loss)),
-            *(_decimal(value, 3) for value in (task.calibration_error, task.chance_error)),
+            _decimal(task.rate, decimals(task.rate, 3, 2)),
+            *(_decimal(value, decimals(value, 3, 3)) for value in (task.loss, task.base_loss)),
+            *(_decimal(value, decimals(value, 3, 2)) for value in errors),
             _decimal(task.calibration_ratio, 2),
             *(_decimal(value, 3) for value in (task.auc, task.gauc, task.fused_gauc)),
         )

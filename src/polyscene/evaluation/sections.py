@@ -25,7 +25,14 @@ from polyscene.evaluation.tables import (
     sources_table,
     valued,
 )
-from polyscene.evaluation.words import METRICS, SHOWN_METRICS, decimal, metric_name, summary
+from polyscene.evaluation.words import (
+    METRICS,
+    SHOWN_METRICS,
+    decimal,
+    decimals,
+    metric_name,
+    summary,
+)
 
 __all__ = ["Section", "section"]
 
@@ -170,11 +177,11 @@ def _tasks(found: ScenarioReport) -> Table | None:
     rows = []
     for task in found.tasks:
         cells = [Cell(task.model or "–"), Cell(f"{task.pairs:,}")]
-        numbers = (
-            task.rate, task.loss, task.base_loss, task.calibration_error, task.chance_error,
-            task.calibration_ratio, task.auc, task.gauc, task.fused_gauc,
-        )  # fmt: skip
-        rows.append(Row(task.task, "part", [*cells, *(Cell(decimal(value)) for value in numbers)]))
+        errors = task.rate, task.loss, task.base_loss, task.calibration_error, task.chance_error
+        others = task.calibration_ratio, task.auc, task.gauc, task.fused_gauc
+        cells += [Cell(decimal(value, decimals(value, 4, 3))) for value in errors]
+        cells += [Cell(decimal(value)) for value in others]
+        rows.append(Row(task.task, "part", cells))
     columns = (
         "task", "model", "pairs", "rate", "loss", "loss of the rate", "calibration error",
         "by chance alone", "predicted over true", "AUC", "GAUC", "GAUC of the fused score",

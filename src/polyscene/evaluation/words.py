@@ -13,6 +13,7 @@ __all__ = [
     "PROTOCOL_WORDS",
     "SHOWN_METRICS",
     "decimal",
+    "decimals",
     "held_out",
     "judged",
     "metric_name",
@@ -105,6 +106,16 @@ def decimal(value: float, digits: int = 4, sign: bool = False) -> str:
         return "–"
     value = round(value, digits) + 0.0  # never -0
     return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
+
+
+def decimals(value: float, digits: int, least: int) -> int:
+    """How many decimals leave `least` digits of a number other than 0; at least `digits`.
+
+    So the loss of a task that one pair of a thousand has is not rounded to 0.
+    """
+    if not math.isfinite(value) or value == 0:
+        return digits
+    return max(digits, least - 1 - math.floor(math.log10(abs(value))))
 
 
 def span(low: float, high: float, digits: int = 4, sign: bool = False) -> str:
