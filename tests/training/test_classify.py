@@ -22,7 +22,7 @@ from polyscene.training.classify.config import ClassifierTraining
 from polyscene.training.classify.examples import HELD, examples, task_scenarios
 from polyscene.training.classify.past import Past, without
 from polyscene.training.classify.rerank import by_classifier
-from polyscene.training.classify.train import Trained, train_classifier
+from polyscene.training.classify.train import Trained, better, train_classifier
 from polyscene.workspace import Workspace
 from tiny_world import act, words
 
@@ -85,6 +85,23 @@ def test_every_task_of_every_scenario_is_judged(trained: Trained) -> None:
     assert books.keys() == {"purchase"}
     assert books["purchase"]["auc"] > 0.7
     assert trained.passed
+
+
+def test_what_always_happens_does_not_count(tmp_path: Path) -> None:
+    """Its rate is never wrong: it has no AUC, and what is learned of others decides."""
+    with world(tmp_path / "w") as made:
+        tasks = {**TASKS, "seen": "rate"}
+        films = {"preset": "video", "tasks": tasks, "negatives": "shown", "reads": []}
+        settings = parse_settings({"scenarios": {"films": films}})
+        with Workspace(made.path, settings, words()) as workspace:
+            trained = train_classifier(workspace, ClassifierTraining(name="x", **QUICK))
+    assert trained.passed
+    assert "auc" not in trained.metrics["films"]["seen"]
+    always = {"pairs": 9, "rate": 1.0, "accuracy": 1.0, "log_loss": 1e-3, "base_loss": 1e-6}
+    like = {"pairs": 9, "auc": 0.8, "log_loss": 0.5, "base_loss": 0.6}
+    assert better({"films": {"seen": always, "like": like}})
+    assert not better({"films": {"seen": always, "like": {**like, "log_loss": 0.61}}})
+    assert not better({"films": {"seen": {**always, "log_loss": 1e-9}}})
 
 
 def test_the_same_seed_gives_the_same_weights(workspace: Workspace, trained: Trained) -> None:

@@ -28,11 +28,12 @@ from polyscene.workspace import Workspace
 if TYPE_CHECKING:
     from polyscene.training.classify.train_heads import Member
 
-__all__ = ["Trained", "measured", "train_classifier"]
+__all__ = ["Trained", "better", "measured", "train_classifier"]
 
 Floats = npt.NDArray[np.float64]
 Metrics = dict[str, dict[str, dict[str, float]]]
-"""By scenario and task: pairs, and rate, accuracy, auc, log_loss, base_loss; or rmse, base_rmse."""
+"""By scenario and task: pairs, and rate, accuracy, auc, log_loss, base_loss; or rmse, base_rmse. No
+auc where all pairs that were held out are alike."""
 _log = get_logger(__name__)
 
 
@@ -140,7 +141,7 @@ def train_classifier(
             ground, known, tested.user[own], tested.item[own], name
         )
     metrics = measured(tested, predicted, learned)
-    passed = _better(metrics)
+    passed = better(metrics)
     classifier.metrics = metrics
     if passed:
         _put(classifier, folder)
@@ -183,20 +184,28 @@ def measured(tested: Examples, predicted: Floats, learned: Examples) -> Metrics:
                 "pairs": len(right),
                 "rate": float(right.mean()),
                 "accuracy": float(np.mean((said >= 0.5) == (right > 0.5))),
-                "auc": auc(said, right),
+                **({"auc": auc(said, right)} if 0 < right.mean() < 1 else {}),
                 "log_loss": log_loss(said, right),
                 "base_loss": log_loss(base, right),
             }
     return found
 
 
-def _better(metrics: Metrics) -> bool:
+def better(metrics: Metrics) -> bool:
+    """Whether a classifier says more than the rates, on average over what can be told apart.
+
+    What always or never happened has a rate with next to no loss, of which any share is huge.
+
+    Args:
+        metrics: As `measured` gives them.
+    """
     gains = [
         (one["base_loss"] - one["log_loss"]) / one["base_loss"]
         if "log_loss" in one
         else (one["base_rmse"] - one["rmse"]) / max(one["base_rmse"], 1e-9)
         for tasks in metrics.values()
         for one in tasks.values()
+        if "auc" in one or "rmse" in one
     ]
     return bool(gains) and float(np.mean(gains)) > 0
 

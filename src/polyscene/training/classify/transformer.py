@@ -21,7 +21,7 @@ import transformers
 from torch import nn
 
 from polyscene.data.dataset import IntArray
-from polyscene.encoders.transformer import not_loaded
+from polyscene.encoders.transformer import no_bars, not_loaded
 from polyscene.logs import Task as Progressing
 from polyscene.logs import get_logger
 from polyscene.training.checkpoints import Checkpoints
@@ -63,8 +63,9 @@ class PairModel(nn.Module):
         """
         model = base_model(named)
         try:
-            tokeniser = _hf.AutoTokenizer.from_pretrained(model)
-            body = _hf.AutoModel.from_pretrained(model, trust_remote_code=False)
+            with no_bars():
+                tokeniser = _hf.AutoTokenizer.from_pretrained(model)
+                body = _hf.AutoModel.from_pretrained(model, trust_remote_code=False)
         except (OSError, ValueError, RuntimeError) as error:
             raise not_loaded(model, error) from error
         longest = getattr(body.config, "max_position_embeddings", max_tokens)
