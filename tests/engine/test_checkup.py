@@ -98,3 +98,12 @@ def test_a_reward_that_cannot_be_computed_is_a_failure(make: Maker) -> None:
     assert any("the task 'purchase' is not predicted" in text for text in failures)
     fits = [text for text in failures if text.endswith("run: polyscene fit")]
     assert len(fits) == 1  # though every part that needs the model fails by it
+
+
+def test_a_task_that_a_reward_names_and_nobody_did_is_noted(make: Maker) -> None:
+    shop = {"preset": "shop", "tasks": ["hug"], "reward": "similarity + hug"}
+    said = [f.text for f in examine(make({"shop": shop})) if f.subject == "scenario shop"]
+    assert said[1:] == [
+        "its reward names hug, which this model does not predict: too few successes or failures "
+        "were held out; the similarity stands in its place"
+    ]

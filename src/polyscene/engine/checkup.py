@@ -16,6 +16,7 @@ from polyscene.engine.names import unknown_names
 from polyscene.errors import PolysceneError, did_you_mean
 from polyscene.fitting.model import library_versions, model_versions
 from polyscene.fitting.shown import shown
+from polyscene.fitting.tasks import tasks_named
 from polyscene.ranking.objective import objective
 from polyscene.represent.space import TargetSpace
 from polyscene.settings.vocabulary import as_name
@@ -49,7 +50,8 @@ class Finding:
 def examine(engine: Engine) -> Iterator[Finding]:
     """Look at every part of a workspace; a part that fails does not stop the rest."""
     checks: tuple[Callable[[Engine], Iterator[Finding]], ...] = (
-        _installed, _settings, _store, _encoder, _model, _scenarios, _objectives, _names, _pins,
+        _installed, _settings, _store, _encoder, _model, _scenarios, _objectives, _tasks,
+        _names, _pins,
     )  # fmt: skip
     told: set[str] = set()
     for check in checks:
@@ -148,6 +150,26 @@ def _objectives(engine: Engine) -> Iterator[Finding]:
             objective(name, spec, {as_name(task) for task in predicted.get(name, ())})
         except PolysceneError as error:
             yield Finding("fail", f"scenario {name}", str(error))
+
+
+def _tasks(engine: Engine) -> Iterator[Finding]:
+    """Tasks that a reward names, and of which too little is known to predict them."""
+    settings, predictor = engine.workspace.settings, engine.model.tasks
+    if predictor is None:
+        return
+    for name in settings.scenarios:
+        known = predictor.declared.get(name, {})
+        missing = [
+            task
+            for task in tasks_named(settings, name)
+            if task in known and predictor.learned(name, task) is None
+        ]
+        if missing:
+            text = (
+                f"its reward names {', '.join(missing)}, which this model does not predict: too "
+                "few successes or failures were held out; the similarity stands in its place"
+            )
+            yield Finding("note", f"scenario {name}", text)
 
 
 def _names(engine: Engine) -> Iterator[Finding]:
