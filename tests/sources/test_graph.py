@@ -149,6 +149,17 @@ class TestPaths:
         assert self.ways(known, asked([0]), 1) == [Path(0, "wrote", "")]
         assert self.ways(training(LIKES), asked([0]), 1, 2) == [Path(0, "people", ""), None]
 
+    def test_the_start_is_what_the_target_would_fall_without(self) -> None:
+        """Walks from item 0 come to 2 with 1/3, those from 1 with 1/6: half of them goes to "pop".
+
+        (0.3·1/3 + 1·1/6) / 1.3 is 0.205. Without 1 it rises to 1/3, though 1 gives more of it;
+        without 0 it falls to 1/6.
+        """
+        known = training(tags=[("red",), ("red", "pop"), ("red",), ("pop",)])
+        source, past = fitted(known), asked([0, 1], [0.3, 1.0])
+        assert source.support(past, np.array([2]))[0, 0] == 1
+        assert source.paths(past, np.array([2])) == [Path(0, "tag", "red")]
+
     def test_the_stronger_history_item_is_the_start(self) -> None:
         known = training(tags=[("red",), ("red",), ("red",), ()])
         past = asked([0, 1], [0.3, 1.0])

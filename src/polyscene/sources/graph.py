@@ -65,6 +65,8 @@ _EFFORT = 100_000_000
 _CELLS = 1 << 24
 """Entries of the matrix of chances that are in memory at once: nodes × queries."""
 _SHARES = (0.0, 0.1, 0.3, 1.0)
+_EQUAL = 1e-6
+"""By what share chances differ that count as equal."""
 _STEPS: Steps = (
     ("graded", (True, False)),
     ("beta", (0.0, 0.2, 0.3, 0.4, 0.5, 0.6)),
@@ -188,23 +190,25 @@ class Graph(Source):
         return found
 
     def paths(self, query: Query, rows: IntArray) -> Sequence[Path | None]:
-        """For each target the likeliest way to it from an item h of the history over one node.
+        """For each target the likeliest way to it from the item h of the history that matters most.
 
-        It maximises w_h · T_hν · H_νi; None where there is no way in two steps.
+        That is the one without which a walk of two steps, which starts at the rest of the history
+        then, would be least likely to end at the target; of equal ones the one that gives most. The
+        node maximises T_hν · H_νi. None where there is no way in two steps.
         """
         walk = self._walk
         if walk is None or not query.spec.of_items:
             return [None] * len(rows)
         x = likes([query], np.arange(walk.away.shape[0]), self._set)
-        steps = sp.csc_matrix(sp.diags_array(x.data) @ walk.away[x.indices])
-        most, found = _most(steps), []
+        away = sp.csr_matrix(walk.away[x.indices])
+        found: list[Path | None] = []
         for row in rows.tolist():
-            if own := np.flatnonzero(x.indices == row).tolist():  # no way starts at its end
-                others = steps.copy()
-                others.data[np.isin(others.indices, own)] = 0
-                found.append(self._path(row, x.indices, others, _most(others), walk.back))
-            else:
-                found.append(self._path(row, x.indices, steps, most, walk.back))
+            if row >= walk.back.shape[0]:
+                found.append(None)
+                continue
+            ways = sp.csr_matrix(away.multiply(walk.back[row]))
+            mine = x.indices != row  # no way starts at its end
+            found.append(self._path(ways, x.indices, np.where(mine, x.data, 0.0)))
         return found
 
     def save(self, path: FilePath) -> None:
@@ -241,19 +245,23 @@ class Graph(Source):
         """The options with all that is unset filled in."""
         return filled(self.config, _UNSET)
 
-    def _path(
-        self, row: int, items: IntArray, steps: sp.csc_matrix, most: Vectors, back: sp.csr_matrix
-    ) -> Path | None:
-        """The best way to one target, given the weighted steps of the history to the nodes."""
-        if row >= back.shape[0]:
+    def _path(self, ways: sp.csr_matrix, items: IntArray, weights: Vectors) -> Path | None:
+        """The way from the item that matters most, over its likeliest node.
+
+        Args:
+            ways: The chances of each way from an item over a node, shape (items, nodes).
+            items: Rows of the history items.
+            weights: How much walks start at each, shape (items,); 0 for those that are left out.
+        """
+        gave = np.asarray(ways.sum(axis=1), np.float64).ravel() * weights
+        if not gave.size or gave.max() <= 0:
             return None
-        own = slice(back.indptr[row], back.indptr[row + 1])
-        chances = most[back.indices[own]] * back.data[own]
-        if not chances.size or chances.max() <= 0:
-            return None
-        node = int(back.indices[own][np.argmax(chances)])
-        entries = slice(steps.indptr[node], steps.indptr[node + 1])
-        start = steps.indices[entries][np.argmax(steps.data[entries])]
+        rest = weights.sum() - weights
+        left = np.divide(gave.sum() - gave, rest, out=np.zeros(len(rest)), where=rest > 0)
+        least = left <= left[gave > 0].min() * (1 + _EQUAL)
+        start = int(np.argmax(np.where(least, gave, 0.0)))
+        entries = slice(ways.indptr[start], ways.indptr[start + 1])
+        node = int(ways.indices[entries][np.argmax(ways.data[entries])])
         return Path(int(items[start]), *self._names[node])
 
 
@@ -377,15 +385,6 @@ def _walk(edges: _Edges, config: GraphConfig) -> _Walk:
         back.append(sp.csr_matrix(part @ sp.diags_array(enters)))
     stacked = (sp.csr_matrix(sp.hstack(parts), dtype=np.float32) for parts in (away, back))
     return _Walk(*stacked)
-
-
-def _most(steps: sp.csc_matrix) -> Vectors:
-    """The largest of the steps to each node, 0 where there is none."""
-    most = np.zeros(steps.shape[1], np.float32)
-    reached = np.flatnonzero(np.diff(steps.indptr))
-    if len(reached):
-        most[reached] = np.maximum.reduceat(steps.data, steps.indptr[reached])
-    return most
 
 
 def _judged(chances: Vectors, popularity: Vectors, config: GraphConfig) -> Vectors:
