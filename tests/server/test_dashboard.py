@@ -493,6 +493,16 @@ def test_another_reward_is_compared_before_it_is_declared(world: Served) -> None
     assert again == same
 
 
+def test_what_no_target_has_is_pointed_at_beside_the_list(browser: Browser) -> None:
+    """It is no error, since attributes are open; marks stand below the name, as in a terminal."""
+    browser.get("/scenarios/shop")
+    said = browser.post("/scenarios/shop", {"reward": "similarity + plaec"}).text
+    assert '<pre class="wrong">no target has the attribute &#39;plaec&#39;' in said
+    assert "\n    similarity + plaec\n                 ^^^^^</pre>" in said
+    wrong = browser.post("/scenarios/shop", {"reward": "similarity *"}).text
+    assert "\n    similarity *\n                ^</pre>" in wrong
+
+
 @pytest.mark.parametrize("reward", ["similarity *", "nothing_known(1)", "", "purchase * 2 +"])
 def test_a_wrong_reward_is_said_to_be_wrong(browser: Browser, reward: str) -> None:
     browser.get("/scenarios/shop")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from polyscene.engine.engine import Engine
 from polyscene.errors import did_you_mean
 from polyscene.expressions import Kind, Reference
+from polyscene.represent.targets import Targets
 from polyscene.settings import Scenario
 from polyscene.settings.vocabulary import ITEM_FIELDS, USER_FIELDS, as_name
+from polyscene.storage.store import Store
 
-__all__ = ["unknown_names"]
+__all__ = ["unknown_in", "unknown_names", "user_attributes"]
 
 
 def unknown_names(
@@ -25,23 +28,33 @@ def unknown_names(
         engine: The engine, with a model.
         scenarios: Which scenarios are looked at; None for all.
     """
-    declared, of_users = engine.workspace.settings.scenarios, None
+    declared = engine.workspace.settings.scenarios
+    of_users = cache(lambda: user_attributes(engine.workspace.store))
     for scenario in declared if scenarios is None else scenarios:
-        spec, targets = declared[scenario], engine.model.space(scenario).targets
-        names: set[str] | None = None
-        for reference, use in sorted(_used(spec).items()):
-            if reference.owner == "user" and reference.name not in USER_FIELDS:
-                if of_users is None:
-                    of_users = _user_attributes(engine)
-                if reference.name not in of_users:
-                    yield scenario, _unknown("user", reference.name, of_users) + use.where
-            if reference.owner == "item" and reference.name not in ITEM_FIELDS:
-                names = names or {*ITEM_FIELDS, *targets.attributes()}
-                if reference.name not in names:
-                    told = _no_attribute(reference.name, names, _computed(spec), use.in_reward)
-                    yield scenario, told + use.where
-                elif use.as_number and not any(reference.name in held for held in targets.numbers):
-                    yield scenario, f"no target has a number as {reference.name!r}" + use.where
+        targets = engine.model.space(scenario).targets
+        for text in unknown_in(declared[scenario], targets, of_users):
+            yield scenario, text
+
+
+def unknown_in(spec: Scenario, targets: Targets, of_users: Callable[[], set[str]]) -> Iterator[str]:
+    """What to say of each name in a declaration that no target or user has.
+
+    Args:
+        spec: The declaration.
+        targets: The targets of its space.
+        of_users: Gives the fields and attributes of all users; called where one is named.
+    """
+    names: set[str] | None = None
+    for reference, use in sorted(_used(spec).items()):
+        name = reference.name
+        if reference.owner == "user" and name not in USER_FIELDS and name not in of_users():
+            yield _unknown("user", name, of_users()) + use.where
+        if reference.owner == "item" and name not in ITEM_FIELDS:
+            names = names or {*ITEM_FIELDS, *targets.attributes()}
+            if name not in names:
+                yield _no_attribute(name, names, _computed(spec), use.in_reward) + use.where
+            elif use.as_number and not any(name in held for held in targets.numbers):
+                yield f"no target has a number as {name!r}" + use.where
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +97,9 @@ def _no_attribute(name: str, names: set[str], computed: set[str], in_reward: boo
     return _unknown("target", name, names | {"age_days"} | (computed if in_reward else set()))
 
 
-def _user_attributes(engine: Engine) -> set[str]:
-    users = engine.workspace.store.users()
-    return {*USER_FIELDS, *(name for user in users for name in user.attributes)}
+def user_attributes(store: Store) -> set[str]:
+    """The fields of users and the attributes that one has; reads all users."""
+    return {*USER_FIELDS, *(name for user in store.users() for name in user.attributes)}
 
 
 def _unknown(owner: str, name: str, known: set[str]) -> str:

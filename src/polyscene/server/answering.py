@@ -22,6 +22,7 @@ from polyscene.encoders import Encoder
 from polyscene.engine.answer import Answer
 from polyscene.engine.finding import Memory
 from polyscene.engine.listing import NOTHING_TOLD, Told
+from polyscene.engine.names import unknown_in, user_attributes
 from polyscene.engine.page import Page, fill_page
 from polyscene.engine.recommender import Recommender
 from polyscene.engine.search import encoded
@@ -176,6 +177,8 @@ class Answering:
     def preview(self, question: Question, reward: str) -> Answer:
         """The list for a question as if the scenario declared another reward.
 
+        Its notes tell of names in the declaration that no target or user has.
+
         Args:
             question: The question.
             reward: The reward, as an expression.
@@ -193,7 +196,10 @@ class Answering:
         settings = self._settings.model_copy(
             update={"scenarios": {**scenarios, question.scenario: changed}}
         )
-        return self._answers(self._made(settings, self.model), [question])[0]
+        answer = self._answers(self._made(settings, self.model), [question])[0]
+        targets, store = self.model.space(question.scenario).targets, self._workspace.store
+        told = unknown_in(changed, targets, lambda: user_attributes(store))
+        return replace(answer, notes=[*answer.notes, *told])
 
     def _made(self, settings: Settings, model: Model, memory: Memory | None = None) -> Recommender:
         """What answers as some settings declare, with all that is known of users here.

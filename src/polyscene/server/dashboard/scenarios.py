@@ -78,6 +78,7 @@ async def compare(request: Request, name: str) -> Response:
     values: dict[str, Any] = {
         "now": now.items,
         "lines": lines(other, now),
+        "notes": other.notes,
         "declared_reward": _reward(spec),
         "other_reward": reward,
         "name": name,
