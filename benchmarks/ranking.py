@@ -327,11 +327,29 @@ def sparse(out: Path) -> None:
                 variants = ("fused", "gbdt, joint", "gbdt, separate")[: 3 if "arts" in name else 2]
                 for variant, scenario, pairs in by_variant(mine, model, rest, variants):
                     if scenario == "office" and (numbers := measures(pairs, 0)):
-                        show("sparse", name, "purchase", variant, numbers)
+                        show("sparse", name, "purchase", variant, numbers | at_level(pairs, 0))
         joint, own_only = (lists[name] for name in cases)
         against = paired(joint, own_only)
         means = f"{joint.mean():.4f} with arts, {own_only.mean():.4f} alone"
         print(f"ndcg@10 of lists: {means}, p {against.p_value:.3f}", flush=True)
+
+
+def at_level(pairs: Pairs, row: int) -> dict[str, float]:
+    """The mean prediction, and what is saved once all log odds are moved to the right mean.
+
+    What is judged has ten times the purchases of what is learned from, which no model can know.
+    """
+    known = ~np.isnan(pairs.labels[row]) & np.isfinite(pairs.chances[row])
+    truth, chance = pairs.labels[row][known], np.clip(pairs.chances[row][known], 1e-12, 1 - 1e-12)
+    odds, low, high = np.log(chance / (1 - chance)), -20.0, 20.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        above = (1 / (1 + np.exp(-odds - middle))).mean() > truth.mean()
+        low, high = (low, middle) if above else (middle, high)
+    moved = 1 / (1 + np.exp(-odds - low))
+    rate = np.full(len(truth), truth.mean())
+    saved = 1 - probability.log_loss(moved, truth) / probability.log_loss(rate, truth)
+    return {"said": float(chance.mean()), "saved_at_level": float(saved)}
 
 
 def listed(own: Workspace, model: Model, part: Split, scenario: str) -> Floats:
