@@ -176,6 +176,12 @@ def test_a_fit_uses_the_trained_encoder(shop: Workspace, tiny: str) -> None:
         assert fit(workspace).config.encoder.startswith("mapped ")
 
 
+def test_few_texts_are_one_group(shop: Workspace, tiny: str) -> None:
+    """A batch whose texts all pass together is learned from at each length."""
+    outcome = train_encoder(shop, contrastive(tiny, steps=1, evaluate_every=1, dims=[8]))
+    assert (outcome.folder / "metrics.json").exists()
+
+
 def test_without_behaviour_texts_of_an_item_are_pairs(
     tmp_path: Path, tiny: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -53,7 +53,7 @@ class KnownPairsLoss(CachedMultipleNegativesRankingLoss):
         features = list(sentence_features)
         decorated = "calculate_loss" in vars(self)  # by MatryoshkaLoss, which wants the cache
         if decorated or len(labels["nodes"]) > self.mini_batch_size:
-            return super().forward(features, labels)
+            return self.forward_cached(features, labels)  # of one group too, unlike `forward`
         vectors = [[self.model(dict(own))["sentence_embedding"]] for own in features]
         return self.calculate_loss(vectors, labels)
 
