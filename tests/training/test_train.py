@@ -182,6 +182,22 @@ def test_few_texts_are_one_group(shop: Workspace, tiny: str) -> None:
     assert (outcome.folder / "metrics.json").exists()
 
 
+def test_the_first_components_serve_alone(shop: Workspace, tiny: str) -> None:
+    """Cut and made unit vectors again, under an id of their own."""
+    made = train_encoder(shop, contrastive(tiny, steps=1, evaluate_every=1, dims=[4]))
+    promote(shop.runs, "shop", made.version)
+    table = {"type": "workspace", "name": "shop"}
+    whole, first = (
+        open_encoder([{**table, **more}], None, shop.runs) for more in ({}, {"dims": 4})
+    )
+    cut = whole.encode(["w1 w2", "w3"])[:, :4]
+    found = first.encode(["w1 w2", "w3"])
+    np.testing.assert_allclose(found, cut / np.linalg.norm(cut, axis=1, keepdims=True), atol=1e-6)
+    assert (first.dim, first.id) == (4, f"{whole.id} dims=4")
+    with pytest.raises(SettingsError, match="dims = 99 for workspace:shop, which has 16"):
+        open_encoder([{**table, "dims": 99}], None, shop.runs).encode(["w1"])
+
+
 def test_without_behaviour_texts_of_an_item_are_pairs(
     tmp_path: Path, tiny: str, caplog: pytest.LogCaptureFixture
 ) -> None:

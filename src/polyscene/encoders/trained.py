@@ -39,6 +39,9 @@ class TrainedConfig(EncoderConfig):
     """The name it was trained under."""
     version: str | None = None
     """One of its versions; unset means the current one."""
+    dims: int | None = Field(default=None, ge=1)
+    """Only so many components, the first ones; unset means all. For what was trained so, with the
+    option `dims` of the training."""
 
 
 class TrainedEncoder(Encoder):
@@ -59,12 +62,12 @@ class TrainedEncoder(Encoder):
     @property
     def id(self) -> str:
         """Fingerprint of the weights and options, whatever the name and version."""
-        return f"{self._inner.id}"
+        return f"{self._inner.id}{'' if self.config.dims is None else f' dims={self.dim}'}"
 
     @property
     def dim(self) -> int:
         """Number of components."""
-        return self._inner.dim
+        return self.config.dims or self._inner.dim
 
     @property
     def batch(self) -> int:
@@ -73,7 +76,7 @@ class TrainedEncoder(Encoder):
 
     def embed(self, texts: list[str]) -> Vectors:
         """Vectors of non-blank texts."""
-        return self._inner.embed(texts)
+        return self._inner.embed(texts)[:, : self.config.dims]
 
     def forget(self, texts: Sequence[str]) -> int:
         """See `Encoder`; for the encoder that it is built on."""
@@ -92,7 +95,15 @@ class TrainedEncoder(Encoder):
                 f"the encoder workspace:{self.config.name} needs a workspace to look in"
             )
         folder = model_folder(self.runs, self.config.name, self.config.version)
-        return open_folder(folder, self.config.max_chars, self.runs, self.cache)
+        inner = open_folder(folder, self.config.max_chars, self.runs, self.cache)
+        if (self.config.dims or 0) > inner.dim:
+            wanted, has = self.config.dims, inner.dim
+            inner.close()
+            raise SettingsError(
+                f"encoders: got dims = {wanted} for workspace:{self.config.name}, which has {has} "
+                "components"
+            )
+        return inner
 
 
 def model_folder(runs: Path, name: str, version: str | None = None) -> Path:
