@@ -245,7 +245,7 @@ def test_a_long_expression_is_shown_around_the_place() -> None:
 _PARTS = st.sampled_from(
     ["price", "tags", "user.age", "provider", "item", "'x'", "1", "2.5", "(", ")", "[", "]", ",",
      " + ", " * ", " ** ", " in ", " not ", " and ", " or ", " if ", " else ", " < ", " == ", "log",
-     "has", "min", "shared", ".", "-", "lambda", ":", "{", "}", "__class__", "\n", "价格"]
+     "has", " has ", "min", "shared", ".", "-", "lambda", ":", "{", "}", "__class__", "\n", "价格"]
 )  # fmt: skip
 
 
@@ -273,7 +273,13 @@ def test_any_text_is_an_expression_or_a_settings_error(text: str) -> None:
         ("!price", "write not", 1),
         ("price ^ 2", "a power is written **", 1),
         ("price = 3", "compare with ==", 7),
-        ("tags has 'adult'", "write 'TEXT' in tags", 6),
+        ("tags contains 'adult'", "write tags has 'TEXT'", 6),
+        ("tags has not 'adult'", "write 'TEXT' not in tags", 1),
+        ("tags not has 'adult'", "write 'TEXT' in tags", 10),
+        ("tags has", "it ends where a value is missing", 9),
+        ("tags has 'a' has 'b'", "join comparisons with `and`", 1),
+        ("'ab' in tags or provider has 'own'", "a list of texts is needed here", 17),
+        ("'is' in tags and price is True", "is is not part of the language", 24),
         ("price > 3 AND price < 9", "write and", 11),
         ("price > 3 OR price < 9", "write or", 11),
         ("provider == “own”", "write 'TEXT'", 13),

@@ -52,6 +52,12 @@ def test_numbers(text: str, values: list[float]) -> None:
     [
         ("'adult' in tags", [1, 0, 0, 0]),
         ("'adult' not in tags", [0, 1, 1, 1]),
+        ("tags has 'adult'", [1, 0, 0, 0]),
+        ("tags  has('adult') and not tags has 'maps'", [1, 0, 0, 0]),
+        ("has(price) and item.tags has 'tea' or 'x has y' == \"x has y\"", [1, 1, 1, 1]),
+        ("item.tags has ('tea' if has(price) else 'green')", [1, 0, 0, 1]),
+        ("(user.tags)has'tea'", [1, 1, 1, 1]),
+        ("item.has == 'tea' or price > 1", [0, 0, 1, 0]),
         ("provider == 'OWN'", [1, 0, 0, 1]),
         ("provider in ['own', 'other']", [1, 0, 0, 1]),
         ("provider not in ('own',)", [0, 0, 1, 0]),

@@ -29,7 +29,7 @@ from polyscene.expressions.kinds import (
     same_text,
     same_truth,
 )
-from polyscene.expressions.syntax import Source
+from polyscene.expressions.syntax import HAS, Source
 
 __all__ = ["compile_expression"]
 
@@ -228,6 +228,8 @@ class _Compiler:
         left, operator, right = node.left, node.ops[0], node.comparators[0]
         if isinstance(operator, ast.In | ast.NotIn):
             run = self._membership(left, right)
+        elif isinstance(operator, HAS):
+            run = self._membership(right, left)
         elif isinstance(operator, ast.Eq | ast.NotEq):
             run = self._equality(left, right)
         else:

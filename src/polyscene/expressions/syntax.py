@@ -1,19 +1,24 @@
 """From text to a syntax tree of nothing but what the language has, and errors that point at it.
 
 The grammar is Python's, read by the standard library's parser, which executes nothing. Of its
-constructs only those in `_ALLOWED` pass, within limits of length, size and depth.
+constructs only those in `_ALLOWED` pass, within limits of length, size and depth. One is ours:
+`tags has 'tea'`, which the parser is given with its own `is` in the place of `has`.
 """
 
 from __future__ import annotations
 
 import ast
+import keyword
 import re
 import unicodedata
 import warnings
 
 from polyscene.errors import SettingsError
 
-__all__ = ["MAX_DEPTH", "MAX_LENGTH", "Source"]
+__all__ = ["HAS", "MAX_DEPTH", "MAX_LENGTH", "Source"]
+
+HAS = ast.Is
+"""What `X has Y` is in the tree; `is` itself is refused before."""
 
 MAX_LENGTH = 1000
 """Characters of an expression, at most."""
@@ -26,7 +31,7 @@ _ALLOWED: tuple[type[ast.AST], ...] = (
     ast.Expression, ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.List,
     ast.Tuple, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Load,
     ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.UAdd, ast.USub, ast.Not, ast.And, ast.Or,
-    ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn,
+    ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn, HAS,
 )  # fmt: skip
 _NAMES = {
     ast.Lambda: "lambda", ast.NamedExpr: ":=", ast.JoinedStr: "an f-string", ast.Dict: "a table",
@@ -34,24 +39,29 @@ _NAMES = {
     ast.DictComp: "a comprehension", ast.GeneratorExp: "a comprehension", ast.Await: "await",
     ast.Yield: "yield", ast.YieldFrom: "yield", ast.Starred: "*", ast.Slice: "a slice",
     ast.FloorDiv: "//", ast.Mod: "%", ast.MatMult: "@", ast.BitAnd: "&", ast.BitOr: "|",
-    ast.BitXor: "^", ast.Invert: "~", ast.LShift: "<<", ast.RShift: ">>", ast.Is: "is",
-    ast.IsNot: "is not",
+    ast.BitXor: "^", ast.Invert: "~", ast.LShift: "<<", ast.RShift: ">>",
+    ast.IsNot: "has not",
 }  # fmt: skip
 _MEANT = {
     "=": "compare with ==", "&&": "write and", "||": "write or", "&": "write and",
-    "|": "write or", "!": "write not", "^": "a power is written **", "has": "write 'TEXT' in tags",
-    "contains": "write 'TEXT' in tags", "then": "write X if CONDITION else Y", "?": "write X if "
-    "CONDITION else Y", "AND": "write and", "OR": "write or", "IN": "write in",
+    "|": "write or", "!": "write not", "^": "a power is written **",
+    "has not": "write 'TEXT' not in tags", "has": "write 'TEXT' in tags",
+    "contains": "write tags has 'TEXT'", "then": "write X if CONDITION else Y",
+    "?": "write X if CONDITION else Y", "AND": "write and", "OR": "write or", "IN": "write in",
     "“": "write 'TEXT'", "”": "write 'TEXT'", "‘": "write 'TEXT'", "’": "write 'TEXT'",
     "（": "write (", "）": "write )", "，": "write ,",
 }  # fmt: skip
 """What may have been meant by signs and words of other languages."""
-_OPEN = re.compile(r"(?:[-+*/<>=,(\[]|\b(?:and|or|not|in|if|else))$")
+_OPEN = re.compile(r"(?:[-+*/<>=,(\[]|\b(?:and|or|not|in|has|if|else))$")
 """The end of a text that asks for more."""
 _LANGUAGE = (
-    "allowed are numbers, texts, lists, names, + - * / **, comparisons, and, or, not, in, "
+    "allowed are numbers, texts, lists, names, + - * / **, comparisons, and, or, not, in, has, "
     "x if c else y, and functions"
 )
+_TOKEN = re.compile(r"""'{3}.*?'{3}|"{3}.*?"{3}|'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|\w+|\S""")
+"""A text in quotes, a word or number, or a sign."""
+_VALUE = re.compile(r"[\w)\]'\"]$")
+"""The end of what may be a value, where it is no word of the language."""
 
 
 class Source:
@@ -80,7 +90,7 @@ class Source:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what Python warns of is refused below
-                tree = ast.parse(self.text, mode="eval")
+                tree = ast.parse(self._parsed(), mode="eval")
         except SyntaxError as error:
             raise self._refused(max((error.offset or 1) - 1, 0), error.msg) from None
         except (ValueError, RecursionError, MemoryError) as error:
@@ -104,6 +114,18 @@ class Source:
         """The text of a part."""
         start, end = self._span(node)
         return self.text[start:end]
+
+    def _parsed(self) -> str:
+        """The text for the parser: `is`, which is as wide, for each `has` behind a value."""
+        text, last = self.text, ""
+        for token in _TOKEN.finditer(self.text):
+            word, (start, end) = token[0], token.span()
+            if word == "is":
+                raise self._pointing(start, end, f"is is not part of the language; {_LANGUAGE}")
+            if word == "has" and _VALUE.search(last) and not keyword.iskeyword(last):
+                text, word = f"{text[:start]}is {text[end:]}", "is"
+            last = word
+        return text
 
     def _refused(self, place: int, why: str) -> SettingsError:
         """What is wrong with a text that is no expression, and what may have been meant."""
