@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -319,6 +320,46 @@ def test_the_names_of_a_reward_are_sources_tasks_actions_and_fields() -> None:
     }  # fmt: skip
     assert spec.expressions[0].text == spec.reward
     assert scenario({}).expressions == []
+
+
+def test_the_actions_that_a_reward_names_are_tasks() -> None:
+    """Behind the declared ones, of which none is there twice or by another meaning."""
+    spec = scenario(
+        {
+            "tasks": {"click": "click", "add_to_cart": "cart"},
+            "actions": {"click": 1.0, "add-to-cart": 1.0, "hide": -1.0, "not-liked": -1.0},
+            "reward": "click + add_to_cart - 0.5*not_liked",
+        }
+    )
+    assert spec.tasks == {"click": "click", "add_to_cart": "cart", "not-liked": "not-liked"}
+    assert scenario({"preset": "shop"}).tasks == {"click": "click", "purchase": "purchase"}
+    assert scenario({"actions": {"like": 1.0}, "reward": "like"}).tasks == {"like": "like"}
+    assert scenario({"actions": {"like": 1.0}}).tasks == {}
+
+
+def test_a_declaration_of_all_kinds_is_read() -> None:
+    """What a scenario has, where it recommends, and for which goal, in one table."""
+    declared = """
+        [scenarios.news]
+        preset = "news"
+        [scenarios.social]
+        preset = "social"
+        [scenarios.shop-home]
+        preset  = "shop"
+        target  = "item"
+        reads   = ["news", "social"]
+        tasks   = ["click", "purchase"]
+        reward  = "0.2*click + purchase*log1p(price) - 0.5*dislike"
+        sources = { kernel = "auto", semantic-multi = "auto", trending = "auto" }
+        diversity = { by = "category", strength = 0.3 }
+        rules   = [
+            { exclude = "tags has 'adult'" }, { boost = "provider == 'own'", factor = 1.2 },
+            { pin = "sku-1", position = 1 }, { max = 2, per = "provider" },
+        ]
+    """
+    spec = parse_settings(tomllib.loads(declared)).scenario("shop-home")
+    assert [task.name for task in spec.to_predict] == ["click", "purchase", "dislike"]
+    assert [rule.kind for rule in spec.rules] == ["exclude", "boost", "pin", "max"]
 
 
 @pytest.mark.parametrize(

@@ -214,16 +214,24 @@ class TestReward:
         assert scores == sorted(scores, reverse=True)
         assert len(scores) > 5
 
-    def test_an_action_that_is_no_task_is_named(self, make: Maker) -> None:
-        """Before the work of a fit: it has a meaning, but nothing predicts it."""
+    def test_an_action_that_a_reward_names_is_a_task_from_the_next_fit_on(
+        self, make: Maker
+    ) -> None:
+        """As if it stood in tasks; a model of before says that it does not know it."""
+        engine = make({"shop": {"preset": "shop", "reward": "similarity + purchase"}})
         scenario = {"preset": "shop", "reward": "similarity + 2*favourite"}
-        with pytest.raises(SettingsError) as caught:
-            make({"shop": scenario})
-        assert str(caught.value) == (
-            "scenarios.shop.reward: the task 'favourite' is not predicted by this model "
-            "(predicted: click, purchase); add it to tasks and fit, or leave it out of the "
-            "expression: similarity + 2*favourite"
-        )
+        with reopen(engine.workspace.path, {"shop": scenario}) as own:
+            with pytest.raises(SettingsError) as caught:
+                own.recommend("ann", "shop", 3, now=NOW)
+            assert str(caught.value) == (
+                "scenarios.shop.reward: the task 'favourite' is not predicted by this model "
+                "(predicted: click, purchase); run: polyscene fit, or leave it out of the "
+                "expression: similarity + 2*favourite"
+            )
+            own.fit(now=NOW)
+            assert own.model.tasks is not None
+            assert [*own.model.tasks.declared["shop"]] == ["click", "purchase", "favourite"]
+            assert own.recommend("ann", "shop", 3, now=NOW).items
 
     def test_a_task_that_was_declared_after_the_fit_is_named(self, make: Maker) -> None:
         engine = make()

@@ -135,12 +135,12 @@ def objective(scenario: str, spec: Scenario, predicted: Collection[str] = ()) ->
     if isinstance(reward, dict) or expression is None:
         options = dict(reward) if isinstance(reward, dict) else {}
         return Satisfaction(build(Reward, str(options.pop("type", "constant")), options, where))
-    for name in sorted(spec.responses):
+    for name in sorted(spec.tasks):
         if expression.uses("", as_name(name)) and as_name(name) not in predicted:
             known = ", ".join(sorted(predicted)) or "none"
             raise SettingsError(
                 f"{where}: the task {name!r} is not predicted by this model (predicted: {known}); "
-                f"add it to tasks and fit, or leave it out of the expression: {expression}"
+                f"run: polyscene fit, or leave it out of the expression: {expression}"
             )
     return Declared(expression, tuple(spec.sources))
 

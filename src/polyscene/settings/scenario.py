@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from polyscene.expressions import Expression
 from polyscene.settings.attend import Attend
@@ -15,7 +15,7 @@ from polyscene.settings.explore import Explore
 from polyscene.settings.rules import Rule, check_pins
 from polyscene.settings.tasks import Task, task_table
 from polyscene.settings.validate import Config, expression_error
-from polyscene.settings.vocabulary import formula
+from polyscene.settings.vocabulary import as_name, formula
 
 __all__ = ["Action", "Duplicates", "Safety", "Scenario", "TargetKind", "UserVectors"]
 
@@ -128,7 +128,8 @@ class Scenario(Config):
     """Whether "all" in other scenarios leaves this one's events out."""
     tasks: Annotated[dict[str, str], BeforeValidator(task_table)] = {}
     """The responses to predict, by name: an action, "rate>=4" for one with at least a value, or
-    "value of rate". A list of actions names each after itself."""
+    "value of rate". A list of actions names each after itself. An action that the reward names is
+    one of them, listed or not."""
     negatives: Literal["auto", "logged", "shown", "sampled"] = "auto"
     """What a task is told from: the rows of answered lists, other targets that were shown, or
     targets drawn from all that may be; "auto" takes the first that the log knows."""
@@ -221,9 +222,18 @@ class Scenario(Config):
                 formula(reward, info.data["sources"], responses)
         return reward
 
+    @model_validator(mode="after")
+    def _named_tasks(self) -> Self:
+        """The same, with the actions that the reward names among the tasks."""
+        if (reward := self.formula) is not None:
+            told = {as_name(name) for name in self.tasks}
+            named = [name for name in self.actions if reward.uses("", as_name(name))]
+            self.tasks.update({name: name for name in named if as_name(name) not in told})
+        return self
+
     @property
     def to_predict(self) -> list[Task]:
-        """The declared tasks."""
+        """The declared tasks, and what else the reward names."""
         return [Task.of(name, text) for name, text in self.tasks.items()]
 
     @property
