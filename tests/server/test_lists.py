@@ -89,6 +89,20 @@ def test_a_filter_leaves_only_what_fits(world: Served) -> None:
     assert ids(body) == ["tea-3"]
 
 
+def test_a_name_in_a_filter_that_no_target_has_is_pointed_at(world: Served) -> None:
+    """The empty list says why, wherever a filter is taken."""
+    asked = {"scenario": "shop", "filter": '"maps" in tag or has(title)'}
+    note = (
+        "filter: no target has the attribute 'tag'; did you mean 'tags'? (column 11)\n"
+        '    "maps" in tag or has(title)\n              ^^^'
+    )
+    assert get(world, "/v1/recommend", user="ann", **asked)["notes"] == [note]
+    assert get(world, "/v1/similar/tea-1", **asked)["notes"] == [note]
+    assert get(world, "/v1/search", q="tea", **asked)["notes"] == [note]
+    found = get(world, "/v1/recommend", user="ann", scenario="shop", filter="age_days < 3")
+    assert not any("attribute" in note for note in found["notes"])
+
+
 def test_a_page_has_its_rows_each_with_an_id(world: Served) -> None:
     page = get(world, "/v1/pages/home", user="ann", n=2)
     assert [row["scenario"] for row in page["rows"]] == ["shop", "news"]

@@ -11,10 +11,10 @@ from polyscene.errors import did_you_mean
 from polyscene.expressions import Kind, Reference
 from polyscene.represent.targets import Targets
 from polyscene.settings import Scenario
-from polyscene.settings.vocabulary import ITEM_FIELDS, USER_FIELDS, as_name
+from polyscene.settings.vocabulary import ITEM_FIELDS, USER_FIELDS, as_name, condition
 from polyscene.storage.store import Store
 
-__all__ = ["unknown_in", "unknown_names", "user_attributes"]
+__all__ = ["unknown_in", "unknown_in_filter", "unknown_names", "user_attributes"]
 
 
 def unknown_names(
@@ -55,6 +55,29 @@ def unknown_in(spec: Scenario, targets: Targets, of_users: Callable[[], set[str]
                 yield _no_attribute(name, names, _computed(spec), use.in_reward) + use.where
             elif use.as_number and not any(name in held for held in targets.numbers):
                 yield f"no target has a number as {name!r}" + use.where
+
+
+def unknown_in_filter(text: str, targets: Targets) -> list[str]:
+    """What to say of each attribute in a filter that no target has.
+
+    All names are only gathered where one is unknown: a filter is asked in a request.
+
+    Args:
+        text: The filter, a condition.
+        targets: The targets that it is asked of.
+    """
+    attributes = {
+        reference.name: where
+        for reference, where in sorted(condition(text).places.items())
+        if reference.owner == "item" and reference.name not in ITEM_FIELDS
+    }
+    for texts, numbers in zip(targets.texts, targets.numbers, strict=True):
+        if not attributes:
+            return []
+        for name in [name for name in attributes if name in texts or name in numbers]:
+            del attributes[name]
+    names = {*ITEM_FIELDS, *targets.attributes(), "age_days"}
+    return [f"filter: {_unknown('target', name, names)}{at}" for name, at in attributes.items()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from polyscene.encoders import Encoder
 from polyscene.engine.answer import Answer
 from polyscene.engine.finding import Memory
 from polyscene.engine.listing import NOTHING_TOLD, Told
-from polyscene.engine.names import unknown_in, user_attributes
+from polyscene.engine.names import unknown_in, unknown_in_filter, user_attributes
 from polyscene.engine.page import Page, fill_page
 from polyscene.engine.recommender import Recommender
 from polyscene.engine.search import encoded
@@ -229,7 +229,7 @@ class Answering:
                 contexts=[question.context for question in questions],
                 explain=shared.explain,
             )
-            return [self._noted(answer) for answer in answers]
+            return [self._noted(answer, shared) for answer in answers]
 
     def shown(self, scenario: str) -> Mask:
         """Which targets a scenario may show to somebody. There must be a model."""
@@ -260,7 +260,7 @@ class Answering:
             return Page(name, question.user, lists)
         with self._telling(question) as now:
             lists = fill_page(self._recommender, self.model, rows, question.user, question.n, now)
-            return Page(name, question.user, [self._noted(answer) for answer in lists])
+            return Page(name, question.user, [self._noted(answer, question) for answer in lists])
 
     def similar(self, item: str, question: Question) -> Answer:
         """The targets nearest to one.
@@ -271,8 +271,10 @@ class Answering:
         self._check(question.scenario)
         if self.model is None:
             return self._fallback.answer(question)
-        only = self._only(question, time.time())
-        return self._recommender.similar(item, question.scenario, question.n, only)
+        with self._telling(question) as now:
+            only = self._only(question, now)
+            answer = self._recommender.similar(item, question.scenario, question.n, only)
+            return self._noted(answer, question)
 
     def understanding(self, question: Question, earlier: Sequence[str]) -> Callable[[], Plan]:
         """What makes a plan of the text of a question; it may take long, and any thread may run it.
@@ -317,7 +319,7 @@ class Answering:
                 answer = search(question.text or "", *where, question.user, only)
             else:
                 answer = search.ask(plan, *where, question.user, only)
-            return self._noted(answer)
+            return self._noted(answer, question)
 
     def _check(self, scenario: str) -> None:
         scenarios = self._settings.scenarios
@@ -342,12 +344,13 @@ class Answering:
         with self._past.changed(change if says else None):
             yield time.time()
 
-    def _noted(self, answer: Answer) -> Answer:
-        """The answer with what went wrong on the way to it."""
-        if not self._past.late:
-            return answer
-        notes = [*answer.notes, *dict.fromkeys(self._past.late)]
-        return replace(answer, notes=notes)
+    def _noted(self, answer: Answer, question: Question) -> Answer:
+        """The answer with what went wrong on the way to it, and what its filter does not mean."""
+        notes = [*dict.fromkeys(self._past.late)]
+        if question.filter is not None and self.model is not None:
+            targets = self.model.space(question.scenario).targets
+            notes += unknown_in_filter(question.filter, targets)
+        return replace(answer, notes=[*answer.notes, *notes]) if notes else answer
 
     def _only(self, question: Question, now: float) -> Mask | None:
         """The targets that filter and exclusions of a question leave; None for all."""
