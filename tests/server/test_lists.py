@@ -87,6 +87,12 @@ def test_a_filter_leaves_only_what_fits(world: Served) -> None:
     assert set(ids(body)) == {"map-1", "map-2", "map-3"}
     body = get(world, "/v1/similar/tea-1", scenario="shop", filter='"kettle" in tags')
     assert ids(body) == ["tea-3"]
+    asked = {"scenario": "shop", "filter": "shared(tags, user.tags) > 0"}
+    assert set(ids(get(world, "/v1/recommend", user="ann", **asked))) <= {
+        f"tea-{n}" for n in "1234"
+    }
+    assert ids(get(world, "/v1/recommend", user="ann", **asked))
+    assert not ids(get(world, "/v1/recommend", user="nil", **asked))
 
 
 def test_a_name_in_a_filter_that_no_target_has_is_pointed_at(world: Served) -> None:

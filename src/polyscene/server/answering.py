@@ -360,9 +360,11 @@ class Answering:
         targets = self.model.space(question.scenario).targets
         mask = np.ones(len(targets), np.bool_)
         if question.filter is not None:
-            user = User(user_id=question.user or "anybody")
+            user, wanted = User(user_id=question.user or "anybody"), condition(question.filter)
+            if question.user is not None and wanted.uses("user"):
+                user = self._past.of(question.user).user
             columns = Columns(targets, np.arange(len(targets)), user, now)
-            mask = condition(question.filter).holds(columns, len(targets))
+            mask = wanted.holds(columns, len(targets))
         rows = targets.ids.rows(question.exclude)
         mask[rows[rows >= 0]] = False
         return mask
