@@ -100,6 +100,18 @@ def test_a_reward_that_cannot_be_computed_is_a_failure(make: Maker) -> None:
     assert len(fits) == 1  # though every part that needs the model fails by it
 
 
+def test_unknown_sources_and_rankings_are_told_as_a_fit_tells_them(make: Maker) -> None:
+    """With what may have been meant, not only that a fit is due."""
+    engine = make()
+    wrong = {"shop": {"preset": "shop", "sources": {"kernal": "auto"}}}
+    with reopen(engine.workspace.path, wrong, ranking={"type": "fussed"}) as own:
+        failures = [(f.subject, f.text) for f in examine(own) if f.status == "fail"]
+    assert failures[:2] == [
+        ("sources", "scenarios.shop.sources: unknown source 'kernal'; did you mean 'kernel'?"),
+        ("ranking", "ranking: unknown ranking 'fussed'; did you mean 'fused'?"),
+    ]
+
+
 def test_a_task_that_a_reward_names_and_nobody_did_is_noted(make: Maker) -> None:
     shop = {"preset": "shop", "tasks": ["hug"], "reward": "similarity + hug"}
     said = [f.text for f in examine(make({"shop": shop})) if f.subject == "scenario shop"]

@@ -14,11 +14,13 @@ import numpy as np
 from polyscene.engine.engine import Engine
 from polyscene.engine.names import unknown_names
 from polyscene.errors import PolysceneError, did_you_mean
+from polyscene.fitting.learn import build_sources
 from polyscene.fitting.model import library_versions, model_versions
 from polyscene.fitting.shown import shown
-from polyscene.fitting.tasks import tasks_named
+from polyscene.fitting.tasks import task_model, tasks_named
 from polyscene.ranking.objective import objective
 from polyscene.represent.space import TargetSpace
+from polyscene.settings import Settings
 from polyscene.settings.vocabulary import as_name
 
 __all__ = ["Finding", "examine"]
@@ -50,7 +52,7 @@ class Finding:
 def examine(engine: Engine) -> Iterator[Finding]:
     """Look at every part of a workspace; a part that fails does not stop the rest."""
     checks: tuple[Callable[[Engine], Iterator[Finding]], ...] = (
-        _installed, _settings, _store, _encoder, _model, _scenarios, _objectives, _tasks,
+        _installed, _settings, _components, _store, _encoder, _model, _scenarios, _objectives, _tasks,
         _names, _pins,
     )  # fmt: skip
     told: set[str] = set()
@@ -78,6 +80,18 @@ def _settings(engine: Engine) -> Iterator[Finding]:
     settings = engine.workspace.settings
     text = f"{len(settings.scenarios)} scenarios: {', '.join(settings.scenarios)}"
     yield Finding("ok" if settings.scenarios else "fail", "settings", text)
+
+
+def _components(engine: Engine) -> Iterator[Finding]:
+    """Sources and a ranking that do not exist or have wrong options, which a fit would refuse."""
+    makers: dict[str, Callable[[Settings], object]] = {
+        "sources": build_sources, "ranking": task_model
+    }  # fmt: skip
+    for subject, make in makers.items():
+        try:
+            make(engine.workspace.settings)
+        except PolysceneError as error:
+            yield Finding("fail", subject, str(error))
 
 
 def _store(engine: Engine) -> Iterator[Finding]:
