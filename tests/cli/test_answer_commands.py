@@ -68,6 +68,16 @@ class TestRecommend:
         assert "    similarity + 0 * pricee\n" + " " * 21 + "^^^^^^\n" in done.err
         assert "map-2" in done.out
 
+    def test_what_stands_in_for_a_task_is_told(self, copied: Path) -> None:
+        settings = copied / "polyscene.toml"
+        reward = 'reward = "similarity + purchase - dislike"'
+        text = settings.read_text().replace("[scenarios.shop]", f"[scenarios.shop]\n{reward}")
+        settings.write_text(text)
+        call("-w", copied, "fit")
+        asked = ("recommend", "--user", "bo", "--scenario", "shop", "-n", "2", "--explain")
+        told = "not learned: purchase, dislike; the similarity stands in its place"
+        assert told in call("-w", copied, *asked).out
+
     def test_json_is_the_whole_answer(self, fitted: Path) -> None:
         answer = call(
             "-w", fitted, "recommend", "--user", "ann", "--scenario", "shop", "-n", "3", "--json"

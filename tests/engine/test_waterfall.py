@@ -54,6 +54,16 @@ def test_tasks_stand_where_they_are_asked_for(make: Maker) -> None:
     assert plain["items"][0]["waterfall"]["place"] == 1
 
 
+def test_where_the_similarity_stands_in_for_a_task_is_told(make: Maker) -> None:
+    """For the tasks of the reward, with or without `explain`; not for what fills the list up."""
+    engine = make({"shop": {"preset": "shop", "reward": "purchase - 0.5*dislike"}})
+    for explain in (False, True):
+        for user, unlearned in (("ann", ("purchase", "dislike")), (None, ())):
+            first = engine.recommend(user, "shop", 1, now=NOW, explain=explain).items[0].waterfall
+            assert first is not None
+            assert (first.tasks, first.unlearned) == ({}, unlearned)
+
+
 def test_what_fills_up_has_no_value(make: Maker) -> None:
     engine = make()
     last = engine.recommend(None, "shop", 50, now=NOW).items[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -349,6 +350,17 @@ def test_a_list_has_reasons_and_a_waterfall_that_adds_up(world: Served, browser:
         assert fused == pytest.approx(parts)
         assert found[-1].value == pytest.approx(item.score)
         assert found[-1].place == item.rank
+
+
+def test_a_waterfall_tells_of_a_task_that_was_not_learned(world: Served) -> None:
+    question = Question("shop", 1, "ann", explain=True)
+    answer = world.run(world.service.ask(lambda: world.service.answering.recommend(question)))
+    item = answer.items[0]
+    assert item.waterfall is not None
+    found = steps(replace(item, waterfall=replace(item.waterfall, unlearned=("dislike",))))
+    assert [(step.label, step.value) for step in found if step.kind == "unlearned"] == [
+        ("dislike", None)
+    ]
 
 
 def test_a_simulated_event_moves_the_list_and_is_not_stored(world: Served) -> None:

@@ -112,6 +112,9 @@ def _steps(item: Recommendation) -> list[str]:
     if steps.tasks:
         tasks = ", ".join(f"{name} {value:.4g}" for name, value in steps.tasks.items())
         lines.append(f"tasks: {tasks}")
+    if steps.unlearned:
+        names = ", ".join(steps.unlearned)
+        lines.append(f"not learned: {names}; the similarity stands in its place")
     if steps.value is not None and steps.reward != _PLAIN:
         lines.append(f"reward: {steps.reward} = {steps.value:.4g}, place {steps.value_place}")
     if steps.rules:

@@ -52,8 +52,8 @@ class Finding:
 def examine(engine: Engine) -> Iterator[Finding]:
     """Look at every part of a workspace; a part that fails does not stop the rest."""
     checks: tuple[Callable[[Engine], Iterator[Finding]], ...] = (
-        _installed, _settings, _components, _store, _encoder, _model, _scenarios, _objectives, _tasks,
-        _names, _pins,
+        _installed, _settings, _components, _store, _encoder, _model, _scenarios, _objectives,
+        _tasks, _names, _pins,
     )  # fmt: skip
     told: set[str] = set()
     for check in checks:

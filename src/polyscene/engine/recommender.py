@@ -316,9 +316,10 @@ class Recommender:
         given = {}
         if value.uses("popularity"):
             given["popularity"] = np.maximum(trend(candidates.rows), 0)
-        if any(value.uses(as_name(name)) for name in self._declared(scenario)):
+        if named := [name for name in self._declared(scenario) if value.uses(as_name(name))]:
             columns = tasks(candidates.rows)
-            candidates = replace(candidates, tasks=self._learned(scenario, columns))
+            unknown = dict.fromkeys(named, np.full(len(candidates), np.nan))
+            candidates = replace(candidates, tasks=unknown | self._learned(scenario, columns))
             given |= {as_name(name): column for name, column in columns.items()}
         targets = self._model.space(scenario).targets
         return ordered(candidates, value(candidates, targets, user, now, given), steps, first)

@@ -25,6 +25,8 @@ class Waterfall:
     """The place by it."""
     tasks: Mapping[str, float]
     """The predicted tasks, where they were asked for."""
+    unlearned: tuple[str, ...]
+    """The tasks of the reward of which too little is known; the similarity stands in for them."""
     reward: str
     """The declared reward: its expression, or sim times its type."""
     value: float | None
@@ -61,6 +63,9 @@ def waterfalls(candidates: Candidates, spec: Scenario) -> list[Waterfall]:
             tasks={
                 name: found for name, own in tasks.items() if (found := own[position]) is not None
             },
+            unlearned=tuple(
+                name for name, own in tasks.items() if value is not None and own[position] is None
+            ),
             reward=reward,
             value=value,
             value_place=None if value is None or value_place is None else int(value_place),

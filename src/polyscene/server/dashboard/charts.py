@@ -28,7 +28,8 @@ class Step:
 
     label: str
     kind: str
-    """part: what a source gave; sum: what came of it; task: a prediction; rule: what it did."""
+    """part: what a source gave; sum: what came of it; task: a prediction; unlearned: a task that
+    has none; rule: what it did."""
     value: float | None
     x: float = 0.0
     width: float = 0.0
@@ -75,6 +76,7 @@ def steps(item: Recommendation) -> list[Step]:
         Step(name, "task", chance, 0.0, round(100 * min(1.0, max(0.0, chance)), 2))
         for name, chance in fall.tasks.items()
     ]
+    found += [Step(name, "unlearned", None) for name in fall.unlearned]
     if fall.value is not None:
         found.append(step("Reward", "sum", 0.0, fall.value, fall.value_place))
     found += [Step(rule, "rule", None) for rule in fall.rules]
