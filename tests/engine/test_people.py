@@ -143,7 +143,9 @@ def test_the_reason_for_a_person_is_the_history_they_are_near_to(make: Maker) ->
     engine = make(events=[act("ann", "tea-1"), act("nil", "tea-1")], users=USERS)
     answer = engine.recommend("ann", "social", 1, now=NOW)
     assert ids(answer) == ["nil"]
-    assert answer.items[0].reason == "You bought “Green tea from Hangzhou”"
+    assert answer.items[0].reason == (
+        "You bought “Green tea from Hangzhou”, which brings you near to this person"
+    )
 
 
 def test_similar_people(world: Engine) -> None:

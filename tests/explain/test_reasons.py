@@ -47,6 +47,21 @@ def test_the_nearest_history_item_comes_first_then_shared_tags() -> None:
     assert chinese("history", **fields) == "你购买了《Blue kettle》；共同点：tea、steel"
 
 
+def test_of_a_person_the_history_is_said_to_lead_to_them() -> None:
+    """Not that they did the same, which it does not say; other grounds read as of things."""
+    said = evidence("history", support=[support()], tags=["tea"])
+    assert sentence(said, template("social", "en"), "en", of_person=True) == (
+        "You bought “Blue kettle”, which brings you near to this person; shared: tea"
+    )
+    assert sentence(said, template("social", "zh"), "zh", of_person=True) == (
+        "你购买了「Blue kettle」，因此与对方兴趣相近；共同点：tea"
+    )
+    friends = evidence("friends")
+    assert sentence(friends, template("generic", "en"), "en", of_person=True) == (
+        "In the circles of people you know"
+    )
+
+
 def test_a_history_item_without_a_title_is_passed_over() -> None:
     assert english("history", support=[support(""), support("Second")]) == "You bought “Second”"
     fields = {"support": [support("")], "stated": True}

@@ -36,7 +36,7 @@ def test_sentences_have_the_fields_they_are_filled_with(domain: str, language: s
     assert "{verb}" in made.because
     for titled in (made.because, made.own, made.others):
         assert "{title}" in titled
-    for way in (made.same_tag, made.same_people, made.related, made.linked):
+    for way in (made.nearby, made.same_tag, made.same_people, made.related, made.linked):
         assert way.startswith("{because}")
     assert "{tag}" in made.same_tag
     assert "{predicate}" in made.related

@@ -103,7 +103,8 @@ class Explainer:
             evidence, givers = self._evidence(
                 asking, row, bare, position, grounds, supports[position], entries
             )
-            found.append(_Reason(evidence, givers, sentence(evidence, wording, language)))
+            words = sentence(evidence, wording, language, query.spec.target == "person")
+            found.append(_Reason(evidence, givers, words))
         return found
 
     def similar(

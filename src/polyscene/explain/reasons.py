@@ -136,7 +136,7 @@ def _folded(tags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(tag.casefold() for tag in tags)
 
 
-def sentence(evidence: Evidence, wording: Template, language: str) -> str:
+def sentence(evidence: Evidence, wording: Template, language: str, of_person: bool = False) -> str:
     """The reason in one line: the first ground that can be said, then the shared tags.
 
     What was drawn says so first.
@@ -145,16 +145,19 @@ def sentence(evidence: Evidence, wording: Template, language: str) -> str:
         evidence: What the recommendation rests on.
         wording: The template of the scenario's domain in the user's language.
         language: That language, for the verbs.
+        of_person: Whether a person is recommended.
     """
-    said = _said(evidence, wording, language)
+    said = _said(evidence, wording, language, of_person)
     return _capital(wording.explored + _joint(wording) + said if evidence.explored else said)
 
 
-def _said(evidence: Evidence, wording: Template, language: str) -> str:
+def _said(evidence: Evidence, wording: Template, language: str, of_person: bool) -> str:
     if evidence.pinned:
         return wording.pinned + _tags(evidence, None, wording)
     for ground in evidence.grounds:
         said = _ground(ground, evidence, wording, language)
+        if said and of_person and ground.kind == "history":
+            said = wording.nearby.format(because=said)
         if said:
             way = evidence.way if ground.kind == "way" else None
             return said + _tags(evidence, way, wording)

@@ -34,6 +34,9 @@ class Template(Config):
     """What a reason says of shared tags; field {tags}."""
     because: str
     """What a reason says of the history; fields {verb} and {title}."""
+    nearby: str
+    """The same where a person is recommended; field {because}. Not that they did it too: it may
+    have led to their description, or to people like them."""
     own: str
     """What a reason says of the same done by the user about something; field {title}."""
     others: str
