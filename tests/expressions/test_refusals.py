@@ -187,6 +187,18 @@ def test_nesting_costs_no_more_than_its_length(start: str, around: str, count: i
             "    ^^^^^^^^^^^^^^",
         ),
         (
+            "price + 2*log(3 - 4)",
+            "'log(3 - 4)' has no value, whatever the target (column 11)\n"
+            "    price + 2*log(3 - 4)\n"
+            "              ^^^^^^^^^^",
+        ),
+        (
+            "1 if has(price) else price / (1 - 1)",
+            "a division by 0 has no value (column 22)\n"
+            "    1 if has(price) else price / (1 - 1)\n"
+            "                         ^^^^^^^^^^^^^^^",
+        ),
+        (
             "log + 1",
             "'log' is a function; write log(...) (column 1)\n"
             "    log + 1\n"
@@ -220,6 +232,10 @@ def test_an_error_points_at_the_place(text: str, message: str) -> None:
         ("x.y.z", 'a field is written NAME, item.NAME, user.NAME, or item["NAME"]'),
         ("a comprehension", "invalid syntax"),
         ("[t for t in tags]", "a comprehension is not part of the language; allowed are numbers"),
+        ("price > 1 / 0", "a division by 0 has no value"),
+        ("0 < sqrt(0 - 1)", "'sqrt(0 - 1)' has no value"),
+        ("price < exp(1000)", "'exp(1000)' has no value"),
+        ("price < (exp(999) if True else 1)", "'exp(999)' has no value"),
         ("price %2 == 0", "% is not part of the language"),
         ("tags if True else tags", "chooses between numbers or between texts"),
     ],

@@ -38,7 +38,7 @@ NAN = math.nan
         ("2 if provider == 'own' else 1", [2, 1, 1, 2]),
         ("user.age", [17.0] * 4),
         ("nothing * 2", [NAN] * 4),
-        ("1 / 0", [math.inf] * 4),
+        ("2 / price", [2, NAN, 2 / 3, math.inf]),
         ("(price\n  + 1)", [2, NAN, 4, 1]),
     ],
 )

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polyscene.errors import did_you_mean
+from polyscene.expressions.constant import constant
 from polyscene.expressions.expression import Expression, Run, Vocabulary
 from polyscene.expressions.kinds import (
     FUNCTIONS,
@@ -102,7 +103,12 @@ class _Compiler:
     def _term(self, node: ast.expr) -> _Term:
         """A part, compiled once however often it is asked for."""
         if node not in self._terms:
-            self._terms[node] = self._compiled(node)
+            self._terms[node] = term = self._compiled(node)
+            if term.kind is Kind.NUMBER and term.reference is None:
+                value = constant(term.run)
+                if value is not None and not math.isfinite(value):
+                    written = self._source.slice(node)
+                    raise self._source.error(node, f"{written!r} has no value, whatever the target")
         return self._terms[node]
 
     def _compiled(self, node: ast.expr) -> _Term:
@@ -200,6 +206,8 @@ class _Compiler:
             power = self._power(node.right)
             return lambda scope: np.power(left(scope), power)
         right = self.take(node.right, Kind.NUMBER)
+        if isinstance(node.op, ast.Div) and constant(right) == 0:
+            raise self._source.error(node, "a division by 0 has no value")
         operation = _ARITHMETIC[type(node.op)]
         return lambda scope: operation(left(scope), right(scope))
 
