@@ -183,6 +183,7 @@ def test_every_page_has_a_policy_that_runs_no_foreign_script(browser: Browser) -
         "/data",
         "/map?user=ann&scenario=shop",
         "/review",
+        "/labels",
         "/items/none",
     ):
         headers = browser.get(path).headers
@@ -246,6 +247,7 @@ def test_every_text_of_the_pages_is_translated() -> None:
     for code in source.glob("*.py"):
         used |= set(re.findall(r'say\(\s*"(.+?)"', code.read_text("utf-8")))
     used |= {"Overview", "Try it", "Items", "Users", "Scenarios", "Models", "Review", "Map", "Data"}
+    used |= {"Labels"}
     used |= {"All sources", "Reward", "Final"}
     assert used == table().keys()
     for english, chinese in table().items():

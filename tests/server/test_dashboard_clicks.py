@@ -9,6 +9,7 @@ import pytest
 
 import tiny_world
 from chromium import Chromium, executable
+from polyscene.fitting.labels import put_questions
 from served import listening
 
 pytestmark = pytest.mark.skipif(executable() is None, reason="Chromium is not installed")
@@ -16,13 +17,21 @@ pytestmark = pytest.mark.skipif(executable() is None, reason="Chromium is not in
 SETTINGS = "version = 1\n[scenarios.shop] # mine\npreset = 'shop'\n"
 
 
+ASKED = [
+    {"user_id": user, "item_id": item, "scenario": "shop", "task": "purchase", "title": item,
+     "user": f"{user} likes tea.", "chance": 0.5, "answer": None}
+    for user, item in (("ann", "tea-1"), ("bo", "map-1"))
+]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    shop = {"preset": "shop", "safety": {"hold_tags": ["clay"]}}
+    shop = {"preset": "shop", "safety": {"hold_tags": ["clay"]}, "tasks": ["purchase"]}
     scenarios = {**tiny_world.SCENARIOS, "shop": shop}
     path = tmp_path_factory.mktemp("clicks")
     with listening(path, scenarios) as found:
         (path / "polyscene.toml").write_text(SETTINGS, "utf-8")
+        put_questions(path, ASKED)
         yield f"{found}/dashboard"
 
 
@@ -73,6 +82,7 @@ def test_a_narrow_window_shows_every_page_whole(address: str, dark: bool) -> Non
             "/map",
             "/data",
             "/review",
+            "/labels",
         ):
             browser.open(address + page)
             assert browser.run("document.documentElement.scrollWidth") <= 390, page
@@ -123,6 +133,25 @@ def test_what_is_approved_leaves_the_queue(address: str) -> None:
         titles = "[...document.querySelectorAll('.map title')].map(one => one.textContent).join()"
         assert "Green tea kettle · shop" in browser.run(titles)
         assert "Nearest to ann" in browser.text()
+        assert browser.said == []
+
+
+def test_questions_are_answered_with_two_clicks(address: str) -> None:
+    """The next one comes in place of the one before, and what was answered is counted."""
+    settled = "document.querySelector('.htmx-settling, .htmx-added') === null && "
+    with Chromium() as browser:
+        browser.open(f"{address}/labels")
+        browser.until("typeof htmx == 'object'")
+        browser.run("window.same = true")
+        assert "ann likes tea." in browser.text()
+        browser.click(".answers button[value=yes]")
+        browser.until(settled + "document.body.innerText.includes('bo likes tea.')")
+        browser.click(".answers button[value=no]")
+        browser.until(settled + "document.querySelector('.answers') === null")
+        assert "Answered: 2, of them 1 yes and 1 no." in browser.text()
+        browser.click("table button[value=yes]")
+        browser.until(settled + "document.body.innerText.includes('2 yes and 0 no')")
+        assert browser.run("window.same")
         assert browser.said == []
 
 

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from calling import call, fails
-from polyscene.errors import DataError, NotFoundError
+from polyscene.errors import BusyError, DataError, NotFoundError
+from polyscene.fitting.labels import key_of, questions_of, settle
+from polyscene.server.labels import Labels
 from polyscene.training.classify.config import ClassifierTraining
 from polyscene.training.classify.examples import HELD, examples
 from polyscene.training.classify.labels import LABELS, answered, labelled
@@ -79,6 +83,54 @@ def test_answers_become_examples(workspace: Workspace, tmp_path: Path) -> None:
     )
     assert more.labelled == 3
     (workspace.path / LABELS).unlink()
+
+
+def test_what_was_judged_is_not_asked_again(workspace: Workspace, tmp_path: Path) -> None:
+    """In the same scenario and for the same task."""
+    first = next_pairs(workspace, "likes", "films", "like", 5)
+    path = tmp_path / "asks.jsonl"
+    path.write_text(
+        "".join(json.dumps({**asdict(ask), "answer": True}) + "\n" for ask in first[:3]), "utf-8"
+    )
+    assert answered(workspace, path, "Li") == 3
+    kept = [json.loads(line) for line in (workspace.path / LABELS).read_text().splitlines()]
+    assert {one["by"] for one in kept} == {"Li"}
+    again = {
+        (ask.user_id, ask.item_id) for ask in next_pairs(workspace, "likes", "films", "like", 50)
+    }
+    assert len(again) == 50
+    assert again.isdisjoint((ask.user_id, ask.item_id) for ask in first[:3])
+    (workspace.path / LABELS).unlink()
+
+
+def test_a_service_chooses_pairs_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """With the encoder that polyscene.toml declares; they wait for their answers then."""
+    with world(tmp_path / "w") as made:
+        settings = (
+            'version = 1\n[scenarios.films]\npreset = "video"\ntasks = { like = "rate>=4" }\n'
+        )
+        (made.path / "polyscene.toml").write_text(settings, "utf-8")
+
+    async def ask(opened: Workspace) -> None:
+        labels = Labels(opened)
+        await labels.start("likes · films · like", 7)
+        with pytest.raises(BusyError, match="under way"):
+            await labels.start("likes · films · like", 7)
+        while labels.state().state == "running":
+            await asyncio.sleep(0.1)
+        assert labels.state().state == "done", labels.state().message
+        await labels.stop()
+
+    with Workspace.open(made.path) as opened:
+        config = ClassifierTraining(name="likes", scenarios=["films"], **{**QUICK, "epochs": 2})
+        assert train_classifier(opened, config).passed
+        asyncio.run(ask(opened))
+        waiting = questions_of(opened.path)
+        assert len({key_of(one) for one in waiting}) == 7
+        assert all(one["user"] and one["title"] and one["answer"] is None for one in waiting)
+        assert settle(opened, key_of(waiting[0]), True, "Li")
+        assert len(questions_of(opened.path)) == 6
+        assert [path.name for path in (opened.path / "labels").glob(".*.jsonl")] == []
 
 
 def test_wrong_answers_leave_nothing(workspace: Workspace, tmp_path: Path) -> None:

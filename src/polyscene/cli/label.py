@@ -22,10 +22,11 @@ def label(
     next_: Annotated[int, typer.Option("--next", min=1, help="How many pairs.")] = 50,
     out: Annotated[Path | None, typer.Option(help="Write the pairs to judge as JSONL.")] = None,
     answers: Annotated[Path | None, typer.Option(help="Take in a file of answers.")] = None,
+    by: Annotated[str, typer.Option(help="With --answers: who answered.")] = "command line",
     seed: Annotated[int, typer.Option(min=0, help="Of what is drawn at random.")] = 0,
 ) -> None:
     """Write the pairs whose answers would teach most, or take in the answers."""
-    from polyscene.training.classify.labels import LABELS, answered
+    from polyscene.fitting.labels import LABELS, answered
     from polyscene.training.label import next_pairs, write_asks
     from polyscene.workspace import Workspace
 
@@ -33,7 +34,7 @@ def label(
         raise typer.BadParameter("--scenario S with --out FILE, or --answers FILE")
     with Workspace.open(context.obj) as workspace:
         if answers is not None:
-            count = answered(workspace, answers)
+            count = answered(workspace, answers, by)
             console.print(f"took in {count:,} answers; {workspace.path / LABELS}", markup=False)
             return
         assert out is not None

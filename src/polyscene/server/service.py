@@ -36,6 +36,7 @@ from polyscene.server.desk import Desk
 from polyscene.server.fits import Fits
 from polyscene.server.imports import Imports
 from polyscene.server.keeper import Keeper
+from polyscene.server.labels import Labels
 from polyscene.server.pace import USUAL, Pace
 from polyscene.server.question import Question
 from polyscene.server.soft import PatientEncoder
@@ -97,6 +98,7 @@ class Service:
         self.impressions.observe = self._logged
         self.fits = Fits(workspace.path, fit_command)
         self.imports = Imports(workspace.path, self.keeper.look)
+        self.labels = Labels(workspace)
         self._thread = ThreadPoolExecutor(1, "answering")
         self._desk: Desk[Question, Body | _Unfinished] = Desk(self._thread, self._made)
         self._words = ThreadPoolExecutor(_UNDERSTOOD, "understanding")
@@ -113,6 +115,7 @@ class Service:
         await self.keeper.stop()
         await self.fits.stop()
         await self.imports.stop()
+        await self.labels.stop()
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from polyscene.component import Vectors
 from polyscene.errors import DataError, NotFoundError, SettingsError, did_you_mean
+from polyscene.fitting.labels import answers_of
 from polyscene.represent.whiten import normalise
 from polyscene.training.classify.classifier import Classifier, Ground
 from polyscene.training.classify.heads import Heads
@@ -73,7 +74,7 @@ def next_pairs(
 ) -> list[Ask]:
     """The pairs whose answers would teach most, the first one most.
 
-    Drawn are users with a history and items that they have not come to.
+    Drawn are users with a history and items that they have not come to, nor was it asked of them.
 
     Args:
         workspace: The workspace.
@@ -104,9 +105,12 @@ def next_pairs(
     known, rng = ground.signals(scenario), np.random.default_rng(seed)
     active = np.flatnonzero(known.getnnz(axis=1))
     shown = np.flatnonzero(known.getnnz(axis=0))
+    done = _answered(workspace, ground, scenario, wanted)
     users, items = [], []
     for user in rng.permutation(active)[:_USERS]:
-        free = np.setdiff1d(rng.permutation(shown)[:_ITEMS], known[user].indices)
+        free = np.setdiff1d(
+            rng.permutation(shown)[:_ITEMS], [*known[user].indices, *done.get(int(user), ())]
+        )
         users.append(np.full(len(free), user))
         items.append(free)
     if not users or not sum(map(len, users)):
@@ -146,6 +150,18 @@ def write_asks(asks: Sequence[Ask], path: Path) -> None:
                 file.write(json.dumps(asdict(ask), ensure_ascii=False) + "\n")
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _answered(
+    workspace: Workspace, ground: Ground, scenario: str, task: str
+) -> dict[int, list[int]]:
+    """Of each user the items that were judged already; -1 for what is not known any more."""
+    found: dict[int, list[int]] = {}
+    for one in answers_of(workspace.path):
+        if (one["scenario"], one["task"]) == (scenario, task):
+            user = int(ground.data.users.row(one["user_id"]))
+            found.setdefault(user, []).append(int(ground.data.items.row(one["item_id"])))
+    return found
 
 
 def _spread(worth: npt.NDArray[np.float64], vectors: Vectors, n: int) -> list[int]:

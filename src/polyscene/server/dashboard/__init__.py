@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from polyscene.server.dashboard import (
     data,
     entry,
+    labels,
     map,
     models,
     overview,
@@ -19,5 +20,5 @@ from polyscene.server.dashboard import (
 __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
-for _part in (entry, overview, trying, records, scenarios, review, map, data, models):
+for _part in (entry, overview, trying, records, scenarios, review, labels, map, data, models):
     router.include_router(_part.router, prefix="/dashboard")

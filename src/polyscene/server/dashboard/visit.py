@@ -47,6 +47,7 @@ _PAGES = (
     ("/scenarios", "Scenarios"),
     ("/map", "Map"),
     ("/review", "Review"),
+    ("/labels", "Labels"),
     ("/data", "Data"),
     ("/models", "Models"),
 )
