@@ -26,12 +26,14 @@ import numpy as np
 import scipy.sparse as sp
 
 from polyscene.data.dataset import IntArray
+from polyscene.engine.recommender import Recommender
 from polyscene.evaluation.measures import hits_of
 from polyscene.evaluation.protocols import Plan, Split, split
 from polyscene.evaluation.systems import ENGINE, Bench
+from polyscene.feedback.state import LivePast
 from polyscene.fitting.asking import Asker
 from polyscene.fitting.model import Model
-from polyscene.fitting.past import DatasetPast
+from polyscene.fitting.past import DatasetPast, Past, StorePast
 from polyscene.fitting.run import fit_to
 from polyscene.logs import NO_PROGRESS
 from polyscene.metrics.compare import interval, paired
@@ -39,6 +41,7 @@ from polyscene.metrics.ranking import ndcg, recall
 from polyscene.ranking.fuse import fuse
 from polyscene.settings import Settings
 from polyscene.sources.circle import connected
+from polyscene.text.verbalise import Verbaliser
 from polyscene.workspace import Workspace
 
 K = 10
@@ -49,6 +52,10 @@ PARTS: dict[str, dict[str, float]] = {
 }
 HEADS = (20, 50)
 """How many of a user's best people are put in order by both sides."""
+RECIPROCITY = (0.3, 0.5)
+"""How much it counts what people would say of the one who asks, in the engine's own lists."""
+ASKED = 200
+"""Users whose answers are timed one by one."""
 TOGETHER = 200
 FRIENDS = (0, 1, 3, 6, 16)
 """Lower bounds of how many friends somebody has left."""
@@ -95,7 +102,56 @@ def engine(workspace: Workspace, part: Split, scenario: str) -> Iterator[Measure
             with NO_PROGRESS.task(name, len(part.users), "lists") as task:
                 lists = bench.lists(part.questions, scenario, weights, K, task)
             yield judged(name, lists, part, scenario)
+        yield from reciprocal(bench, part, scenario)
         yield from both_sides(own, model, part, scenario, fused)
+        cost(own, model, part, scenario)
+
+
+def reciprocal(bench: Bench, part: Split, scenario: str) -> Iterator[Measured]:
+    """The engine's lists with `reciprocity`."""
+    for weight in RECIPROCITY:
+        spec = bench.spec(scenario).model_copy(update={"reciprocity": weight})
+        with NO_PROGRESS.task(f"reciprocity {weight}", len(part.users), "lists") as task:
+            lists = bench.redeclared(part.questions, scenario, spec, K, task)
+        yield judged(f"{ENGINE}, reciprocity {weight}", lists, part, scenario)
+
+
+def cost(workspace: Workspace, model: Model, part: Split, scenario: str) -> None:
+    """What answers cost with `reciprocity`: one by one from the store, kept, and many at once."""
+    settings, store = workspace.settings, workspace.store
+    spec = settings.scenario(scenario).model_copy(update={"reciprocity": RECIPROCITY[-1]})
+    both = settings.model_copy(update={"scenarios": {**settings.scenarios, scenario: spec}})
+    ids = [part.train.users.ids[row] for row in part.users.tolist()]
+    some = ids[:: max(1, len(ids) // ASKED)]
+    past = StorePast(store, model.items.targets)
+    live = LivePast(past, store.watch(), patience_s=60, kept_s=3600)
+    every = DatasetPast(part.train, part.links, store.users)
+
+    def recommender(declared: Settings, where: Past, memory: LivePast | None) -> Recommender:
+        words = Verbaliser(declared)
+        return Recommender(declared, model, workspace.encoder, words, where, memory)
+
+    def spent(made: Recommender, users: list[str], reasons: bool = True) -> float:
+        start = time.perf_counter()
+        list(made.answers(users, scenario, K, part.now, reasons=reasons))
+        return 1000 * (time.perf_counter() - start)
+
+    one_by_one = [[user] for user in some]
+    rows: dict[str, tuple[Past, LivePast | None, list[list[str]]]] = {
+        "one by one, read from the store": (past, None, one_by_one),
+        "in a service, all kept": (live, live, one_by_one),
+        "many at once": (every, None, [ids] * 3),
+    }
+    for label, (where, memory, groups) in rows.items():
+        pair = [recommender(declared, where, memory) for declared in (settings, both)]
+        alone = len(groups[0]) == 1
+        if memory is not None:
+            for made in pair:
+                spent(made, some)
+        taken = [[spent(made, users, alone) / len(users) for made in pair] for users in groups]
+        plain, mutual = np.median(taken, axis=0)
+        print(f"    {label:36} {plain:.2f} ms, with reciprocity {mutual:.2f} ms", flush=True)
+    live.close()
 
 
 def both_sides(

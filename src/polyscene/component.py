@@ -22,6 +22,8 @@ from polyscene.errors import SettingsError, did_you_mean
 from polyscene.settings import Config, Scenario, Settings, parse
 
 __all__ = [
+    "BACK",
+    "BOTH_PLACE",
     "FUSED_PLACE",
     "FUSED_SCORE",
     "NO_POSTS",
@@ -374,6 +376,10 @@ VALUE = "value"
 """A step: the value by the reward."""
 VALUE_PLACE = "value_place"
 """A step: the place by it, before rules and diversity."""
+BACK = "back"
+"""A step: what the person would say of the one who asks, in [0, 1]; NaN for nothing."""
+BOTH_PLACE = "both_place"
+"""A step: the place by what both sides say."""
 PROPENSITY = "propensity"
 """A step: the probability that the target stands at its place; where it is missing, 1."""
 
@@ -394,7 +400,8 @@ class Candidates:
     """The predicted tasks by name, where they were asked for and learned; NaN where not."""
     steps: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     """What stages before gave: `FUSED_SCORE`, `FUSED_PLACE`, `VALUE` and `VALUE_PLACE`, places from
-    1, NaN for what only fills a list up; and `PROPENSITY`, where places were drawn."""
+    1, NaN for what only fills a list up; `BACK` and `BOTH_PLACE`, where both sides were asked; and
+    `PROPENSITY`, where places were drawn."""
 
     def __len__(self) -> int:
         return len(self.rows)

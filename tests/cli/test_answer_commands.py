@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import polars as pl
@@ -94,7 +95,7 @@ class TestRecommend:
         }  # fmt: skip
         assert first["evidence"].keys() == {
             "sources", "support", "tags", "stated", "about", "rules", "pinned", "explored",
-            "way", "friends", "grounds",
+            "mutual", "way", "friends", "grounds",
         }  # fmt: skip
         assert first["title"]
 
@@ -105,6 +106,17 @@ class TestRecommend:
         assert "sources: semantic-mean +" in done.out
         assert "bought 'Old map of the Baltic' (map-1), similarity 0." in done.out
         assert "shared tags: maps" in done.out
+
+    def test_explain_shows_what_people_say_in_return(self, copied: Path) -> None:
+        settings = copied / "polyscene.toml"
+        text = settings.read_text()
+        assert "[scenarios.social]" in text
+        declared = "[scenarios.social]\nreciprocity = 0.5"
+        settings.write_text(text.replace("[scenarios.social]", declared))
+        done = call("-w", copied, "recommend", "--user", "ann", "--scenario", "social", "--explain")
+        assert done.code == 0, done
+        assert re.search(r"in return: \d\.\d{3}, place 1\n", done.out)
+        assert "in return: nothing known, place" in done.out
 
     def test_an_unknown_user_is_served_with_a_note(self, fitted: Path) -> None:
         done = call("-w", fitted, "recommend", "--user", "nobody", "--scenario", "shop")

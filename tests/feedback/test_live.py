@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -257,5 +258,14 @@ class TestMade:
 
     def test_not_for_a_question_that_says_more(self, live: LivePast) -> None:
         self.kept(live, "bo")
-        with live.changed(lambda known: known):
+        with live.changed(lambda known: known, ["bo"]):
             assert live.recalled("bo", "list") is None
+        assert live.recalled("bo", "list") is not None
+
+    def test_what_a_question_says_is_said_of_nobody_else(self, live: LivePast) -> None:
+        self.kept(live, "bo")
+        with live.changed(lambda known: replace(known, stored=False), ["ann"]):
+            assert live.recalled("bo", "list") is not None
+            assert live.of("bo").stored
+            assert not live.of("ann").stored
+        assert live.of("ann").stored

@@ -117,9 +117,12 @@ def _steps(item: Recommendation) -> list[str]:
         lines.append(f"not learned: {names}; the similarity stands in its place")
     if steps.value is not None and steps.reward != _PLAIN:
         lines.append(f"reward: {steps.reward} = {steps.value:.4g}, place {steps.value_place}")
+    if steps.both_place is not None:
+        said = "nothing known" if steps.back is None else f"{steps.back:.3f}"
+        lines.append(f"in return: {said}, place {steps.both_place}")
     if steps.rules:
         lines.append(f"rules: {', '.join(steps.rules)}")
-    if steps.rules or steps.value_place != steps.place:
+    if steps.rules or steps.place != (steps.both_place or steps.value_place):
         lines.append(f"rank: {steps.place}, score {steps.score:.4g}")
     return lines
 

@@ -30,6 +30,7 @@ from polyscene.fitting.model import Model
 from polyscene.represent.space import TargetSpace
 from polyscene.represent.targets import Targets
 from polyscene.rerank.explore import EXPLORED
+from polyscene.rerank.mutual import MUTUAL
 from polyscene.rerank.select import PINNED_ALONE
 from polyscene.settings import Scenario, Settings
 from polyscene.sources import Fresh, Trending
@@ -293,8 +294,10 @@ def _told(candidates: Candidates) -> list[Evidence]:
     found = []
     for row, sources in zip(candidates.rows.tolist(), told, strict=True):
         rules = marks.get(row, ())
-        pinned, explored = PINNED_ALONE in rules, EXPLORED in rules
-        found.append(Evidence(sources, rules=rules, pinned=pinned, explored=explored))
+        pinned, explored, mutual = (mark in rules for mark in (PINNED_ALONE, EXPLORED, MUTUAL))
+        found.append(
+            Evidence(sources, rules=rules, pinned=pinned, explored=explored, mutual=mutual)
+        )
     return found
 
 

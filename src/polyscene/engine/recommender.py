@@ -19,6 +19,7 @@ from polyscene.engine.answer import Answer
 from polyscene.engine.explainer import Explainer
 from polyscene.engine.finding import Finder, Memory
 from polyscene.engine.listing import Told
+from polyscene.engine.mutual import Returned
 from polyscene.engine.search import Searcher
 from polyscene.enrichment.noted import NotedGates
 from polyscene.errors import NotFoundError
@@ -29,6 +30,7 @@ from polyscene.fitting.weights import DEPTH, declared_weights
 from polyscene.ranking.fuse import fuse, joined
 from polyscene.ranking.objective import Objective, objective, ordered
 from polyscene.rerank.explore import seed_of
+from polyscene.rerank.mutual import both_sides, depth
 from polyscene.rerank.rerank import Asked, Reranker
 from polyscene.settings import Scenario, Settings
 from polyscene.settings.vocabulary import as_name
@@ -65,6 +67,7 @@ class Recommender:
         self._settings = settings
         self._model = model
         self._past = past
+        self._memory = memory
         self.asker = Asker(settings, model, encoder, past, noted)
         """Builds the questions."""
         self._finder = Finder(settings, model, self.asker, self.weights, memory)
@@ -109,10 +112,11 @@ class Recommender:
         for context in set(about):
             self.asker.context(context)  # an unknown one fails before the work
         found = self._finder(users, about, scenario, _pool(n), now, targets, above)
+        returned = self._returned(scenario, now)
         for user, context, (asking, fused) in zip(users, about, found, strict=True):
             request = uuid.uuid4().hex
             words = request if seed is None else f"{seed} {scenario} {user!r} {context!r}"
-            shown = self._ranked(asking, n, fused, reasons, seed_of(words))
+            shown = self._ranked(asking, n, fused, reasons, seed_of(words), returned)
             if explain and not shown.tasks:
                 shown.tasks = self._learned(scenario, self._predicted(asking, shown.rows))
             yield self._answer(request, user, context, asking, shown, n, reasons)
@@ -248,7 +252,13 @@ class Recommender:
         )
 
     def _ranked(
-        self, asking: Asking, n: int, fused: Candidates, steps: bool, seed: int
+        self,
+        asking: Asking,
+        n: int,
+        fused: Candidates,
+        steps: bool,
+        seed: int,
+        returned: Returned | None,
     ) -> Candidates:
         """The list of n, looked for ever wider until nothing is lacking or none are left."""
         query, reranker = asking.query, self._reranker(asking.query.scenario)
@@ -265,10 +275,17 @@ class Recommender:
             items=self._model.items.targets,
             seed=seed,
         )
-        valued = partial(
+        by_value = partial(
             self._valued, asking.user, query.scenario, query.now,
             trend=partial(self._trend, query), tasks=partial(self._predicted, asking), steps=steps,
         )  # fmt: skip
+
+        def valued(fused: Candidates, first: int | None = None) -> Candidates:
+            if returned is None:
+                return by_value(fused, first=first)
+            found = by_value(fused, first=None if first is None else depth(n))
+            return self._both_sides(found, query, n, returned)
+
         first = None if steps or pins else reranker.first(n)
         if first is not None:  # the best are enough but where many of them are alike
             shown = reranker(valued(fused, first=first), asked)
@@ -290,6 +307,17 @@ class Recommender:
             (fused,) = self._finder.fused([query])
         explored = reranker.explored(_with_pins(pool, pins), asked)
         return shown if explored is None else explored
+
+    def _returned(self, scenario: str, now: float) -> Returned | None:
+        """What asks the other side, where that counts."""
+        if not self._settings.scenario(scenario).reciprocity:
+            return None
+        weights = self.weights(scenario)
+        return Returned(self._model, self.asker, weights, scenario, now, self._memory)
+
+    def _both_sides(self, pool: Candidates, query: Query, n: int, returned: Returned) -> Candidates:
+        back = returned(query.user, pool.rows[: depth(n)])
+        return both_sides(pool, back, query.spec.reciprocity)
 
     def _asked(self, query: Query, name: str) -> Candidates:
         return self._model.sources[name](query)

@@ -6,7 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from polyscene.component import FUSED_PLACE, FUSED_SCORE, VALUE, VALUE_PLACE, Candidates
+from polyscene.component import (
+    BACK,
+    BOTH_PLACE,
+    FUSED_PLACE,
+    FUSED_SCORE,
+    VALUE,
+    VALUE_PLACE,
+    Candidates,
+)
 from polyscene.settings import Scenario
 
 __all__ = ["Waterfall", "waterfalls"]
@@ -39,6 +47,10 @@ class Waterfall:
     """The value after boosts and buries, as the answer has it."""
     place: int
     """The final place, after rules, diversity and near-duplicates."""
+    back: float | None = None
+    """What the person would say of the one who asks, 0 to 1; None for nothing."""
+    both_place: int | None = None
+    """The place by what both sides say; None for whom was not asked."""
 
 
 def waterfalls(candidates: Candidates, spec: Scenario) -> list[Waterfall]:
@@ -52,14 +64,14 @@ def waterfalls(candidates: Candidates, spec: Scenario) -> list[Waterfall]:
     if isinstance(reward, dict):
         reward = f"sim * {reward.get('type', 'constant')}"
     steps, unknown = candidates.steps, [None] * len(candidates)
-    names = (FUSED_SCORE, FUSED_PLACE, VALUE, VALUE_PLACE)
+    names = (FUSED_SCORE, FUSED_PLACE, VALUE, VALUE_PLACE, BACK, BOTH_PLACE)
     told = [_known(steps[name].tolist()) if name in steps else unknown for name in names]
     tasks = {name: _known(column.tolist()) for name, column in candidates.tasks.items()}
     rows, scores = candidates.rows.tolist(), candidates.scores.tolist()
     return [
         Waterfall(
             fused=fused,
-            fused_place=None if fused is None or fused_place is None else int(fused_place),
+            fused_place=_whole(fused_place),
             tasks={
                 name: found for name, own in tasks.items() if (found := own[position]) is not None
             },
@@ -68,15 +80,28 @@ def waterfalls(candidates: Candidates, spec: Scenario) -> list[Waterfall]:
             ),
             reward=reward,
             value=value,
-            value_place=None if value is None or value_place is None else int(value_place),
+            value_place=_whole(value_place),
             rules=tuple(candidates.marks.get(row, ())),
             score=score,
             place=position + 1,
+            back=back,
+            both_place=_whole(both_place),
         )
-        for position, (row, score, fused, fused_place, value, value_place) in enumerate(
-            zip(rows, scores, *told, strict=True)
-        )
+        for position, (
+            row,
+            score,
+            fused,
+            fused_place,
+            value,
+            value_place,
+            back,
+            both_place,
+        ) in enumerate(zip(rows, scores, *told, strict=True))
     ]
+
+
+def _whole(place: float | None) -> int | None:
+    return None if place is None else int(place)
 
 
 def _known(values: Sequence[float]) -> list[float | None]:

@@ -3,8 +3,8 @@
 A reason is made of grounds that the sources gave with the candidate (history items that support it,
 what was done about contexts, a way that leads to it, friends, the stated interests, or the source
 itself), the one of the source that contributed most first, of a pin where that alone put the target
-there, of a draw, and of tags that the target shares with the user or with that history; it never
-adds anything else.
+there, of a draw, of tags that the target shares with the user or with that history, and of the
+interest of the other side; it never adds anything else.
 """
 
 from __future__ import annotations
@@ -112,6 +112,8 @@ class Evidence:
     """Whether a pin alone put it there."""
     explored: bool = False
     """Whether it was drawn in place of the one that would have stood there."""
+    mutual: bool = False
+    """Whether the person stands higher by what they would say of the one who asks."""
     way: Way | None = None
     """What connects it with the history."""
     friends: int | None = None
@@ -139,7 +141,7 @@ def _folded(tags: tuple[str, ...]) -> tuple[str, ...]:
 def sentence(evidence: Evidence, wording: Template, language: str, of_person: bool = False) -> str:
     """The reason in one line: the first ground that can be said, then the shared tags.
 
-    What was drawn says so first.
+    What was drawn says so first, and who would be interested too says so last.
 
     Args:
         evidence: What the recommendation rests on.
@@ -148,6 +150,8 @@ def sentence(evidence: Evidence, wording: Template, language: str, of_person: bo
         of_person: Whether a person is recommended.
     """
     said = _said(evidence, wording, language, of_person)
+    if evidence.mutual:
+        said += _joint(wording) + wording.mutual
     return _capital(wording.explored + _joint(wording) + said if evidence.explored else said)
 
 

@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -103,6 +103,7 @@ class LivePast:
         self._reading: set[str | None] = set()
         self._outdated: set[str | None] = set()
         self._change: Callable[[Known], Known] | None = None
+        self._changed: frozenset[str | None] = frozenset()
         self._reader = ThreadPoolExecutor(4, "past")
         self.late: list[str] = []
         """What went wrong since it was last emptied, for the notes of an answer."""
@@ -150,7 +151,8 @@ class LivePast:
         if known is None:
             known = self._read([user_id])[user_id]
         self._used[user_id] = known
-        return known if self._change is None else self._change(known)
+        change = self._change if user_id in self._changed else None
+        return known if change is None else change(known)
 
     def taken(self, acts: Acts) -> IntArray:
         """See `Past`. Where the store fails or is late, what was counted last, or nothing."""
@@ -165,7 +167,7 @@ class LivePast:
 
     def recalled(self, user_id: str | None, key: Hashable) -> Any:
         """What was made for a user and still holds, or None."""
-        if self._change is not None:
+        if user_id in self._changed:
             return None
         entry = self.entry(user_id)
         found = None if entry is None else entry.made.get(key)
@@ -176,7 +178,7 @@ class LivePast:
 
     def earlier(self, user_id: str | None, key: Hashable) -> tuple[float, Any] | None:
         """When and what was made for a user before they did what they did last, or None."""
-        if self._change is not None:
+        if user_id in self._changed:
             return None
         entry = self.entry(user_id)
         found = None if entry is None else entry.earlier.get(key)
@@ -245,13 +247,15 @@ class LivePast:
             self._entries[user_id].earlier.clear()
 
     @contextmanager
-    def changed(self, change: Callable[[Known], Known] | None) -> Iterator[None]:
-        """Inside the block, what is known of a user is what `change` makes of it."""
-        self._change = change
+    def changed(
+        self, change: Callable[[Known], Known] | None, users: Collection[str | None]
+    ) -> Iterator[None]:
+        """Inside the block, what is known of these users is what `change` makes of it."""
+        self._change, self._changed = change, frozenset(users if change is not None else ())
         try:
             yield
         finally:
-            self._change, self._loaded = None, {}
+            self._change, self._changed, self._loaded = None, frozenset(), {}
 
     def _read(self, user_ids: Sequence[str | None]) -> dict[str | None, Known]:
         """What is known of some users, read together."""

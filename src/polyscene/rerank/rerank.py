@@ -164,7 +164,10 @@ class Reranker:
         if self._plain:
             return pool.take(self.distinct(asked.space, pool.rows, length))
         columns = _columns(pool.rows, asked)
-        values, marks = self._rules.weighed(pool.scores.astype(np.float64), columns)
+        values, weighed = self._rules.weighed(pool.scores.astype(np.float64), columns)
+        marks = dict(pool.marks)
+        for row, own in weighed.items():
+            marks[row] = (*marks.get(row, ()), *own)
         order = np.argsort(-values, kind="stable")
         pool = replace(pool.take(order), scores=values[order].astype(np.float32))
         return self._filled(pool, marks, asked, length)

@@ -7,7 +7,7 @@ locks.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -217,10 +217,11 @@ class Answering:
     def _answers(self, recommender: Recommender, questions: Sequence[Question]) -> list[Answer]:
         """The answers to questions that differ by user and context alone."""
         shared = questions[0]
-        with self._telling(shared) as now:
+        users = [question.user for question in questions]
+        with self._telling(shared, users) as now:
             only = self._only(shared, now)
             answers = recommender.answers(
-                [question.user for question in questions],
+                users,
                 shared.scenario,
                 shared.n,
                 now,
@@ -328,8 +329,8 @@ class Answering:
             raise NotFoundError(f"unknown scenario {scenario!r}; {hint}")
 
     @contextmanager
-    def _telling(self, question: Question) -> Any:
-        """Inside the block, what the question says of its user is known."""
+    def _telling(self, question: Question, users: Collection[str | None] = ()) -> Any:
+        """Inside the block, what the question says of its user, or of these, is known."""
         self._past.late.clear()
         model = self.model
         assert model is not None
@@ -341,7 +342,7 @@ class Answering:
             text=question.text,
             language=question.language,
         )
-        with self._past.changed(change if says else None):
+        with self._past.changed(change if says else None, users or [question.user]):
             yield time.time()
 
     def _noted(self, answer: Answer, question: Question) -> Answer:

@@ -177,6 +177,9 @@ class Scenario(Config):
     """What share of the places every provider gets, at least."""
     explore: Explore = Explore()
     """Which places of a list are drawn."""
+    reciprocity: float = Field(default=0.0, ge=0, le=1)
+    """Of people how much it counts what they would say of the one who asks: 0 not at all, 1
+    alone."""
     users: UserVectors = UserVectors()
     """How a user becomes vectors."""
     safety: Safety = Safety()
@@ -207,6 +210,17 @@ class Scenario(Config):
             if not _POSITIVE.fullmatch(text):
                 raise ValueError(f"{text!r} is neither an action nor like 'rate>=4'")
         return positive
+
+    @field_validator("reciprocity")
+    @classmethod
+    def _of_people(cls, reciprocity: float, info: ValidationInfo) -> float:
+        target = info.data.get("target", "person")
+        if reciprocity and target != "person":
+            raise ValueError(
+                f"only people can say something of the one who asks, and the target here is "
+                f'"{target}"; leave it out, or set target = "person"'
+            )
+        return reciprocity
 
     @field_validator("rules")
     @classmethod

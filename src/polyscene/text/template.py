@@ -63,6 +63,8 @@ class Template(Config):
     """What a reason says of a target that stands there because a rule pins it."""
     explored: str
     """What a reason says first of a target that was drawn, to learn what people like."""
+    mutual: str
+    """What a reason says last of a person who would be interested in the user too."""
     other: str
     """What a reason says of a target that fills a list up."""
     separator: str

@@ -79,6 +79,9 @@ def steps(item: Recommendation) -> list[Step]:
     found += [Step(name, "unlearned", None) for name in fall.unlearned]
     if fall.value is not None:
         found.append(step("Reward", "sum", 0.0, fall.value, fall.value_place))
+    if fall.both_place is not None:
+        back = fall.back or 0.0
+        found.append(Step("In return", "sum", back, 0.0, round(100 * back, 2), fall.both_place))
     found += [Step(rule, "rule", None) for rule in fall.rules]
     found.append(step("Final", "sum", 0.0, fall.score, fall.place))
     return found
