@@ -248,7 +248,7 @@ def test_every_text_of_the_pages_is_translated() -> None:
         used |= set(re.findall(r'say\(\s*"(.+?)"', code.read_text("utf-8")))
     used |= {"Overview", "Try it", "Items", "Users", "Scenarios", "Models", "Review", "Map", "Data"}
     used |= {"Labels"}
-    used |= {"All sources", "Reward", "Final"}
+    used |= {"All sources", "Reward", "In return", "Final"}
     assert used == table().keys()
     for english, chinese in table().items():
         assert re.findall(r"\{\w+\}", english) == re.findall(r"\{\w+\}", chinese), english
