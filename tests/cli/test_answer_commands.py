@@ -76,7 +76,7 @@ class TestRecommend:
         settings.write_text(text)
         call("-w", copied, "fit")
         asked = ("recommend", "--user", "bo", "--scenario", "shop", "-n", "2", "--explain")
-        told = "not learned: purchase, dislike; the similarity stands in its place"
+        told = "not learned: purchase, dislike; the similarity, or 0, in its place"
         assert told in call("-w", copied, *asked).out
 
     def test_json_is_the_whole_answer(self, fitted: Path) -> None:

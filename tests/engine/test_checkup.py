@@ -117,5 +117,5 @@ def test_a_task_that_a_reward_names_and_nobody_did_is_noted(make: Maker) -> None
     said = [f.text for f in examine(make({"shop": shop})) if f.subject == "scenario shop"]
     assert said[1:] == [
         "its reward names hug, which this model does not predict: too few successes or failures "
-        "were held out; the similarity stands in its place"
+        "were held out; the similarity stands in its place, or 0 for an action that says no"
     ]

@@ -134,6 +134,21 @@ def test_a_reward_that_names_a_task_is_learned_for(tmp_path: Path) -> None:
         assert engine.model.tasks.learned("shop", "purchase") == "fused"
 
 
+def test_a_dislike_that_nobody_said_takes_nothing_away(tmp_path: Path) -> None:
+    """The similarity stands in for what may be wanted, not for what would be rejected."""
+    actions = {"purchase": 1.0, "view": 0.0, "dislike": -1.0, "save": 1.0}
+    spec = {"sources": {"semantic-soft": 1.0}, "actions": actions}
+    spec |= {"tasks": ["save", "dislike"], "reward": "2*similarity + save - 9*dislike"}
+    with made(tmp_path / "w", spec) as engine:
+        for item in engine.recommend(user="u0", scenario="shop", n=5, explain=True).items:
+            assert item.waterfall is not None
+            assert item.waterfall.unlearned == ("save", "dislike")
+            value, fused = item.waterfall.value, item.waterfall.fused
+            assert value is not None
+            assert fused is not None
+            assert 2 * fused <= value <= 2 * fused + 1.001
+
+
 def test_values_are_predicted(tmp_path: Path) -> None:
     tasks = {"buy": "purchase", "spend": "value of purchase"}
     spec = {"sources": SOURCES, "tasks": tasks, "reward": "buy * spend"}

@@ -114,7 +114,7 @@ def _steps(item: Recommendation) -> list[str]:
         lines.append(f"tasks: {tasks}")
     if steps.unlearned:
         names = ", ".join(steps.unlearned)
-        lines.append(f"not learned: {names}; the similarity stands in its place")
+        lines.append(f"not learned: {names}; the similarity, or 0, in its place")
     if steps.value is not None and steps.reward != _PLAIN:
         lines.append(f"reward: {steps.reward} = {steps.value:.4g}, place {steps.value_place}")
     if steps.both_place is not None:

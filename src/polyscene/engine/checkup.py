@@ -181,7 +181,8 @@ def _tasks(engine: Engine) -> Iterator[Finding]:
         if missing:
             text = (
                 f"its reward names {', '.join(missing)}, which this model does not predict: too "
-                "few successes or failures were held out; the similarity stands in its place"
+                "few successes or failures were held out; the similarity stands in its place, "
+                "or 0 for an action that says no"
             )
             yield Finding("note", f"scenario {name}", text)
 

@@ -171,7 +171,8 @@ class TaskExamples:
             if unlearned:
                 _log.warning(
                     "%s: too few held-out successes or failures to predict %s; the reward takes "
-                    "the similarity in their place", name, ", ".join(unlearned),
+                    "the similarity in their place, or 0 for actions that say no",
+                    name, ", ".join(unlearned),
                 )  # fmt: skip
         return predictor
 

@@ -20,7 +20,7 @@ from polyscene.ranking.features import FeatureBuilder
 from polyscene.ranking.model import TaskModel
 from polyscene.ranking.overlap import Overlap
 from polyscene.represent.targets import Targets
-from polyscene.settings import Task
+from polyscene.settings import Scenario, Task
 
 __all__ = ["Predictor", "Told"]
 
@@ -125,11 +125,16 @@ class Predictor:
         """The tasks of the scenario; arguments as for `features`.
 
         A task of which too little was known has the fused score in [0, 1] in its place: it orders
-        as well as what is known allows, and is no probability.
+        as well as what is known allows, and is no probability. One whose action says no has 0: what
+        is near to a user is not what they will reject.
         """
         features = self.features(query, user, rows, said, weights, targets, items)
         fused = features.column(FUSED)
-        found = {name: np.clip(fused, 0, 1) for name in self.declared[query.scenario]}
+        likely, never = np.clip(fused, 0, 1), np.zeros(len(rows))
+        found = {
+            task.name: never if _says_no(task, query.spec) else likely
+            for task in self.tasks(query.scenario)
+        }
         if self.model is None:
             return Told(found, fused)
         for name, chances in zip(self.model.tasks, self.model.predict(features), strict=True):
@@ -163,3 +168,9 @@ class Predictor:
             model.load(path / "model")
         activity, positioned = Activity.load(path), bool(said.get("positioned"))
         return cls(tuple(said["sources"]), said["tasks"], activity, model, positioned)
+
+
+def _says_no(task: Task, spec: Scenario) -> bool:
+    """Whether somebody who does it has had enough of such a target."""
+    action = spec.actions.get(task.action)
+    return action is not None and action.weight < 0
