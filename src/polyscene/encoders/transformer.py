@@ -17,7 +17,17 @@ from polyscene.encoders.base import Encoder, EncoderConfig
 from polyscene.errors import EncoderError
 from polyscene.extras import require
 
-__all__ = ["TransformerConfig", "TransformerEncoder", "folder_hash", "no_bars", "not_loaded"]
+__all__ = [
+    "TransformerConfig",
+    "TransformerEncoder",
+    "can_be_had",
+    "folder_hash",
+    "no_bars",
+    "not_loaded",
+]
+
+_PATIENCE_S = 10.0
+"""How long a server of models has to answer."""
 
 
 class TransformerConfig(EncoderConfig):
@@ -101,6 +111,7 @@ class TransformerEncoder(Encoder):
     @cached_property
     def _model(self) -> Any:
         library = require("sentence_transformers", "train", "the encoder 'transformer'")
+        can_be_had(self.config.model, self.config.revision)
         try:
             with no_bars():
                 model = library.SentenceTransformer(
@@ -130,6 +141,34 @@ class TransformerEncoder(Encoder):
                 continue
             return Path(snapshot).name
         return self.config.revision or "latest"
+
+
+def can_be_had(model: str, revision: str | None = None) -> None:
+    """Ask once whether a model is here or can be downloaded; the library asks for a minute.
+
+    Args:
+        model: A folder or public name.
+        revision: Version of a model given by name.
+
+    Raises:
+        EncoderError: When it is not here, and no server can be reached.
+    """
+    if Path(model).is_dir():
+        return
+    hub = require("huggingface_hub", "train", "the encoder 'transformer'")
+    errors = require("huggingface_hub.errors", "train", "the encoder 'transformer'")
+    for name in (model, f"sentence-transformers/{model}"):
+        try:
+            hub.snapshot_download(name, revision=revision, local_files_only=True)
+        except (OSError, ValueError):
+            continue
+        return
+    try:
+        hub.HfApi().model_info(model, revision=revision, timeout=_PATIENCE_S)
+    except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, ValueError):
+        return  # the library says what is wrong, without asking again
+    except Exception as error:  # of the network, and of another type with each version
+        raise not_loaded(model, error) from error
 
 
 def not_loaded(model: str, error: Exception) -> EncoderError:

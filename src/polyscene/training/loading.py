@@ -7,7 +7,7 @@ from typing import Any
 from sentence_transformers import SentenceTransformer
 
 from polyscene.encoders import TransformerEncoder
-from polyscene.encoders.transformer import TransformerConfig, no_bars, not_loaded
+from polyscene.encoders.transformer import TransformerConfig, can_be_had, no_bars, not_loaded
 from polyscene.errors import EncoderError, SettingsError
 from polyscene.training.config import EncoderTraining, base_model
 
@@ -22,6 +22,7 @@ def load_model(config: EncoderTraining) -> Any:
         SettingsError: When `dims` do not fit it, or `max_tokens` of a training.
     """
     named = base_model(config.base)
+    can_be_had(named)
     try:
         with no_bars():
             model = SentenceTransformer(named, device=config.device, trust_remote_code=False)

@@ -21,7 +21,7 @@ import transformers
 from torch import nn
 
 from polyscene.data.dataset import IntArray
-from polyscene.encoders.transformer import no_bars, not_loaded
+from polyscene.encoders.transformer import can_be_had, no_bars, not_loaded
 from polyscene.logs import Task as Progressing
 from polyscene.logs import get_logger
 from polyscene.training.checkpoints import Checkpoints
@@ -62,6 +62,7 @@ class PairModel(nn.Module):
             EncoderError: When it cannot be loaded.
         """
         model = base_model(named)
+        can_be_had(model)
         try:
             with no_bars():
                 tokeniser = _hf.AutoTokenizer.from_pretrained(model)
