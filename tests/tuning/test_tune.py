@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -286,3 +287,49 @@ def test_the_command(tmp_path: Path, world: Workspace) -> None:
     fails(call("-w", path, "tune", "--scenario", "x"), "unknown scenario")
     fails(call("-w", path, "tune", "--study", "../x"), "a name has letters")
     fails(call("-w", path, "tune", "--protocol", "given"), "--protocol", code=2)
+
+
+@pytest.mark.parametrize(
+    ("ends", "holds", "by_chance"),
+    [
+        ([(0.01, -0.01, 0.03)], True, True),
+        ([(0.02, 0.01, 0.03)], True, False),
+        ([(-0.01, -0.02, 0.01)], False, True),
+        ([(0.05, 0.03, 0.07), (0.0, -0.02, 0.02)], True, False),
+        ([(0.03, 0.01, 0.05), (0.0, -0.02, 0.02)], True, True),
+    ],
+)
+def test_what_chance_may_have_made_is_said(
+    found: Tuned, ends: list[tuple[float, float, float]], holds: bool, by_chance: bool
+) -> None:
+    """The mean over the scenarios decides, and that of the lower ends says whether it is sure."""
+    check = {
+        str(place): replace(found.check["商店"], difference=one, low=low, high=high)
+        for place, (one, low, high) in enumerate(ends)
+    }
+    tuned = replace(found, check=check)
+    assert (tuned.holds, tuned.by_chance) == (holds, by_chance)
+
+
+def test_the_best_options_of_a_training_are_written_where_they_hold(
+    found: Tuned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As settings are; what is within chance is called so."""
+    monkeypatch.setenv("COLUMNS", "200")
+    path = tmp_path / "w"
+    with planted(path, events(), friends()):
+        (path / "polyscene.toml").write_text(TOML, "utf-8")
+    best = path / "tune" / "s" / "best.toml"
+    best.parent.mkdir(parents=True)
+    for ends, said in (
+        ((-0.01, -0.02, 0.01), "kept as is"),
+        ((0.01, -0.01, 0.03), "but within chance"),
+        ((0.02, 0.01, 0.03), "wrote"),
+    ):
+        one = replace(found.check["商店"], difference=ends[0], low=ends[1], high=ends[2])
+        made = replace(found, values={"training.reg": 2.0}, check={"商店": one})
+        monkeypatch.setattr("polyscene.cli.tune.tune_encoder", lambda *_, made=made, **__: made)
+        done = call("-w", path, "tune", "--encoder", "m", "--study", "s")
+        assert said in done.out, done.err
+        assert best.exists() == (ends[0] > 0)
+        assert ("within chance" in done.out) == (ends[1] < 0 < ends[0])

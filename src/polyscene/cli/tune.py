@@ -81,7 +81,12 @@ def tune(
             console.print(f"wrote {html}", markup=False)
         if not found.holds:
             console.print("the best values are no better on events that no trial saw; kept as is")
-        elif write and config is not None:
+        elif found.by_chance:
+            console.print(
+                "the best values are better on events that no trial saw, but within chance: the "
+                "interval reaches below 0"
+            )
+        if write and found.holds and config is not None:
             file = study_folder(workspace, study) / "best.toml"
             write_options(config, found.values, file)
             console.print(
@@ -89,7 +94,7 @@ def tune(
                 f"--options {file}",
                 markup=False,
             )
-        elif write:
+        elif write and found.holds:
             keep = study_folder(workspace, study) / "before.toml"
             lines = write_values(workspace.path, found.values, keep)
             path = workspace.path

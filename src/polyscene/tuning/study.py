@@ -77,6 +77,15 @@ class Tuned:
         """Whether the mean over the scenarios is better on what no trial saw, too."""
         return sum(one.difference for one in self.check.values()) > 0
 
+    @property
+    def by_chance(self) -> bool:
+        """Whether chance may have made what is better there.
+
+        It is taken to err in all scenarios alike: the mean of the lower ends of the intervals is
+        not above 0.
+        """
+        return sum(one.low for one in self.check.values()) <= 0
+
 
 def study_folder(workspace: Workspace, study: str) -> Path:
     """Where a study is kept.
