@@ -10,11 +10,14 @@ if TYPE_CHECKING:
     from polyscene.engine import Answer, Engine, Page, Recommendation
     from polyscene.errors import PolysceneError
     from polyscene.training import EncoderTraining, train_encoder
+    from polyscene.training.classify.config import ClassifierTraining
+    from polyscene.training.classify.train import train_classifier
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Answer",
+    "ClassifierTraining",
     "EncoderTraining",
     "Engine",
     "Event",
@@ -25,11 +28,13 @@ __all__ = [
     "Relation",
     "User",
     "__version__",
+    "train_classifier",
     "train_encoder",
 ]
 
 _HOMES = {
     "Answer": "polyscene.engine",
+    "ClassifierTraining": "polyscene.training.classify.config",
     "EncoderTraining": "polyscene.training",
     "Engine": "polyscene.engine",
     "Event": "polyscene.data.schema",
@@ -39,6 +44,7 @@ _HOMES = {
     "Recommendation": "polyscene.engine",
     "Relation": "polyscene.data.schema",
     "User": "polyscene.data.schema",
+    "train_classifier": "polyscene.training.classify.train",
     "train_encoder": "polyscene.training",
 }
 

@@ -8,6 +8,7 @@ import pytest
 
 from calling import Done, call, fails
 from polyscene.training import EncoderTraining
+from polyscene.training.classify.config import ClassifierTraining
 from polyscene.training.train import Outcome
 from polyscene.workspace import Workspace
 
@@ -77,6 +78,32 @@ def test_what_is_said_comes_before_what_a_file_says(
     assert [one.scenarios for one in told] == [["a"], ["shop"]]
 
 
+def test_the_objective_classify_trains_a_classifier(
+    shop: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same as `train classifier`, with the name that is given or the default."""
+    (shop.path / "polyscene.toml").write_text('version = 1\n[scenarios.shop]\npreset = "shop"\n')
+    options = tmp_path / "options.toml"
+    options.write_text('objective = "classify"\nmembers = 1\n')
+    told: list[tuple[str, int, int]] = []
+
+    class Done:
+        passed, seconds, metrics = True, 1.0, {}  # type: ignore[var-annotated]
+
+    def told_of(_: Workspace, config: ClassifierTraining, **__: object) -> type[Done]:
+        told.append((config.name, config.members, config.seed))
+        return Done
+
+    monkeypatch.setattr("polyscene.training.classify.train.train_classifier", told_of)
+    train = ("-w", shop.path, "train")
+    done = call(*train, "encoder", "--objective", "classify", "--seed", "2")
+    assert "trained classifier in 1 s: it is saved" in done.out
+    call(*train, "encoder", "likes", "--options", options)
+    call(*train, "classifier", "likes", "--objective", "classify")
+    assert call(*train, "classifier", "--json").json["name"] == "classifier"
+    assert told == [("classifier", 3, 2), ("likes", 1, 0), ("likes", 3, 0), ("classifier", 3, 0)]
+
+
 def test_what_learned_nothing_is_not_called_worse(
     shop: Workspace, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,7 +143,9 @@ def test_wrong_words_are_said(shop: Workspace, tmp_path: Path) -> None:
     fails(call(*train, "encoder"), "polyscene train encoder NAME")
     fails(call(*train, "encoder", "a/b"), "training.name")
     fails(call(*train, "encoder", "a", "--objective", "guess"), "training.objective", "contrastive")
-    fails(call(*train, "encoder", "a", "--objective", "classify"), "polyscene train classifier")
+    classify = ("encoder", "a", "--objective", "classify")
+    fails(call(*train, *classify, "--steps", "3"), "got --steps 3, which goes with an encoder")
+    fails(call(*train, "classifier", "--objective", "map"), "got --objective map")
     words = ("encoder", "a", "--objective", "adapt", "--adapter", "head")
     fails(call(*train, *words), "adapt trains a transformer: adapter lora or full")
     fails(call(*train, "encoder", "a", "--options", tmp_path / "none.toml"), "cannot read")

@@ -28,12 +28,17 @@ class _Deed(StrEnum):
 def train(
     context: typer.Context,
     deed: Annotated[_Deed, typer.Argument(help="What to do.")],
-    name: Annotated[str, typer.Argument(help="The encoder, as in workspace:NAME.")] = "",
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="The encoder, as in workspace:NAME, or the classifier; default classifier."
+        ),
+    ] = "",
     objective: Annotated[
         str | None,
         typer.Option(
             help="contrastive, the default; adapt, to texts alone; map, in seconds; distil or "
-            "onnx, for speed."
+            "onnx, for speed; classify, the same as train classifier."
         ),
     ] = None,
     base: Annotated[str | None, typer.Option(help="What is trained on top of.")] = None,
@@ -54,17 +59,22 @@ def train(
     version: Annotated[str, typer.Option(help="For use: the version.")] = "",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Train an encoder on the workspace's behaviour, list what was trained, or go back."""
+    """Train an encoder or a classifier on behaviour, list what was trained, or go back."""
     from polyscene.settings import parse
     from polyscene.training import train_encoder
     from polyscene.training.config import EncoderTraining
     from polyscene.training.runs import current, promote, roll_back, versions
     from polyscene.workspace import Workspace
 
-    if deed is _Deed.ENCODER and objective == "classify":
-        raise DataError("pairs are classified by: polyscene train classifier NAME")
-    if deed is _Deed.CLASSIFIER:
-        _classifier(context.obj, name, base, scenario, seed, options, resume, json)
+    file = read_options(options)
+    classify = (objective or file.get("objective")) == "classify"
+    if deed is _Deed.CLASSIFIER or (deed is _Deed.ENCODER and classify):
+        if classify:
+            objective = None
+            file.pop("objective", None)
+        _none_of(objective=objective, adapter=adapter, steps=steps)
+        given = _given(file, name=name or None, base=base, scenarios=scenario, seed=seed)
+        _classifier(context.obj, {"name": "classifier", **given}, resume, json)
         return
     if deed is not _Deed.LIST and not name:
         raise DataError(f"train {deed} needs a name: polyscene train {deed} NAME")
@@ -93,7 +103,7 @@ def train(
             console.print(f"workspace:{name} is {now} now; fit again to use it", markup=False)
             return
         given = _given(
-            options, name=name, objective=objective, base=base, scenarios=scenario,
+            file, name=name, objective=objective, base=base, scenarios=scenario,
             adapter=adapter, steps=steps, seed=seed,
         )  # fmt: skip
         config = parse(EncoderTraining, given, "training")
@@ -131,26 +141,15 @@ def train(
     )
 
 
-def _classifier(
-    folder: Path,
-    name: str,
-    base: str | None,
-    scenarios: list[str] | None,
-    seed: int | None,
-    options: Path | None,
-    resume: bool,
-    json: bool,
-) -> None:
+def _classifier(folder: Path, given: dict[str, Any], resume: bool, json: bool) -> None:
     """Train a classifier, and print what it is worth."""
     from polyscene.settings import parse
     from polyscene.training.classify.config import ClassifierTraining
     from polyscene.training.classify.train import train_classifier
     from polyscene.workspace import Workspace
 
-    if not name:
-        raise DataError("train classifier needs a name: polyscene train classifier NAME")
-    given = _given(options, name=name, base=base, scenarios=scenarios, seed=seed)
     config = parse(ClassifierTraining, given, "training")
+    name = config.name
     with Workspace.open(folder) as workspace:
         found = train_classifier(workspace, config, resume=resume, progress=progress_bars())
     if json:
@@ -172,10 +171,24 @@ def _classifier(
     console.print(f"trained {name} in {found.seconds:.0f} s: {said}", markup=False)
 
 
-def _given(options: Path | None, **said: Any) -> dict[str, Any]:
+def _none_of(**said: Any) -> None:
+    """Refuse options that a classifier has not.
+
+    Raises:
+        DataError: When one is there.
+    """
+    for name, value in said.items():
+        if value is not None:
+            raise DataError(
+                f"got --{name} {value}, which goes with an encoder; what a classifier has, such as "
+                "form and epochs, comes in the file of --options"
+            )
+
+
+def _given(file: dict[str, Any], **said: Any) -> dict[str, Any]:
     """The options of a file, and before them what was said on the command line."""
     own = {key: value for key, value in said.items() if value is not None and value != []}
-    return {**read_options(options), **own}
+    return {**file, **own}
 
 
 def _state(current: bool, finished: bool, metrics: Any) -> str:
