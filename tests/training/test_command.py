@@ -71,11 +71,13 @@ def test_what_is_said_comes_before_what_a_file_says(
     monkeypatch.setattr("polyscene.training.train_encoder", told_of)
     words = ("-w", shop.path, "train", "encoder", "m", "--options", options)
     call(*words)
-    call(*words, "--steps", "2", "--seed", "0", "--objective", "adapt", "--scenario", "shop")
+    adapt = ("--objective", "adapt", "--method", "denoise")
+    call(*words, "--steps", "2", "--seed", "0", *adapt, "--scenario", "shop")
     assert [(one.name, one.objective, one.steps, one.seed) for one in told] == [
         ("m", "map", 7, 3), ("m", "adapt", 2, 0)
     ]  # fmt: skip
     assert [one.scenarios for one in told] == [["a"], ["shop"]]
+    assert [one.method for one in told] == ["contrast", "denoise"]
 
 
 def test_the_objective_classify_trains_a_classifier(
@@ -146,6 +148,9 @@ def test_wrong_words_are_said(shop: Workspace, tmp_path: Path) -> None:
     classify = ("encoder", "a", "--objective", "classify")
     fails(call(*train, *classify, "--steps", "3"), "got --steps 3, which goes with an encoder")
     fails(call(*train, "classifier", "--objective", "map"), "got --objective map")
+    fails(call(*train, "encoder", "a", "--method", "mask"), "mask goes with the objective adapt")
+    words = ("encoder", "a", "--objective", "adapt", "--method", "guess")
+    fails(call(*train, *words), "training.method", "denoise")
     words = ("encoder", "a", "--objective", "adapt", "--adapter", "head")
     fails(call(*train, *words), "adapt trains a transformer: adapter lora or full")
     fails(call(*train, "encoder", "a", "--options", tmp_path / "none.toml"), "cannot read")

