@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from polyscene.logs import get_logger
 
-__all__ = ["tracked", "trackers"]
+__all__ = ["told_to_tensorboard", "tracked", "trackers"]
 
 _LOGS = "logs"
 _log = get_logger(__name__)
@@ -48,3 +48,37 @@ def tracked(folder: Path) -> Iterator[None]:
     finally:
         for name in added:
             os.environ.pop(name, None)
+
+
+def told_to_tensorboard(
+    folder: Path, before: Mapping[str, float], after: Mapping[str, float], more: Mapping[str, Any]
+) -> None:
+    """Write what a run that no trainer logged measured, where TensorBoard is installed.
+
+    The names are those of transformers' runs: eval/ndcg, eval/ndcg_SCENARIO and train/loss.
+
+    Args:
+        folder: That of the run.
+        before: NDCG@10 by scenario, and their mean as "mean", before the first step.
+        after: The same after the last one.
+        more: What else was measured: its "history" and "steps", as far as there are any, and the
+            rates and sizes of what was made faster.
+    """
+    if (folder / _LOGS).exists():
+        return
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:  # torch or tensorboard
+        return
+    with SummaryWriter(str(folder / _LOGS)) as writer:
+        for step, found in ((0, before), (int(more.get("steps", 1)), after)):
+            for name, value in found.items():
+                own = "eval/ndcg" if name == "mean" else f"eval/ndcg_{name}"
+                writer.add_scalar(own, value, step)
+        for one in more.get("history", []):
+            for name in ("loss", "ndcg"):
+                if name in one:
+                    writer.add_scalar(f"train/{name}", one[name], one["step"])
+        for name in ("texts_per_second", "bytes"):
+            for step, value in enumerate(more.get(name, {}).values()):
+                writer.add_scalar(f"eval/{name}", value, step)

@@ -28,6 +28,7 @@ from polyscene.training.pairs import (
     pairs,
 )
 from polyscene.training.runs import open_run, promote
+from polyscene.training.tracking import told_to_tensorboard
 from polyscene.workspace import Workspace
 
 __all__ = ["Outcome", "train_encoder"]
@@ -113,6 +114,7 @@ def train_encoder(
         "passed": passed, "gained": made.gained, "before": made.before, "after": made.after,
         "seconds": seconds, **made.more,
     }  # fmt: skip
+    told_to_tensorboard(run.folder, made.before, made.after, made.more)
     run.finish(metrics, card(config, counts, metrics))
     if passed:
         promote(workspace.runs, config.name, run.version)
