@@ -14,7 +14,7 @@ import pytest
 from polyscene.data.schema import Item
 from polyscene.errors import DataError
 from polyscene.fitting.labels import LABELS, QUESTIONS, answers_of, put_questions, questions_of
-from polyscene.server.labels import Subject, subjects
+from polyscene.server.labels import TAGS, Subject, subjects
 from served import eventually
 from tiny_world import ITEMS, SCENARIOS
 
@@ -132,9 +132,18 @@ def test_what_cannot_be_answered_any_more_can_be_skipped(serve: Server) -> None:
 def test_texts_are_escaped(serve: Server) -> None:
     bad = '<script>alert("1")</script>'
     item = Item(item_id="<b>&?#/x", title=bad, description=bad, tags=["<i>"])
-    asked = [question("<u>/x", item.item_id, user=bad), question("<u>/x", item.item_id)]
+    asked = [
+        question("<u>/x", item.item_id, user=bad),
+        {"item_id": item.item_id, "tag": "<b>", "answer": None},
+        question("<u>/x", item.item_id),
+    ]
     browser = asking(serve, asked, items=[*ITEMS, item])
-    for page in (browser.get("/labels"), say(browser, "yes"), browser.get("/labels?lang=zh")):
+    for page in (
+        browser.get("/labels"),
+        say(browser, "yes"),
+        say(browser, "yes"),
+        browser.get("/labels?lang=zh"),
+    ):
         assert page.status_code == 200
         assert "<script>alert" not in page.text
         assert not re.search("<[iub]>", page.text)
@@ -170,7 +179,6 @@ def test_without_a_classifier_the_page_says_what_to_do(serve: Server) -> None:
     page = browser.get("/labels").text
     assert "No classifier is trained yet" in page
     assert 'pip install "polyscene[train]"' in page
-    browser.get("/try")
     sent = browser.post("/labels/choose", {"subject": "likes · shop · click"})
     assert (sent.status_code, "nothing can be asked about" in sent.text) == (404, True)
 
@@ -184,7 +192,7 @@ def test_what_a_classifier_can_choose_is_offered(serve: Server) -> None:
     (path / "classifiers" / "bad" / "classifier.json").write_text("{")
     assert len(subjects(path, settings)) == 1
     browser = Browser(client)
-    assert "<option>likes · shop · click</option>" in browser.get("/labels").text
+    assert "likes · shop · click</option>" in browser.get("/labels").text
     for n in ("0", "201", "x", "-1", ""):
         sent = browser.post("/labels/choose", {"subject": "likes · shop · click", "n": n})
         assert (sent.status_code, "from 1 to 200" in sent.text) == (422, True)
@@ -236,3 +244,32 @@ def test_questions_that_were_chosen_during_a_deletion_are_dropped(serve: Server)
         labels._ended(True, out, epoch)
     assert [one["item_id"] for one in questions_of(path)] == ["tea-4"]
     assert not out.exists()
+
+
+def test_tags_are_chosen_asked_and_given(serve: Server) -> None:
+    """Without a classifier: the questions come of a process, the answer is a tag at once."""
+
+    def made(path: Path) -> None:
+        (path / "polyscene.toml").write_text(
+            'version = 1\n[scenarios.shop]\npreset = "shop"\n[enrich]\ntags = ["drinks", "trips"]\n'
+        )
+
+    browser = asking(serve, [], after=made)
+    assert "whether tags fit items" in browser.get("/labels").text
+    browser.post("/labels/choose", {"subject": TAGS, "n": "4"}, **HTMX)
+    page = chosen(browser)
+    assert "4 wait" in page
+    first = questions_of(folder(browser))[0]
+    assert f"Does the tag “{first['tag']}” fit this item?" in page
+    answered = say(browser, "yes").text
+    assert "Answered: 1, of them 1 yes and 0 no." in answered
+    record = browser.client.service.workspace.store.item(first["item_id"])
+    assert record is not None
+    assert record.tags[-1] == first["tag"]
+    assert first["tag"] in browser.get(f"/items/{first['item_id']}").text
+    kept = answers_of(folder(browser))[0]
+    assert (kept["tag"], kept["by"], "user_id" in kept) == (first["tag"], "local", False)
+    say(browser, "no", place=1, again="1")
+    record = browser.client.service.workspace.store.item(first["item_id"])
+    assert record is not None
+    assert first["tag"] not in record.tags

@@ -46,6 +46,7 @@ def enrich(
 ) -> None:
     """Describe items by words: tags, category, audience and mood; and users by interests."""
     from polyscene.enrichment.items import apply_to_items, enrich_items
+    from polyscene.enrichment.told import TOLD
     from polyscene.enrichment.users import erase_notes
 
     if items + users + (erase is not None) != 1:
@@ -85,7 +86,7 @@ def enrich(
         console.print(f"{report.unanswered:,} items have no answer of the model", markup=False)
     if report.model:
         console.print(f"cost {report.cost:.4f}; see polyscene llm status", markup=False)
-    for note in notes[:8]:
+    for note in [note for note in notes if note.facet != TOLD][:8]:
         console.print(f"  {note.subject} {note.facet}: {', '.join(note.words)}", markup=False)
     if apply:
         console.print(f"{changed:,} records were filled; polyscene fit learns them", markup=False)

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +17,16 @@ from polyscene.component import Vectors
 from polyscene.data.schema import Item
 from polyscene.enrichment.choice import Offer, Worth, choose, worth_of
 from polyscene.enrichment.tagger import Tagger
+from polyscene.enrichment.told import TOLD, told_in, with_told
 from polyscene.enrichment.vocabulary import catalogue_words, name_groups
+from polyscene.errors import DataError
 from polyscene.llm import Job, as_data
 from polyscene.logs import NO_PROGRESS, Progress, get_logger
 from polyscene.settings import EnrichSettings
-from polyscene.storage import Note, put_notes
+from polyscene.storage import Note, notes_of, put_notes
 from polyscene.workspace import Workspace
 
-__all__ = ["FACETS", "ItemsReport", "apply_to_items", "enrich_items", "item_text"]
+__all__ = ["FACETS", "ItemsReport", "apply_to_items", "enrich_items", "item_text", "tag_chances"]
 
 log = get_logger(__name__)
 
@@ -99,7 +102,8 @@ def enrich_items(
         report.model = workspace.language_model.chat.id
     texts = [item_text(item) for item in items]
     vectors = workspace.encoder.encode(texts, progress)
-    desk = _Desk(items, texts, vectors, settings, job)
+    told = told_in(notes_of(workspace.store, "item"))
+    desk = _Desk(items, texts, vectors, settings, job, told)
     facets = desk.vocabularies()
     report.vocabulary = {facet: len(words) for facet, words in facets.items()}
     judge = desk.judge(workspace, facets, again=again)
@@ -119,19 +123,25 @@ def enrich_items(
 def apply_to_items(workspace: Workspace, notes: Sequence[Note]) -> int:
     """Fill what records lack with what the notes say; returns how many records changed.
 
-    Tags are given to items without tags. Category, audience and mood become attributes of those
+    Tags are given to items without tags but those that a person said fit, which are given to all,
+    as those that do not fit are to none. Category, audience and mood become attributes of those
     names where an item has none.
     """
+    told = told_in(notes)
     by_item: dict[str, dict[str, Sequence[str]]] = {}
     for note in notes:
-        if note.words:
+        if note.words and note.facet != TOLD:
             by_item.setdefault(note.subject, {})[note.facet] = note.words
     changed = []
-    for item in workspace.store.items(list(by_item)):
-        filled = dict(by_item[item.item_id])
-        tags = list(filled.pop("tags", ()))
+    for item in workspace.store.items(list({**by_item, **told})):
+        filled, said = dict(by_item.get(item.item_id, {})), told.get(item.item_id, {})
+        fitting = [tag for tag, fits in said.items() if fits]
+        tags = list(dict.fromkeys([*item.tags, *fitting]))
+        offered = [tag for tag in filled.pop("tags", ()) if said.get(tag, True)]
+        if set(item.tags) <= set(fitting):
+            tags = list(dict.fromkeys([*tags, *offered]))
         new = {name: words[0] for name, words in filled.items() if name not in item.attributes}
-        if tags and not item.tags:
+        if tags != item.tags:
             new["tags"] = tags  # type: ignore[assignment]
         if new:
             changed.append(Item.model_validate(item.model_dump() | new))
@@ -139,6 +149,45 @@ def apply_to_items(workspace: Workspace, notes: Sequence[Note]) -> int:
         with workspace.store.write() as writer:
             writer.put_items(changed)
     return len(changed)
+
+
+def tag_chances(
+    workspace: Workspace, progress: Progress = NO_PROGRESS
+) -> Iterator[tuple[Sequence[Item], list[str], Floats]]:
+    """The chances that tags fit items, without a language model, some items at a time.
+
+    Args:
+        workspace: The workspace.
+        progress: Told of what is encoded.
+
+    Yields:
+        Items with a text, the tags that are declared or that the catalogue has, and the chance that
+        each fits each, shape (items, tags).
+
+    Raises:
+        DataError: When there are fewer than two tags.
+    """
+    settings = workspace.settings.enrich
+    items = [item for item in workspace.store.items() if item.kind != "tag" and item_text(item)]
+    words = _known_tags(items, settings)
+    if len(words) < 2:
+        raise DataError(
+            f"got {len(words)} tags to choose from; declare at least two as tags in [enrich], or "
+            f"give each of two tags to {settings.min_items} items"
+        )
+    texts = [item_text(item) for item in items]
+    desk = _Desk(items, texts, workspace.encoder.encode(texts, progress), settings, None)
+    judge = desk.judge(workspace, {"tags": words}, again=False)
+    for start in range(0, len(items), BATCH):
+        rows = np.arange(len(items))[start : start + BATCH]
+        yield items[start : start + BATCH], words, judge.chances(rows)["tags"]
+
+
+def _known_tags(items: Sequence[Item], settings: EnrichSettings) -> list[str]:
+    """The tags that are declared, else those that the catalogue has."""
+    return list(dict.fromkeys(settings.tags)) or catalogue_words(
+        [item.tags for item in items], settings.min_items, settings.max_words
+    )
 
 
 class _Desk:
@@ -151,16 +200,15 @@ class _Desk:
         vectors: Vectors,
         settings: EnrichSettings,
         job: Job | None,
+        told: Mapping[str, Mapping[str, bool]] = MappingProxyType({}),
     ) -> None:
         self.items, self.texts, self.vectors = items, texts, vectors
-        self.settings, self.job = settings, job
+        self.settings, self.job, self.told = settings, job, told
 
     def vocabularies(self) -> dict[str, list[str]]:
         """The words of each facet that has at least two."""
         settings = self.settings
-        tags = list(dict.fromkeys(settings.tags)) or catalogue_words(
-            [item.tags for item in self.items], settings.min_items, settings.max_words
-        )
+        tags = _known_tags(self.items, settings)
         groups: list[str] = []
         if not tags or not settings.categories:
             titles = [item.title for item in self.items]
@@ -217,7 +265,7 @@ class _Judge:
     def try_model(self, rows: npt.NDArray[np.int64], truth: Mask) -> None:
         """Find out on tagged items what the model's choice of tags is worth."""
         assert self._desk.job is not None
-        scores = self._scores(rows)
+        scores = self.chances(rows)
         offers = self._offers(rows, {"tags": scores["tags"]})
         answers = choose(self._desk.job, offers, self._desk.settings.n, again=self._again)
         answered = np.array([answer is not None for answer in answers])
@@ -231,7 +279,7 @@ class _Judge:
 
     def notes(self, rows: npt.NDArray[np.int64], progress: Progress) -> tuple[list[Note], int]:
         """The notes on items, and for how many of them the model gave no answer."""
-        desk, scores = self._desk, self._scores(rows)
+        desk, scores = self._desk, self.chances(rows)
         asked = {
             facet: part
             for facet, part in scores.items()
@@ -265,22 +313,24 @@ class _Judge:
     def _of_facet(
         self, facet: str, rows: npt.NDArray[np.int64], scores: Floats, source: str
     ) -> Iterator[Note]:
-        settings, words = self._desk.settings, self._facets[facet]
+        desk, settings, words = self._desk, self._desk.settings, self._facets[facet]
         n = settings.n if facet == "tags" else 1
         now = time.time()
         for row, own in zip(rows, scores, strict=True):
+            if facet == "tags":
+                own = with_told(own, words, desk.told.get(desk.items[row].item_id, {}))
             order = np.argsort(-own, kind="stable")[:n]
             if facet == "tags":
                 order = order[own[order] >= settings.min_chance]
             if len(order):
                 yield Note(
-                    "item", self._desk.items[row].item_id, facet,
+                    "item", desk.items[row].item_id, facet,
                     [words[column] for column in order],
                     [round(float(own[column]), 4) for column in order],
-                    source, _digest(self._desk.texts[row], words), now,
+                    source, _digest(desk.texts[row], words), now,
                 )  # fmt: skip
 
-    def _scores(self, rows: npt.NDArray[np.int64]) -> dict[str, Floats]:
+    def chances(self, rows: npt.NDArray[np.int64]) -> dict[str, Floats]:
         """Chances of the words of each facet without the model, shape (rows, words)."""
         vectors = self._desk.vectors[rows]
         texts = [self._desk.texts[row] for row in rows]

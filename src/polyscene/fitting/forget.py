@@ -89,11 +89,11 @@ def forget(workspace: Workspace, user_id: str) -> Receipt:
     store = workspace.store
     user = store.user(user_id)
     with store.write() as writer:
-        erased = {
-            **writer.erase_user(user_id), "labels": erase_answers(workspace.path, user_id)
-        }  # fmt: skip
-        if not any(erased.values()):
+        erased = writer.erase_user(user_id)
+        if not any(erased.values()) and not answers_on(workspace.path, user_id):
             raise NotFoundError(f"nothing is held on {user_id!r}")
+    # after it: what is chosen meanwhile is dropped as soon as something was deleted
+    erased = {**erased, "labels": erase_answers(workspace.path, user_id)}
     store.settle()
     texts = [] if user is None else [*user.tags, user.description]
     vectors = workspace.encoder.forget(texts)

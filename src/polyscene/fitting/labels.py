@@ -3,8 +3,9 @@
     labels.jsonl         answers, one JSON object a line
     labels/next.jsonl    questions of the dashboard that wait, in the same form, the best first
 
-A question is a pair of a user and an item, with a scenario and a task. Answers are no events:
-nothing but the training of classifiers reads them.
+A question is a pair of a user and an item, with a scenario and a task, or a pair of an item and a
+tag. Answers are no events: those on users teach classifiers and nothing else; those on tags change
+the item, see `polyscene.enrichment.told`.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from polyscene.data.schema import Tags
+from polyscene.enrichment.told import tell
 from polyscene.errors import DataError
 from polyscene.vectors.store import replacing
 from polyscene.workspace import Workspace
@@ -43,6 +48,8 @@ QUESTIONS = "labels/next.jsonl"
 COMMAND_LINE = "command line"
 """Who answers where nobody is named."""
 _PAIR = ("user_id", "item_id", "scenario", "task")
+_TAG = ("item_id", "tag")
+_TAG_TYPE: TypeAdapter[list[str]] = TypeAdapter(Tags)
 _Row = dict[str, Any]
 
 
@@ -67,9 +74,11 @@ def read_answers(path: Path) -> list[_Row]:
             row = json.loads(line)
         except ValueError:
             row = None
-        if not isinstance(row, dict) or "user_id" not in row:
-            raise DataError(f"{path}, line {number}: expected a JSON object with user_id, item_id, "
-                            "scenario, task and answer")  # fmt: skip
+        if not isinstance(row, dict) or not ("user_id" in row or "tag" in row):
+            raise DataError(
+                f"{path}, line {number}: expected a JSON object with user_id, item_id, scenario, "
+                "task and answer, or with item_id, tag and answer"
+            )
         found.append(row)
     return found
 
@@ -93,13 +102,13 @@ def answered(workspace: Workspace, path: Path, by: str = COMMAND_LINE) -> int:
     for place, one in enumerate(found, start=1):
         _check(workspace, one, f"{path}, answer {place}")
     with _alone(workspace.path):
-        _append(workspace.path, found, by)
+        _take_in(workspace, found, by)
     return len(found)
 
 
 def key_of(question: Mapping[str, Any]) -> str:
     """A short name of what is asked, the same for every answer to it."""
-    said = json.dumps([question.get(name) for name in _PAIR], ensure_ascii=False)
+    said = json.dumps([question.get(name) for name in (*_PAIR, "tag")], ensure_ascii=False)
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
@@ -127,14 +136,18 @@ def answers_of(workspace: Path) -> list[_Row]:
     return _rows(workspace / LABELS)
 
 
-def put_questions(workspace: Path, questions: Sequence[_Row]) -> None:
+def put_questions(
+    workspace: Path, questions: Sequence[_Row], check: Callable[[], None] = lambda: None
+) -> None:
     """Let these questions wait, in place of those that did.
 
     Args:
         workspace: Directory of the workspace.
         questions: The best first.
+        check: Raises where they may not wait; nobody is erased from these files meanwhile.
     """
     with _alone(workspace):
+        check()
         _replace(workspace / QUESTIONS, questions)
 
 
@@ -166,7 +179,7 @@ def settle(workspace: Workspace, key: str, answer: bool | None, by: str) -> bool
         if len(rest) == len(waiting):
             return False
         if answer is not None:
-            _append(workspace.path, [said], by)
+            _take_in(workspace, [said], by)
         _replace(workspace.path / QUESTIONS, rest)
     return True
 
@@ -193,7 +206,7 @@ def change_answer(workspace: Workspace, key: str, answer: bool, by: str) -> bool
             return False
         said = {**past[-1], "answer": answer}
         _check(workspace, said, "the answer")
-        _append(workspace.path, [said], by)
+        _take_in(workspace, [said], by)
     return True
 
 
@@ -205,7 +218,7 @@ def answers_on(workspace: Path, user_id: str) -> list[_Row]:
         user_id: The person.
     """
     held = (*answers_of(workspace), *questions_of(workspace))
-    return [one for one in held if one["user_id"] == user_id]
+    return [one for one in held if one.get("user_id") == user_id]
 
 
 def erase_answers(workspace: Path, user_id: str) -> int:
@@ -221,7 +234,7 @@ def erase_answers(workspace: Path, user_id: str) -> int:
     with _alone(workspace):
         for path in (workspace / LABELS, workspace / QUESTIONS):
             rows = _rows(path)
-            kept = [one for one in rows if one["user_id"] != user_id]
+            kept = [one for one in rows if one.get("user_id") != user_id]
             if len(kept) < len(rows):
                 gone += len(rows) - len(kept)
                 _replace(path, kept)
@@ -230,21 +243,34 @@ def erase_answers(workspace: Path, user_id: str) -> int:
 
 def _check(workspace: Workspace, one: Mapping[str, Any], where: str) -> None:
     """Raise where an answer is wrong."""
-    spec = workspace.settings.scenario(str(one.get("scenario")))
-    if one.get("task") not in spec.tasks:
-        raise DataError(f"{where}: got task {one.get('task')!r}; expected one of "
-                        f"{', '.join(spec.tasks)}")  # fmt: skip
+    if "tag" in one:
+        try:
+            right = _TAG_TYPE.validate_python([one["tag"]]) == [one["tag"]]
+        except ValidationError:
+            right = False
+        if not right:
+            raise DataError(f"{where}: got the tag {one['tag']!r}; expected a text as in tags")
+    else:
+        spec = workspace.settings.scenario(str(one.get("scenario")))
+        if one.get("task") not in spec.tasks:
+            raise DataError(f"{where}: got task {one.get('task')!r}; expected one of "
+                            f"{', '.join(spec.tasks)}")  # fmt: skip
     if not isinstance(one["answer"], bool):
         raise DataError(f"{where}: got {one['answer']!r}; an answer is true, false or null")
     if workspace.store.item(str(one.get("item_id"))) is None:
         raise DataError(f"{where}: unknown item {one.get('item_id')!r}")
 
 
-def _append(workspace: Path, answers: Sequence[Mapping[str, Any]], by: str) -> None:
+def _take_in(workspace: Workspace, answers: Sequence[Mapping[str, Any]], by: str) -> None:
+    """Keep answers that were checked."""
     now = round(time.time(), 3)
-    with (workspace / LABELS).open("a", encoding="utf-8") as file:
+    tags = [(one["item_id"], one["tag"], one["answer"]) for one in answers if "tag" in one]
+    if tags:
+        tell(workspace, tags, by)
+    with (workspace.path / LABELS).open("a", encoding="utf-8") as file:
         for one in answers:
-            kept = {key: one[key] for key in (*_PAIR, "answer")} | {"by": by, "at": now}
+            named = _TAG if "tag" in one else _PAIR
+            kept = {key: one[key] for key in (*named, "answer")} | {"by": by, "at": now}
             file.write(json.dumps(kept, ensure_ascii=False) + "\n")
         file.flush()
         os.fsync(file.fileno())

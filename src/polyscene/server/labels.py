@@ -1,4 +1,4 @@
-"""Questions for people: chosen in a process of its own, as that needs the training."""
+"""Questions for people: chosen in a process of its own, which may take long and needs training."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from polyscene.server.jobs import Job, JobState
 from polyscene.settings import Settings
 from polyscene.workspace import Workspace
 
-__all__ = ["MOST", "Labels", "Subject", "subjects"]
+__all__ = ["MOST", "TAGS", "Labels", "Subject", "subjects"]
 
 MOST = 200
 """Questions that may be asked for at once."""
+TAGS = "tags"
+"""The subject that is asked about without a classifier: whether tags fit items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Labels(Job):
         """Choose questions.
 
         Args:
-            subject: Name of a `Subject`.
+            subject: Name of a `Subject`, or `TAGS`.
             n: How many.
 
         Raises:
@@ -83,9 +85,11 @@ class Labels(Job):
         """
         path, settings = self._workspace.path, self._workspace.settings
         one = next((one for one in subjects(path, settings) if one.name == subject), None)
-        if one is None:
+        if one is None and subject != TAGS:
             raise NotFoundError(f"nothing can be asked about {subject!r}; load the page again")
-        about = [one.classifier, "--scenario", one.scenario, "--task", one.task]
+        about = ["--tags"]
+        if one is not None:
+            about = [one.classifier, "--scenario", one.scenario, "--task", one.task]
         out = self._folder / f".{secrets.token_hex(4)}.jsonl"
         command = [
             sys.executable, "-m", "polyscene", "-w", str(path), "label", *about,
@@ -99,9 +103,12 @@ class Labels(Job):
         try:
             if not good:
                 return
-            if self._workspace.store.epoch() != epoch:  # it may tell of somebody who is erased
-                raise DataError("something was deleted meanwhile; ask again")
-            put_questions(self._workspace.path, read_answers(out))
+
+            def check() -> None:
+                if self._workspace.store.epoch() != epoch:  # it may tell of somebody who is erased
+                    raise DataError("something was deleted meanwhile; ask again")
+
+            put_questions(self._workspace.path, read_answers(out), check)
         finally:
             for left in self._folder.glob(".*.jsonl"):
                 left.unlink(missing_ok=True)

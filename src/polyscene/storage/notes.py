@@ -29,15 +29,16 @@ class Note:
     subject: str
     """Id of the item or user."""
     facet: str
-    """tags, category, audience, mood or profile."""
+    """tags, category, audience, mood, profile, or told: what a person said of tags."""
     words: Sequence[str]
     """The words, best first; of a profile the text alone."""
     scores: Sequence[float]
-    """The chance that each fits, as far as it is known."""
+    """The chance that each fits, as far as it is known; told: 1 where it fits, else 0."""
     source: str
-    """What said so: joint, encoder or model."""
+    """What said so: joint, encoder, model or person."""
     basis: str
-    """What it was made from, as a digest or a count; another basis calls for another note."""
+    """What it was made from, as a digest or a count; another basis calls for another note. Of what
+    a person said, who did so last."""
     created_at: float
     """Seconds since 1970-01-01 UTC."""
     scenario: str = ""

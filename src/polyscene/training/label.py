@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polyscene.component import Vectors
+from polyscene.enrichment.asking import TagAsk
 from polyscene.errors import DataError, NotFoundError, SettingsError, did_you_mean
 from polyscene.fitting.labels import answers_of
 from polyscene.represent.whiten import normalise
@@ -138,7 +139,7 @@ def next_pairs(
     ]
 
 
-def write_asks(asks: Sequence[Ask], path: Path) -> None:
+def write_asks(asks: Sequence[Ask | TagAsk], path: Path) -> None:
     """Write pairs to judge, one JSON object a line, with `answer` null.
 
     Raises:
@@ -158,7 +159,7 @@ def _answered(
     """Of each user the items that were judged already; -1 for what is not known any more."""
     found: dict[int, list[int]] = {}
     for one in answers_of(workspace.path):
-        if (one["scenario"], one["task"]) == (scenario, task):
+        if (one.get("scenario"), one.get("task")) == (scenario, task):
             user = int(ground.data.users.row(one["user_id"]))
             found.setdefault(user, []).append(int(ground.data.items.row(one["item_id"])))
     return found

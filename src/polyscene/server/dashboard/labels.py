@@ -17,7 +17,7 @@ from polyscene.errors import DataError
 from polyscene.fitting.labels import answers_of, change_answer, key_of, questions_of, settle
 from polyscene.server.dashboard.records import day
 from polyscene.server.dashboard.visit import DashboardRoute, Visit, visit_of
-from polyscene.server.labels import MOST, subjects
+from polyscene.server.labels import MOST, TAGS, subjects
 from polyscene.server.review import NOBODY
 from polyscene.server.service import Service
 
@@ -94,6 +94,7 @@ async def _shown(visit: Visit) -> Response:
     return visit.page(
         "_labels.html" if visit.partial else "labels.html",
         most=MOST,
+        tags=TAGS,
         latest=_LATEST,
         **await service.aside(lambda: _found(service)),
     )

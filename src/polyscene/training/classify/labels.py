@@ -24,6 +24,8 @@ def labelled(workspace: Workspace, data: Dataset, like: Examples, seed: int) -> 
     names = [task.name for task in like.tasks]
     last: dict[tuple[int, int, int], dict[int, bool]] = {}
     for one in answers_of(workspace.path):
+        if "tag" in one:
+            continue
         user, item = data.users.row(one["user_id"]), data.items.row(one["item_id"])
         if min(user, item) >= 0 and one["scenario"] in like.scenarios and one["task"] in names:
             key = user, item, like.scenarios.index(one["scenario"])
