@@ -15,7 +15,7 @@ from polyscene.errors import DataError
 from polyscene.evaluation.audit import Audit
 from polyscene.evaluation.groups import Groups, group_names, groups_of
 from polyscene.evaluation.protocols import Plan
-from polyscene.evaluation.providers import Providers, exposure_of, providers_of
+from polyscene.evaluation.providers import Providers, evenness, exposure_of, providers_of
 from polyscene.evaluation.report import write_html
 from polyscene.evaluation.run import Report, evaluate
 from polyscene.evaluation.systems import BASELINES, ENGINE
@@ -25,7 +25,7 @@ from tiny_world import NOW
 from .planted import USERS, events, friends, items, make
 from .test_report import Page
 
-AUDIT = Audit(("city", "activity"), ("provider",), ("diversity", "exposure"))
+AUDIT = Audit(("city", "activity"), ("provider",), ("diversity", "exposure", "equal-exposure"))
 
 
 def world(path: Path) -> Workspace:
@@ -79,13 +79,31 @@ def test_a_trade_begins_with_the_lists_as_declared_and_buys_what_it_says(audited
     """More strength never makes lists much more alike; a whole floor gives each its part."""
     [found] = audited.scenarios
     assert found.audit is not None
-    diversity, exposure = found.audit.trades
-    for trade in (diversity, exposure):
+    diversity, exposure, equal = found.audit.trades
+    for trade in (diversity, exposure, equal):
         assert trade.points[0].value == 0
         assert trade.points[0].ndcg.mean == found.systems[ENGINE].metrics["ndcg@5"].mean
     assert diversity.points[-1].diversity.mean > diversity.points[0].diversity.mean + 0.1
     assert diversity.points[-1].ndcg.mean < diversity.points[0].ndcg.mean
     assert exposure.points[-1].within > exposure.points[0].within + 0.1
+    attention = 1 / np.log2(np.arange(2, 7))  # five places, one for each of five providers
+    apart = np.abs(attention / attention.sum() - 0.2).sum() / 2
+    assert equal.points[-1].within == pytest.approx(1 - apart)
+    gained = [point.within for point in equal.points]
+    assert gained == sorted(gained)
+    assert gained[-1] > gained[0] + 0.2
+
+
+def test_how_even_lists_are() -> None:
+    """a has three of four targets; a list of a and b: as 1 to .63, together and by itself."""
+    values, ranked = [("a",), ("a",), ("a",), ("b",), ()], np.array([True] * 4 + [False])
+    attention = np.array([1, 1 / np.log2(3)])
+    a = attention[0] / attention.sum()
+    lists = np.array([[0, 3]])
+    assert evenness(values, ranked, lists) == pytest.approx((1 - (0.75 - a),) * 2)
+    assert evenness(values, ranked, lists, equal=True) == pytest.approx((1 - (a - 0.5),) * 2)
+    both = np.array([[0, 3], [3, 0]])
+    assert evenness(values, ranked, both, equal=True) == pytest.approx((1, 1 - (a - 0.5)))
 
 
 def test_the_page_shows_the_audit(audited: Report, tmp_path: Path) -> None:
@@ -93,7 +111,8 @@ def test_the_page_shows_the_audit(audited: Report, tmp_path: Path) -> None:
     write_html(audited, tmp_path / "r.html")
     page = Page((tmp_path / "r.html").read_text("utf-8"))
     for words in ("NDCG@5 by city", "oslo", "gap between best and worst", "by provider",
-                  "What diversity costs", "What exposure costs"):  # fmt: skip
+                  "What diversity costs", "What exposure costs",
+                  "What equal-exposure costs"):  # fmt: skip
         assert words in page.words, words
 
 

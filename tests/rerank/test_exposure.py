@@ -30,10 +30,11 @@ def columns(providers: str, tags: list[list[str]] | None = None) -> Columns:
     return Columns(targets, np.arange(len(providers)), User(user_id="u"), NOW)
 
 
-def shown(providers: str, floor: float, n: int) -> str:
+def shown(providers: str, floor: float, n: int, parts: str = "candidates") -> str:
     """The providers of the list, where the candidates stand by value."""
     table = columns(providers)
-    floors = exposure_floors(Exposure(floor=floor), table, n)
+    declared = Exposure.model_validate({"floor": floor, "parts": parts})
+    floors = exposure_floors(declared, table, n)
     values = np.arange(len(providers), 0, -1).astype(np.float64)
     found = select(ByValue(values), len(providers), n, floors=floors)
     return "".join(providers[choice.position] for choice in found)
@@ -54,6 +55,21 @@ def test_small_providers_round_down() -> None:
     """c is one of eight: no place in seven, the eighth."""
     assert shown("aaaaaaac", 1.0, 7) == "aaaaaaa"
     assert shown("aaaaaaaac", 1.0, 9) == "aaaaaaaac"
+
+
+def test_equal_parts_whatever_a_provider_has() -> None:
+    """b is one of eight, and one of three providers: a third of the places, as far as it goes."""
+    for n in (3, 6):
+        first = Counter(shown("aaaaaabbcc", 1.0, n, "equal"))
+        assert first == {"a": n // 3, "b": n // 3, "c": n // 3}
+    assert Counter(shown("aaaaaabcc", 1.0, 6, "equal")) == {"a": 3, "b": 1, "c": 2}
+    assert shown("aaaaaabbcc", 0.0, 6, "equal") == "aaaaaa"
+
+
+def test_equal_parts_are_of_those_who_have_candidates() -> None:
+    """Two of the eight are nobody's: a and b have a half each."""
+    floors = exposure_floors(Exposure(floor=1.0, parts="equal"), columns("aaab    "), 4)
+    assert [list(floor.steps) for floor in floors] == [[(2, 1), (4, 2)], [(2, 1)]]
 
 
 def test_candidates_without_a_provider_have_their_part() -> None:

@@ -72,6 +72,8 @@ def _providers(providers: Providers) -> None:
 
 
 def _trade(trade: Trade) -> None:
+    equal = trade.knob == "equal-exposure"
+    goal = "equal for all" if equal else "as in the catalogue"
     first = "strength" if trade.knob == "diversity" else "floor"
     table = _table(first, "ndcg", "±", "diversity", "even", "within", "cover")
     for one in trade.points:
@@ -82,8 +84,8 @@ def _trade(trade: Trade) -> None:
         )
     console.print(table, soft_wrap=False)
     console.print(
-        f"{trade.knob}, {trade.what}; even: 1 when attention is in proportion to the\n"
-        "catalogue, in all lists together; within: in each\n",
+        f"{trade.knob}, {trade.what}; even: 1 when attention is {goal},\n"
+        "in all lists together; within: in each\n",
         markup=False,
     )
 

@@ -75,7 +75,7 @@ def evaluate(
     ] = None,
     trade: Annotated[
         list[KnobName] | None,
-        typer.Option(help="What more diversity, or exposure for all providers, costs."),
+        typer.Option(help="What diversity, or floors for all providers, cost."),
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report as a page.")] = None,

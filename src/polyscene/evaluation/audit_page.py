@@ -103,7 +103,9 @@ def _trade(trade: Trade, metric: str) -> Table:
         for one in trade.points
     ]  # fmt: skip
     columns = (_knob(trade), metric, "diversity", "even", "even in a list", "coverage")
-    return Table(f"What {trade.knob} costs and brings, {trade.what}", columns, rows)
+    goal = "equal for all" if trade.knob == "equal-exposure" else "as in the catalogue"
+    told = f"What {trade.knob} costs and brings, {trade.what}; even: 1 when attention is {goal}"
+    return Table(told, columns, rows)
 
 
 def _curve(trade: Trade, metric: str, mark: str) -> Plot:

@@ -12,7 +12,15 @@ import scipy.sparse as sp
 
 from polyscene.data.dataset import IntArray
 
-__all__ = ["Provider", "Providers", "Sharing", "exposure_of", "providers_of", "shares"]
+__all__ = [
+    "Provider",
+    "Providers",
+    "Sharing",
+    "evenness",
+    "exposure_of",
+    "providers_of",
+    "shares",
+]
 
 NOBODY = "none"
 """Targets without a value."""
@@ -113,6 +121,30 @@ def providers_of(
             for system, own in exposed.items()
         },
     )
+
+
+def evenness(
+    values: Sequence[tuple[str, ...]],
+    ranked: npt.NDArray[np.bool_],
+    lists: IntArray,
+    equal: bool = False,
+) -> tuple[float, float]:
+    """1 − Σ |exposure − goal| / 2 of all lists together, and its mean over the lists one by one.
+
+    Args:
+        values: The providers of each target; a target of several belongs to each in part.
+        ranked: Which targets are ranked, shape (targets,).
+        lists: The rows of the listed targets, -1 past the last, shape (q, n).
+        equal: Whether the goal is the same for every provider that has ranked targets, in place of
+            its share of them.
+    """
+    names, membership = _membership(values)
+    goal = shares(membership, ranked.astype(np.float64), len(names))
+    if equal:
+        provides = (goal > 0) & (np.array(names) != NOBODY)
+        goal = provides / max(1, np.count_nonzero(provides))
+    exposed = shares(membership, exposure_of(lists, len(values)), len(names))
+    return 1 - _distance(exposed, goal), 1 - _within(lists, membership, goal)
 
 
 def exposure_of(lists: IntArray, size: int) -> Floats:

@@ -10,18 +10,19 @@ import numpy as np
 
 from polyscene.data.dataset import IntArray
 from polyscene.evaluation.measures import Context, hits_of
-from polyscene.evaluation.providers import providers_of
+from polyscene.evaluation.providers import evenness
 from polyscene.metrics import catalogue, ranking
 from polyscene.metrics.compare import Interval, interval
 from polyscene.settings import Scenario
 
 __all__ = ["TRADES", "Knob", "Point", "Trade", "steps", "traded"]
 
-Knob = Literal["diversity", "exposure"]
+Knob = Literal["diversity", "exposure", "equal-exposure"]
 TRADES: tuple[Knob, ...] = get_args(Knob)
 _STEPS: dict[Knob, tuple[float, ...]] = {
     "diversity": (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9),
     "exposure": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
+    "equal-exposure": (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
 }
 """The settings of each knob that are measured."""
 
@@ -38,7 +39,8 @@ class Point:
     """1 − mean cosine between the texts of the targets of a list."""
     even: float
     """1 − Σ |exposure − catalogue| / 2 over providers, of all lists together: 1 when attention is
-    in proportion to the catalogue; NaN where targets have no provider."""
+    in proportion to the catalogue, or with `equal-exposure` the same for every provider; NaN where
+    targets have no provider."""
     within: float
     """The mean of the same over the lists one by one."""
     coverage: float
@@ -66,7 +68,9 @@ def _turned(spec: Scenario, knob: Knob, value: float, field: str) -> Scenario:
     if knob == "diversity":
         update = {"diversity": spec.diversity.model_copy(update={"strength": value})}
     else:
-        update = {"exposure": spec.exposure.model_copy(update={"floor": value, "by": field})}
+        parts = "equal" if knob == "equal-exposure" else "candidates"
+        declared = {"floor": value, "by": field, "parts": parts}
+        update = {"exposure": spec.exposure.model_copy(update=declared)}
     return spec.model_copy(update=update)
 
 
@@ -93,7 +97,7 @@ def traded(
     points = []
     for value in _STEPS[knob]:
         lists = ask(_turned(spec, knob, value, field))[:, :n]
-        points.append(_point(value, lists, field, providers, context))
+        points.append(_point(value, lists, providers, context, knob == "equal-exposure"))
     what = (
         f"{spec.diversity.method} by {spec.diversity.by}" if knob == "diversity" else f"by {field}"
     )
@@ -103,18 +107,15 @@ def traded(
 def _point(
     value: float,
     lists: IntArray,
-    field: str,
     providers: Sequence[tuple[str, ...]],
     context: Context,
+    equal: bool,
 ) -> Point:
     n, users = lists.shape[1], context.questions.users
     counts = np.asarray(context.relevant.getnnz(axis=1), np.int64)
-    wanted = np.asarray(context.relevant.sum(axis=0), np.float64).ravel()
     even, within = float("nan"), float("nan")
     if any(providers):
-        found = providers_of(field, providers, context.ranked, wanted, {"": lists})
-        even = 1 - found.systems[""].from_catalogue
-        within = 1 - found.systems[""].within
+        even, within = evenness(providers, context.ranked, lists, equal)
     place = np.append(np.cumsum(context.ranked) - 1, -1)  # the last is that of -1
     return Point(
         value=value,

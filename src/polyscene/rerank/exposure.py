@@ -20,7 +20,8 @@ def exposure_floors(exposure: Exposure, columns: Columns, n: int) -> list[Floor]
     With p_g the part of provider g among the candidates, it has at least ⌊floor · p_g · k⌋ of the
     first k places, for every k: its j-th target stands no later than at place ⌈j / (floor · p_g)⌉.
     Such floors can always be met together, since the parts add up to 1 at most; candidates of
-    several values count in each, and candidates without a value have their part too.
+    several values count in each, and candidates without a value have their part too. With equal
+    parts p_g is 1 / G for each of the G providers among the candidates, as far as it has so many.
     Reference: Geyik, Ambler and Kenthapadi (2019), Fairness-Aware Ranking in Search &
     Recommendation Systems, KDD, with the least counts only.
 
@@ -36,10 +37,11 @@ def exposure_floors(exposure: Exposure, columns: Columns, n: int) -> list[Floor]
     whole = lone + sum(len(own) for own in found.values())
     floors = []
     for value, own in found.items():
-        share = exposure.floor * len(own) / whole
+        part = 1 / len(found) if exposure.parts == "equal" else len(own) / whole
+        share = exposure.floor * part
         steps = [
             (math.ceil(count / share - 1e-9), count)
-            for count in range(1, int(share * n + 1e-9) + 1)
+            for count in range(1, min(int(share * n + 1e-9), len(own)) + 1)
         ]
         if steps:
             mask = np.zeros(len(columns), np.bool_)

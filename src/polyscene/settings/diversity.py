@@ -45,8 +45,11 @@ class Exposure(Config):
     by: str = "provider"
     """The field or attribute whose values are the providers."""
     floor: float = Field(default=0.0, ge=0, le=1)
-    """The share of a provider's part of the candidates that it gets of the first k places, for
-    every k: 0 nothing, 1 all of it."""
+    """The share of a provider's part that it gets of the first k places, for every k: 0 nothing, 1
+    all of it."""
+    parts: Literal["candidates", "equal"] = "candidates"
+    """What a provider's part is: its part of the candidates, or the same for every provider that
+    has any."""
 
     @field_validator("by")
     @classmethod
