@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,57 @@ def test_what_is_worse_says_what_to_try(
     assert "it keeps 50% of the NDCG of its base, less than 90%, and is not in use" in done.out
 
 
+def test_rate_and_size_are_printed_before_and_after(
+    shop: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where something was made for speed; other training prints none."""
+    monkeypatch.setenv("COLUMNS", "200")
+    (shop.path / "polyscene.toml").write_text('version = 1\n[scenarios.shop]\npreset = "shop"\n')
+    fast = {
+        "bytes": {"base": 91_190_292, "onnx": 23_599_594},
+        "texts_per_second": {"base": 25.5, "onnx": 167.0},
+        "precision": "int8",
+    }
+
+    def done(_: Workspace, config: EncoderTraining, **__: object) -> Outcome:
+        ndcg, more = {"shop": 0.2, "mean": 0.2}, fast if config.objective == "onnx" else {}
+        return Outcome(config.name, "1", True, ndcg, ndcg, 1.0, shop.path, False, more=more)
+
+    monkeypatch.setattr("polyscene.training.train_encoder", done)
+    words = ("-w", shop.path, "train", "encoder", "m", "--objective")
+    said = call(*words, "onnx").out
+    rows = [re.findall(r"[^│┃\s]+", line) for line in said.splitlines()]
+    assert ["texts", "a", "second", "26", "167"] in rows
+    assert ["bytes", "91,190,292", "23,599,594"] in rows
+    assert "speed and size" not in call(*words, "map").out
+    shown = call(*words, "onnx", "--json").json
+    assert {key: shown[key] for key in ("bytes", "texts_per_second")} == {
+        key: fast[key] for key in ("bytes", "texts_per_second")
+    }
+
+
+def test_what_became_of_pseudo_labels_is_printed(
+    shop: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Network by network, where they were asked for."""
+    (shop.path / "polyscene.toml").write_text('version = 1\n[scenarios.shop]\npreset = "shop"\n')
+    options = tmp_path / "options.toml"
+    options.write_text("pseudo = 0.95\n")
+
+    class Done:
+        passed, seconds, metrics = True, 1.0, {}  # type: ignore[var-annotated]
+        pseudo = ((1257, 0.3417, 0.3405), (0, 0.4, 0.4))
+
+    monkeypatch.setattr("polyscene.training.classify.train.train_classifier", lambda *_, **__: Done)
+    words = ("-w", shop.path, "train", "classifier", "likes")
+    said = call(*words, "--options", options).out
+    assert "network 1: 1,257 pseudo-labels, validation loss 0.3417 -> 0.3405" in said
+    assert "network 2: pseudo-labels made nothing better, and are left out" in said
+    assert "pseudo" not in call(*words).out
+    shown = call(*words, "--options", options, "--json").json
+    assert shown["pseudo"][0] == {"kept": 1257, "loss_before": 0.3417, "loss": 0.3405}
+
+
 def test_what_is_said_comes_before_what_a_file_says(
     shop: Workspace, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,6 +143,7 @@ def test_the_objective_classify_trains_a_classifier(
 
     class Done:
         passed, seconds, metrics = True, 1.0, {}  # type: ignore[var-annotated]
+        pseudo = ()
 
     def told_of(_: Workspace, config: ClassifierTraining, **__: object) -> type[Done]:
         told.append((config.name, config.members, config.seed))

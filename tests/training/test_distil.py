@@ -101,6 +101,8 @@ def test_it_is_distilled_judged_and_used(shop: Workspace, tiny: str) -> None:
     assert metrics["tokens"] == 30
     assert metrics["parameters"] == 30 * 8
     assert min(metrics["texts_per_second"].values()) > 0
+    assert min(metrics["bytes"].values()) >= 30 * 8 * 4
+    assert outcome.more["bytes"] == metrics["bytes"]
     assert "`distil`" in (outcome.folder / "README.md").read_text()
     encoder = opened(shop)
     found = encoder.encode(["w0 w2", "w2 w0"])

@@ -16,6 +16,10 @@ from polyscene.errors import DataError
 __all__ = ["train"]
 
 
+_SPEED = {"texts_per_second": "texts a second", "bytes": "bytes"}
+"""What was measured of encoders that were made for speed, and what it is called."""
+
+
 class _Deed(StrEnum):
     ENCODER = "encoder"
     CLASSIFIER = "classifier"
@@ -118,6 +122,7 @@ def train(
             "name": outcome.name, "version": outcome.version, "passed": outcome.passed,
             "before": outcome.before, "after": outcome.after, "seconds": outcome.seconds,
             "resumed": outcome.resumed, "gained": outcome.gained,
+            **{key: outcome.more[key] for key in _SPEED if key in outcome.more},
         })  # fmt: skip
         return
     rows = [
@@ -125,6 +130,13 @@ def train(
         for scenario, value in outcome.after.items()
     ]
     console.print(results_table(rows, ("NDCG@10, held out", "base", "trained")))
+    speed = [
+        (said, *(f"{value:,.0f}" for value in outcome.more[key].values()))
+        for key, said in _SPEED.items()
+        if key in outcome.more
+    ]
+    if speed:
+        console.print(results_table(speed, ("speed and size", "base", config.objective)))
     said = f'it is in use where polyscene.toml has encoders = ["workspace:{name}"]; fit again'
     if not outcome.passed:
         said = "it is worse than its base and not in use"
@@ -156,9 +168,14 @@ def _classifier(folder: Path, given: dict[str, Any], resume: bool, json: bool) -
     name = config.name
     with Workspace.open(folder) as workspace:
         found = train_classifier(workspace, config, resume=resume, progress=progress_bars())
+    pseudo = found.pseudo if config.pseudo is not None else ()
     if json:
+        of_each = [
+            {"kept": count, "loss_before": before, "loss": after} for count, before, after in pseudo
+        ]
         print_json({"name": name, "passed": found.passed, "seconds": found.seconds,
-                    "metrics": found.metrics})  # fmt: skip
+                    "metrics": found.metrics, **({"pseudo": of_each} if pseudo else {})
+                    })  # fmt: skip
         return
     rows = [
         (scenario, task, f"{one['pairs']:,}", *(
@@ -171,6 +188,11 @@ def _classifier(folder: Path, given: dict[str, Any], resume: bool, json: bool) -
     columns = ("scenario", "task", "held out", "auc", "accuracy", "log loss", "of the rate", "rmse",
                "of the mean")  # fmt: skip
     console.print(results_table(rows, columns), soft_wrap=False)
+    for number, (count, before, after) in enumerate(pseudo, start=1):
+        became = "pseudo-labels made nothing better, and are left out"
+        if count:
+            became = f"{count:,} pseudo-labels, validation loss {before:.4f} -> {after:.4f}"
+        console.print(f"network {number}: {became}", markup=False)
     said = "it is saved" if found.passed else "it says no more than the rates, and is not saved"
     console.print(f"trained {name} in {found.seconds:.0f} s: {said}", markup=False)
 

@@ -76,9 +76,15 @@ def distil(
     more = {
         "tokens": len(vectors),
         "parameters": int(vectors.size),
+        "bytes": {"base": _bytes(teacher), "distilled": (folder / VECTORS_FILE).stat().st_size},
         "texts_per_second": {"base": rate(base, texts), "distilled": rate(student, texts)},
     }
     return Judged(before, after, more)
+
+
+def _bytes(model: Any) -> int:
+    """How much the weights of a model take."""
+    return sum(one.numel() * one.element_size() for one in model.parameters())
 
 
 def _tokens(teacher: Any, special: Any, progress: Progress) -> Vectors:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,6 +56,9 @@ class Outcome:
     """Whether it went on from checkpoints of an earlier start."""
     gained: bool = True
     """Whether training found anything as good as its start; else the weights are the start's."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """What else was measured, by what was trained: `texts_per_second` and `bytes`, each by "base"
+    and what was made of it, where that was for speed."""
 
 
 def train_encoder(
@@ -120,7 +124,7 @@ def train_encoder(
         promote(workspace.runs, config.name, run.version)
     return Outcome(
         config.name, run.version, passed, made.before, made.after, seconds, run.folder,
-        run.resumed, made.gained,
+        run.resumed, made.gained, made.more,
     )  # fmt: skip
 
 
