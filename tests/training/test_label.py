@@ -63,8 +63,9 @@ def test_answers_become_examples(workspace: Workspace, tmp_path: Path) -> None:
     for row, answer in zip(lines, (True, False, None, True), strict=True):
         row["answer"] = answer
     lines.append({**lines[0], "answer": False})
+    lines.append({"item_id": lines[0]["item_id"], "tag": "warm", "answer": True})
     path.write_text("".join(json.dumps(row) + "\n" for row in lines), "utf-8")
-    assert answered(workspace, path) == 4
+    assert answered(workspace, path) == 5  # one of them on a tag, which teaches no classifier
     data = workspace.store.dataset()
     like, _ = examples(
         data, workspace.settings, ["films"], share=0.2, negatives=1, most=10_000, seed=0
