@@ -33,6 +33,19 @@ def test_runs_without_a_trainer_are_told_to_tensorboard_too(shop: Workspace, tin
         )
 
 
+def test_a_graph_tells_its_size_and_rate(shop: Workspace, tiny: str) -> None:
+    """Of the base at step 0, and of the graph at step 1."""
+    for module in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(module)
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    outcome = train_encoder(shop, contrastive(tiny, objective="onnx"))
+    logs = events.EventAccumulator(str(outcome.folder / "logs"))
+    logs.Reload()
+    names = {"eval/ndcg", "eval/ndcg_shop", "eval/bytes", "eval/texts_per_second"}
+    assert names == set(logs.Tags()["scalars"])
+    assert [one.step for one in logs.Scalars("eval/bytes")] == [0, 1]
+
+
 def test_without_tensorboard_a_run_ends_all_the_same(
     shop: Workspace, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
