@@ -14,6 +14,7 @@ from polyscene.fitting.holdout import validations
 from polyscene.represent.interactions import graded, interactions
 from polyscene.represent.whiten import normalise
 from polyscene.settings import parse_settings
+from polyscene.sources import kernel_search
 from polyscene.sources.kernel import Kernel, KernelConfig
 
 NAMES = [f"i{number}" for number in range(12)]
@@ -107,11 +108,47 @@ OPEN = [name for name, field in KernelConfig.model_fields.items() if field.defau
 @pytest.mark.parametrize("held_out", [True, False])
 def test_tuned_sets_every_option(held_out: bool) -> None:
     """Also where nothing was held out; what is not open stays as it was."""
-    before = KernelConfig(rank=9, support=1)
+    before = KernelConfig(support=1)
     assert [name for name in OPEN if getattr(before, name) is not None] == []
     after = Kernel(before).tuned(validations(training()) if held_out else []).config
     assert [name for name in OPEN if getattr(after, name) is None] == []
-    assert (after.rank, after.support) == (9, 1)
+    assert after.support == 1
+
+
+def tastes(count: int) -> Training:
+    """Users who liked four of the eight items of one of so many tastes; texts tell nothing."""
+    rng = np.random.default_rng(0)
+    events = [
+        (f"u{number}", f"i{8 * (number % count) + row}", "like", "shop", 1.0)
+        for number in range(10 * count)
+        for row in rng.choice(8, 4, replace=False)
+    ]
+    users, items = [f"u{n}" for n in range(10 * count)], [f"i{n}" for n in range(8 * count)]
+    data = dataset(events, items, users)
+    return Training(data, settings(**SCENARIOS), np.zeros((len(items), 2), np.float32), NOW)
+
+
+@pytest.mark.parametrize(("count", "rank"), [(2, 4), (16, 16)])
+def test_as_many_directions_are_kept_as_tell_more(
+    count: int, rank: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four directions hold two tastes but not sixteen; for these sixteen are enough."""
+    monkeypatch.setattr(kernel_search, "_RANKS", (4, 16, 64))
+    splits = validations(tastes(count))
+    assert Kernel().tuned(splits).config.rank == rank
+    assert Kernel(KernelConfig(rank=8)).tuned(splits).config.rank == 8
+
+
+@pytest.mark.parametrize("short_of", ["time", "memory"])
+def test_more_directions_than_there_is_room_or_time_for_are_not_tried(
+    short_of: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel_search, "_RANKS", (4, 16))
+    if short_of == "time":
+        monkeypatch.setattr(kernel_search, "_WORK", 1.0)
+    else:
+        monkeypatch.setattr(kernel_search, "_COPIES", 10**9)
+    assert Kernel().tuned(validations(tastes(16))).config.rank == 4
 
 
 def test_options_that_are_given_are_kept_and_the_others_chosen() -> None:

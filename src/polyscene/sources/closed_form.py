@@ -57,6 +57,10 @@ class Factors:
     diagonal: Vectors
     """The true diagonal of XᵀX, shape (n,)."""
 
+    def leading(self, rank: int) -> Factors:
+        """The same with no more than so many directions."""
+        return Factors(self.vectors[:, :rank], self.values[:rank], self.diagonal)
+
 
 @dataclass(frozen=True)
 class LowRank:

@@ -4,9 +4,9 @@ Scores are x·B for the history row x of a user (`closed_form`), so that a new e
 next answer and no user is stored. Options that are unset are chosen by NDCG@10 on held-out events:
 λ, the weight of the text, whether weak and negative actions count as interactions (`graded`) or
 against an item (signed), whether older ones count less by time or by what came since, how much it
-counts that two items were come to soon after one another, and how far items without behaviour may
-come up beside those that have some. That nearness is one more block of rows of X: histories cut
-into pieces.
+counts that two items were come to soon after one another, how far items without behaviour may
+come up beside those that have some, and at last how many directions of the behaviour are kept. That
+nearness is one more block of rows of X: histories cut into pieces.
 
 Items with fewer than two events, and those that came after the fit, get their column of B from
 their text by a ridge map from the text of the other items:
@@ -43,6 +43,7 @@ from polyscene.sources.trial import filled
 __all__ = ["Kernel", "KernelConfig"]
 
 _UNSET = {
+    "rank": 1024,
     "reg": 100.0,
     "text": 30.0,
     "graded": True,
@@ -61,8 +62,9 @@ _UNSET = {
 class KernelConfig(Config):
     """Options of `kernel`."""
 
-    rank: int = Field(default=1024, ge=8, le=4096)
-    """How many directions of the behaviour are kept; the text keeps all of its own."""
+    rank: int | None = Field(default=None, ge=8, le=4096)
+    """How many directions of the behaviour are kept; the text keeps all of its own. Unset to choose
+    it by validation, as far as memory and time allow."""
     reg: float | None = Field(default=None, gt=0)
     """λ; unset to choose it by validation."""
     text: float | None = Field(default=None, ge=0)
@@ -146,7 +148,7 @@ class Kernel(Source):
         rows = weighted(sp.csr_matrix(matrix[:, warm]), config.least)
         vectors = training.vectors[warm]
         factors = factored(
-            rows, lambda: sp.csr_matrix(places(training.data)[:, warm]), config, config.rank
+            rows, lambda: sp.csr_matrix(places(training.data)[:, warm]), config, config.rank or 0
         )
         kernel, columns = learned(factors, vectors, rows.getnnz(axis=0), config)
         self._fitted = _Fitted(warm, kernel, np.float32(config.cold or 0.0) * columns)

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 import scipy.sparse as sp
 
 from polyscene.component import Validation, Vectors
+from polyscene.data.dataset import IntArray
 from polyscene.data.split import dated
+from polyscene.logs import get_logger
 from polyscene.metrics.ranking import ndcg
 from polyscene.represent.interactions import PIECE, fading, pieces, weighted
 from polyscene.sources.closed_form import Factors, LowRank, behaviour_factors, low_rank
 from polyscene.sources.likes import ELSEWHERE, RECENCY
-from polyscene.sources.trial import Steps, Trial, choose, top_hits
+from polyscene.sources.trial import EVERYBODY, Scores, Steps, Trial, choose, top_hits
 
 if TYPE_CHECKING:
     from polyscene.sources.kernel import KernelConfig
@@ -29,6 +32,7 @@ WARM = 2
 """Events from which on an item has a column of its own."""
 _RANK = 256
 """Rank at which the options are tried, at most."""
+_log = get_logger(__name__)
 _STEPS: Steps = (
     ("graded", (True, False)),
     ("floor", (0.2, 0.0)),
@@ -45,6 +49,12 @@ _NEW: Steps = (("cold_reg", (0.1, 0.3, 1.0, 3.0)), ("doubt", (0.0, 10.0)))
 _DRAWS = 3
 """How many times items are drawn that are taken as new: the draws differ more than the options."""
 _COLD = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
+_RANKS = (512, 1024, 2048)
+"""Values of `KernelConfig.rank` to try."""
+_WORK = 3e11
+"""n·(rank + dim)² from which on a rank is too much, but for the smallest: some ten seconds."""
+_COPIES = 8
+"""How often a kernel has to fit into the memory that is free."""
 _SPLITS = 2
 """Splits on which the options are tried, at most; each is a dozen fits."""
 
@@ -68,12 +78,35 @@ def chosen(
     best = choose("kernel", start, given, steps, trials)
     drawn = [_NewTrial(trial, seed) for trial in trials[:1] for seed in range(_DRAWS)]
     best = choose("kernel, new items", best, given, _NEW, drawn)
-    if not trials or given.cold is not None:
-        return best
-    scores = np.mean([trial.with_cold(best, _COLD) for trial in trials], axis=0)
-    # Of equals the largest: what is new should have its chance.
-    at = len(_COLD) - 1 - int(np.argmax(scores[::-1]))
-    return best.model_copy(update={"cold": _COLD[at]})
+    if trials and given.cold is None:
+        scores = np.mean([trial.with_cold(best, _COLD) for trial in trials], axis=0)
+        # Of equals the largest: what is new should have its chance.
+        at = len(_COLD) - 1 - int(np.argmax(scores[::-1]))
+        best = best.model_copy(update={"cold": _COLD[at]})
+    if trials and given.rank is None:
+        best = best.model_copy(update={"rank": _rank(best, trials)})
+    return best
+
+
+def _rank(config: KernelConfig, trials: Sequence[_KernelTrial]) -> int:
+    """The fewest directions that no larger number of them surely surpasses.
+
+    A number is left for a larger one where that is better by a standard error of the difference.
+    Those that this machine has no room or time for are not tried.
+    """
+    tried = [_RANKS[0], *(rank for rank in _RANKS[1:] if all(one.affords(rank) for one in trials))]
+    if len(tried) == 1:
+        return tried[0]
+    found = [trial.by_rank(config, tried) for trial in trials]
+    values = {rank: np.concatenate([one[rank] for one in found]) for rank in tried}
+    best = tried[0]
+    for rank in tried[1:]:
+        gain = values[rank] - values[best]
+        if gain.mean() > gain.std() / np.sqrt(max(len(gain), 1)):
+            best = rank
+    told = ", ".join(f"{rank}: {own.mean():.4f}" for rank, own in values.items())
+    _log.info("kernel: rank %d, by NDCG@10 on held-out events (%s)", best, told)
+    return best
 
 
 def factored(
@@ -95,7 +128,7 @@ def factored(
 
 
 def learned(
-    factors: Factors, vectors: Vectors, counts: npt.NDArray[np.int64], config: KernelConfig
+    factors: Factors, vectors: Vectors, counts: IntArray, config: KernelConfig
 ) -> tuple[LowRank, Vectors]:
     """B, and the map from text to columns of a B without text rows.
 
@@ -110,7 +143,7 @@ def learned(
 
 
 def _text_map(
-    factors: Factors, vectors: Vectors, counts: npt.NDArray[np.int64], config: KernelConfig
+    factors: Factors, vectors: Vectors, counts: IntArray, config: KernelConfig
 ) -> Vectors:
     """T of `LowRank.text_map`, from a B without text rows."""
     trust = (counts / (counts + (config.doubt or 0.0))).astype(np.float32)
@@ -150,57 +183,98 @@ class _KernelTrial(Trial):
         rows, factors = self.factored(config, self.columns)
         vectors = self._vectors[self.columns]
         kernel = low_rank(factors, vectors, config.reg or 0.0, config.text or 0.0)
-        return self.ndcg(
-            lambda name: kernel.scores(self.asked(rows, self.columns, config, name)), self.columns
-        )
+        return self.ndcg(self._scores(kernel, rows, self.columns, config), self.columns)
 
     def with_cold(self, config: KernelConfig, shares: Sequence[float]) -> list[float]:
         """NDCG@10 among all items, those without behaviour scored κ times, for each κ."""
         rows, factors = self.factored(config, self._warm)
-        counts = rows.getnnz(axis=0)
-        kernel, columns = learned(factors, self._vectors[self._warm], counts, config)
+        counts, vectors = rows.getnnz(axis=0), self._vectors
+        kernel, columns = learned(factors, vectors[self._warm], counts, config)
+        warm = self._scores(kernel, rows, self._warm, config)
+        known: dict[str, tuple[Vectors, Vectors]] = {}
 
-        def scores(scenario: str, share: float) -> Vectors:
-            asked = self.asked(rows, self._warm, config, scenario)
-            every = np.float32(share) * np.asarray(asked @ columns) @ self._vectors.T
-            every[:, self._warm] = kernel.scores(asked)
+        def scores(scenario: str, places: IntArray, share: float) -> Vectors:
+            if scenario not in known:
+                asked = self.asked(rows, self._warm, config, scenario, places)
+                text = np.asarray(asked @ columns) @ vectors.T
+                known[scenario] = text, warm(scenario, places)
+            text, own = known[scenario]
+            every = np.float32(share) * text
+            every[:, self._warm] = own
             return every
 
         return [self.ndcg(partial(scores, share=share)) for share in shares]
 
-    def factored(
-        self, config: KernelConfig, columns: npt.NDArray[np.int64]
-    ) -> tuple[sp.csr_matrix, Factors]:
+    def affords(self, rank: int) -> bool:
+        """Whether there is room and time for a kernel of so many directions."""
+        items, width = len(self._warm), rank + self._vectors.shape[1]
+        room = items * width * self._vectors.itemsize * _COPIES
+        return bool(items * width**2 <= _WORK and room <= psutil.virtual_memory().available)
+
+    def by_rank(
+        self, config: KernelConfig, ranks: Sequence[int]
+    ) -> dict[int, npt.NDArray[np.float64]]:
+        """NDCG@10 of each user among the items with behaviour, by the number of directions.
+
+        Args:
+            config: All options set.
+            ranks: Ascending. What more directions do not change is not worked out again.
+        """
+        rows, most = self._factored(config, self._warm, ranks[-1])
+        vectors = self._vectors[self._warm]
+        found: dict[int, npt.NDArray[np.float64]] = {}
+        for rank in ranks:
+            if found and rank > len(most.values):
+                found[rank] = found[max(found)]
+                continue
+            kernel = low_rank(most.leading(rank), vectors, config.reg or 0.0, config.text or 0.0)
+            scores = self._scores(kernel, rows, self._warm, config)
+            found[rank] = self.ndcgs(scores, self._warm)
+        return found
+
+    def _scores(
+        self, kernel: LowRank, rows: sp.csr_matrix, columns: IntArray, config: KernelConfig
+    ) -> Scores:
+        return lambda scenario, places: kernel.scores(
+            self.asked(rows, columns, config, scenario, places)
+        )
+
+    def factored(self, config: KernelConfig, columns: IntArray) -> tuple[sp.csr_matrix, Factors]:
         """The interactions over the popular or all warm items, often the same ones."""
-        decay, least = bool(config.decay), config.least
-        key = least, decay, config.near, columns.tobytes()
+        key = config.least, config.decay, config.near, columns.tobytes()
         if key not in self._factors:
-            rows = weighted(sp.csr_matrix(self.rows(decay)[:, columns]), least)
-            rank = min(config.rank, _RANK)
-            self._factors[key] = (
-                rows,
-                factored(rows, lambda: sp.csr_matrix(self.all_places[:, columns]), config, rank),
-            )
+            self._factors[key] = self._factored(config, columns, min(config.rank or _RANK, _RANK))
         return self._factors[key]
+
+    def _factored(
+        self, config: KernelConfig, columns: IntArray, rank: int
+    ) -> tuple[sp.csr_matrix, Factors]:
+        rows = weighted(sp.csr_matrix(self.rows(bool(config.decay))[:, columns]), config.least)
+        own = partial(self._places, columns)
+        return rows, factored(rows, own, config, rank)
+
+    def _places(self, columns: IntArray) -> sp.csr_matrix:
+        return sp.csr_matrix(self.all_places[:, columns])
 
     def asked(
         self,
         rows: sp.csr_matrix,
-        columns: npt.NDArray[np.int64],
+        columns: IntArray,
         config: KernelConfig,
         scenario: str | None = None,
+        places: IntArray | slice = EVERYBODY,
     ) -> sp.csr_matrix:
-        """The histories of the users on trial, faded, over some columns, as a scenario reads them.
+        """The histories of users on trial, faded, over some columns, as a scenario reads them.
 
         If none is given, what was done elsewhere counts in full.
         """
-        asked = sp.csr_matrix(rows[self.users])
+        asked = sp.csr_matrix(rows[self.users[places]])
         asked.sort_indices()
         if config.recency:
-            ranks = self.places[:, columns].sorted_indices()
+            ranks = self.places[places][:, columns].sorted_indices()
             asked.data = asked.data * fading(ranks.data, config.recency)
         if scenario is not None and config.elsewhere != 1:
-            away = self.elsewhere(scenario, columns)
+            away = self.elsewhere(scenario, columns, places)
             asked.data = np.where(away, np.float32(config.elsewhere), np.float32(1)) * asked.data
         return asked
 

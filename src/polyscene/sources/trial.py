@@ -15,13 +15,27 @@ from polyscene.logs import get_logger
 from polyscene.metrics.ranking import ndcg
 from polyscene.represent.interactions import interactions, origins, places
 
-__all__ = ["Steps", "Trial", "choose", "climb", "filled", "top_hits", "top_places"]
+__all__ = [
+    "EVERYBODY",
+    "Scores",
+    "Steps",
+    "Trial",
+    "choose",
+    "climb",
+    "filled",
+    "top_hits",
+    "top_places",
+]
 
+EVERYBODY = slice(None)
+"""The places of all users on trial."""
 _AT = 10
 _BLOCK = 4_000_000
 """Scores that are put in order at once."""
 ConfigT = TypeVar("ConfigT", bound=Config)
 ConfigC = TypeVar("ConfigC", bound=Config, contravariant=True)
+Scores = Callable[[str, npt.NDArray[np.int64]], Vectors]
+"""From a scenario and places among the users on trial to their scores."""
 Steps = Sequence[tuple[str, Sequence[Any]]]
 """Options with the values to try, in order; an option may come again."""
 _log = get_logger(__name__)
@@ -75,42 +89,55 @@ class Trial:
         """Where the users on trial acted on each item; see `represent.interactions`."""
         return origins(self.training.data)[self.users]
 
-    def elsewhere(self, scenario: str, columns: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    def elsewhere(
+        self,
+        scenario: str,
+        columns: npt.NDArray[np.int64],
+        places: npt.NDArray[np.int64] | slice = EVERYBODY,
+    ) -> npt.NDArray[np.bool_]:
         """Which entries of the histories are of other scenarios, as `rows` has them, sorted."""
         names = self.training.data.scenarios
         own = names.index(scenario) if scenario in names else -2
-        codes = self._origins[:, columns].sorted_indices().data
+        codes = self._origins[places][:, columns].sorted_indices().data
         return np.asarray((codes >= 0) & (codes != own))
 
     def ndcg(
         self,
-        scores: Vectors | Callable[[str], Vectors],
+        scores: Vectors | Scores,
         columns: npt.NDArray[np.int64] | None = None,
     ) -> float:
-        """Mean NDCG@10 of what users on trial are to find in each scenario.
+        """The mean of `ndcgs`; 0 where there is nothing to find."""
+        found = self.ndcgs(scores, columns)
+        return float(np.mean(found)) if len(found) else 0.0
+
+    def ndcgs(
+        self,
+        scores: Vectors | Scores,
+        columns: npt.NDArray[np.int64] | None = None,
+    ) -> npt.NDArray[np.float64]:
+        """NDCG@10 of what users on trial are to find, one after the other in each scenario.
 
         What they have done already, and what a scenario does not show, is not ranked there.
 
         Args:
-            scores: Shape (users on trial, items), or (users on trial, columns); changed in place.
-                Or what gives those of a scenario.
+            scores: Shape (users on trial, items), or (users on trial, columns). Or what gives
+                those of a scenario for the users at some places among those on trial, which are
+                changed in place.
             columns: The items that were scored, ascending; all when omitted. Relevant items that
                 are not among them are out of reach.
         """
         scored = slice(None) if columns is None else columns
         seen = self.rows(decay=False)[self.users][:, scored]
-        done = np.repeat(np.arange(len(self.users)), np.diff(seen.indptr)), seen.indices
         values = [np.zeros(0)]
         for name, right in self._right.items():
-            every = scores(name) if callable(scores) else scores
-            every[done] = -np.inf
             asked = np.flatnonzero(right.getnnz(axis=1))
-            counts, own = right[asked].getnnz(axis=1), every[asked]
+            counts, done = right[asked].getnnz(axis=1), seen[asked]
+            own = scores(name, asked) if callable(scores) else scores[asked]
+            own[np.repeat(np.arange(len(asked)), np.diff(done.indptr)), done.indices] = -np.inf
             own[:, ~self._shown(name)[scored]] = -np.inf
             hits = top_hits(own, sp.csr_matrix(right[asked][:, scored]), _AT)
             values.append(ndcg(hits, counts, _AT))
-        found = np.concatenate(values)
-        return float(np.mean(found)) if len(found) else 0.0
+        return np.concatenate(values)
 
     def _shown(self, scenario: str) -> npt.NDArray[np.bool_]:
         """Which items a scenario recommends; all but tags where nothing else is said."""
