@@ -284,7 +284,7 @@ def shops(names: tuple[str, ...] = ("arts", "office"), nth: int = 3) -> World:
         items, events = quality.files(folder)
     spec = {"preset": "shop", "tasks": ["purchase"], "sources": QUICK, **LONG}
     settings = parse_settings(
-        {"scenarios": dict.fromkeys(names, spec), "validation": {"folds": 1, "split": "random"}}
+        {"scenarios": dict.fromkeys(names, spec), "validation": {"split": "random"}}
     )
     events = [event for event in events if int(event.user_id) % nth == 0]
     return World(items, events, [], settings)

@@ -17,11 +17,10 @@ from planes import DAY, NOW, dataset
 from polyscene.component import Training, Validation
 from polyscene.data.dataset import NO_LINKS, Dataset, Links
 from polyscene.data.questions import Questions
+from polyscene.fitting.friends import split_friends, unlinked
 from polyscene.fitting.holdout import (
     in_scenario,
-    split_friends,
     successes,
-    unlinked,
     unseen,
     validations,
 )
@@ -305,6 +304,36 @@ class TestFolds:
         """With 12 users a split and 20 enough, the second split is the last."""
         monkeypatch.setattr("polyscene.fitting.holdout._ENOUGH", 20)
         assert len(validations(training(many(12), split="random", folds=5))) == 2
+
+
+class TestScenarios:
+    """Two scenarios: all users of one, few of whom do something in the other too."""
+
+    TWO = SHOP | {"news": {"actions": {"like": 1.0}}}
+
+    def data(self) -> Dataset:
+        events = [
+            (f"u{user}", f"i{number}", "like", "news" if user < 20 and number < 5 else "shop", None)
+            for user in range(400)
+            for number in range(10)
+        ]
+        return dataset(events, ITEMS)
+
+    def test_each_has_its_part_of_the_users_on_trial(self) -> None:
+        """Drawn from all alike two or so of 40 would be of the 20."""
+        split = validations(training(self.data(), self.TWO, split="random", users=40, folds=1))[0]
+        assert len(split.users) == 40
+        assert np.count_nonzero(split.users < 20) == 20
+
+    @pytest.mark.parametrize(("each", "splits"), [(10, 1), (35, 2), (500, 3)])
+    def test_splits_are_made_until_each_has_users_enough(
+        self, each: int, splits: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """All 20 are on trial in every split, and each has something to find in the news or not."""
+        monkeypatch.setattr("polyscene.fitting.holdout._ENOUGH", 20)
+        monkeypatch.setattr("polyscene.fitting.holdout._ENOUGH_EACH", each)
+        tried = {"split": "random", "users": 40, "folds": 3, "share": 0.9}
+        assert len(validations(training(self.data(), self.TWO, **tried))) == splits
 
 
 class TestSuccesses:

@@ -42,12 +42,11 @@ from polyscene.data.split import (
     time_at,
 )
 from polyscene.errors import DataError
+from polyscene.fitting.friends import split_friends, unlinked
 from polyscene.fitting.holdout import (
     FEW,
     in_scenario,
-    split_friends,
     successes,
-    unlinked,
     unseen,
 )
 from polyscene.settings import Settings, TargetKind

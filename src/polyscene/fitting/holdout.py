@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import scipy.sparse as sp
 
 from polyscene.component import Training, Validation
-from polyscene.data.dataset import Dataset, IdMap, IntArray, Links, Mask
+from polyscene.data.dataset import Dataset, IntArray, Links, Mask
 from polyscene.data.questions import Questions
 from polyscene.data.split import (
     after,
@@ -20,23 +21,23 @@ from polyscene.data.split import (
     random_pairs,
     time_at,
 )  # fmt: skip
-from polyscene.represent.connections import FRIENDS, MUTUAL
+from polyscene.fitting.friends import befriended, split_friends, unlinked
 from polyscene.represent.strength import Strengths
 from polyscene.settings import Settings, ValidationSettings
 
 __all__ = [
     "FEW",
     "in_scenario",
-    "split_friends",
     "succeeded",
     "successes",
-    "unlinked",
     "unseen",
     "validations",
 ]
 
 _ENOUGH = 1900
 """Users on trial, over all splits, from which on no further split is made."""
+_ENOUGH_EACH = 400
+"""The same for each scenario that has anything to be found: the busiest must not speak for all."""
 FEW = 50
 """Users on trial below which the latest events are no good measure."""
 
@@ -55,7 +56,7 @@ def validations(training: Training) -> list[Validation]:
     return [
         validation
         for events, names in worlds
-        if events.any() or len(_befriended(training, names))
+        if events.any() or len(befriended(training, names))
         for validation in _splits(training, _World(events, names))
     ]
 
@@ -102,11 +103,22 @@ def _splits(training: Training, world: _World) -> list[Validation]:
             if not len(validation.users):
                 break
             found.append(validation)
-            if sum(len(one.users) for one in found) >= _ENOUGH:
+            if _enough(found):
                 break
         if settings.split != "auto" or (found and len(found[0].users) >= FEW):
             break
     return found
+
+
+def _enough(found: Sequence[Validation]) -> bool:
+    """Whether the splits have users enough, and where there are several scenarios, in each."""
+    asked: Counter[str] = Counter()
+    for one in found:
+        for name, right in one.relevant.items():
+            asked[name] += int(np.count_nonzero(right.getnnz(axis=1)))
+    counts = [count for count in asked.values() if count]
+    of_each = len(counts) < 2 or min(counts) >= _ENOUGH_EACH
+    return sum(len(one.users) for one in found) >= _ENOUGH and of_each
 
 
 def in_scenario(data: Dataset, name: str) -> Mask:
@@ -192,93 +204,6 @@ def _ones(rows: IntArray, columns: IntArray, shape: tuple[int, int]) -> sp.csr_m
     return matrix
 
 
-def split_friends(
-    links: Links,
-    users: IdMap,
-    settings: Settings,
-    scenarios: Collection[str],
-    share: float,
-    seed: int,
-    of: IntArray | None = None,
-) -> tuple[Links, dict[str, IntArray]]:
-    """Hold out a share of the pairs of connected people, where people are recommended.
-
-    A pair is held out in both directions or not at all. Where the relation holds in both, each of
-    the two is to be found by the other, even if it is told once.
-
-    Args:
-        links: All relations.
-        users: Rows of the users.
-        settings: The workspace's settings.
-        scenarios: The scenarios for which it is done.
-        share: The share of the pairs.
-        seed: Of the draw.
-        of: If given, only pairs with one of these users are held out.
-
-    Returns:
-        The relations that are left, and by scenario of people the pairs (user, friend) that are
-        held out, shape (pairs, 2).
-    """
-    people = [name for name in scenarios if settings.scenario(name).target == "person"]
-    subject, target, usable = _friendships(links, users)
-    if of is not None:
-        usable &= np.isin(subject, of) | np.isin(target, of)
-    if not people or not usable.any():
-        return links, {}
-    pairs = _unordered(subject[usable], target[usable], len(users))
-    _, pairs = np.unique(pairs, return_inverse=True)
-    drawn = np.random.default_rng(seed).random(int(pairs.max()) + 1) < share
-    held = usable.copy()
-    held[usable] = drawn[pairs]
-    mutual = [code for code, name in enumerate(links.predicates) if name in MUTUAL]
-    back = held & np.isin(links.predicate, mutual)
-    found = np.stack(
-        [
-            np.concatenate([subject[held], target[back]]),
-            np.concatenate([target[held], subject[back]]),
-        ],
-        axis=1,
-    )
-    return links.take(~held), dict.fromkeys(people, found)
-
-
-def unlinked(links: Links, held: Dataset) -> Links:
-    """The relations without friendships, in either direction, of people who met in held-out events.
-
-    Args:
-        links: The relations.
-        held: The events that are held out.
-    """
-    subject, target, usable = _friendships(links, held.users)
-    on_person = held.on_person & (held.target >= 0)
-    if not on_person.any() or not usable.any():
-        return links
-    size = len(held.users)
-    met = _unordered(held.user[on_person], held.target[on_person], size)
-    return links.take(~(usable & np.isin(_unordered(subject, target, size), met)))
-
-
-def _friendships(links: Links, users: IdMap) -> tuple[IntArray, IntArray, Mask]:
-    """Rows of users of the subject and object of each relation; which relations are friendships."""
-    codes = [code for code, name in enumerate(links.predicates) if name in FRIENDS]
-    subject, target = users.rows(links.names.ids)[np.stack([links.subject, links.object])]
-    people = (subject >= 0) & (target >= 0) & (subject != target)
-    return subject, target, people & np.isin(links.predicate, codes)
-
-
-def _befriended(training: Training, scenarios: Sequence[str]) -> IntArray:
-    """Rows of the users who have a friendship, where some of the scenarios recommend people."""
-    if all(training.settings.scenario(name).target != "person" for name in scenarios):
-        return np.zeros(0, np.int64)
-    subject, target, usable = _friendships(training.links, training.data.users)
-    return np.concatenate([subject[usable], target[usable]])
-
-
-def _unordered(one: IntArray, other: IntArray, size: int) -> IntArray:
-    """A number for each pair of rows below `size`, the same in both directions."""
-    return np.minimum(one, other) * size + np.maximum(one, other)
-
-
 _Split = Callable[[Training, _World, int], _Cut]
 """From the events of a world, and the number of the split, to what it holds out."""
 
@@ -299,8 +224,8 @@ def _random(training: Training, world: _World, fold: int) -> _Cut:
     """A share of the pairs of some users, drawn at random."""
     data, settings = training.data, training.settings.validation
     rng = np.random.default_rng((settings.seed, fold))
-    everyone = np.union1d(data.user, _befriended(training, world.scenarios))
-    users = _some(everyone, settings.users, rng)
+    everyone = np.union1d(data.user, befriended(training, world.scenarios))
+    users = _tried(data, everyone, settings.users, rng)
     seed = int(rng.integers(1 << 32))
     held = random_pairs(data, np.isin(data.user, users), settings.share, seed)
     links, friends = split_friends(
@@ -322,7 +247,8 @@ def _latest(training: Training, world: _World, fold: int) -> _Cut:
     left_out = after(data, moment)
     held = left_out & ~after(data, time_at(data, end))
     users = np.intersect1d(data.user[held], data.user[~left_out])
-    users = _some(users, settings.users, np.random.default_rng((settings.seed, fold)))
+    rng = np.random.default_rng((settings.seed, fold))
+    users = _tried(data.take(held), users, settings.users, rng)
     return _Cut(held, left_out, users, now=moment, until=time_at(data, end))
 
 
@@ -350,6 +276,29 @@ def _cold_users(training: Training, world: _World, fold: int) -> _Cut:
     held = np.isin(data.user, chosen) & (data.scenario == where[data.user])
     pairs = pairs_of(data)
     return _Cut(held, np.isin(pairs, pairs[held]), chosen)
+
+
+def _tried(data: Dataset, users: IntArray, count: int, rng: np.random.Generator) -> IntArray:
+    """At most so many of the users, drawn at random, ascending; each scenario has its part of them.
+
+    Args:
+        data: The events by which somebody is a user of a scenario.
+        users: Rows of the users.
+        count: How many.
+        rng: What draws.
+    """
+    if len(users) <= count:
+        return users
+    those = [
+        np.intersect1d(users, data.user[data.scenario == code])
+        for code in range(len(data.scenarios))
+    ]
+    those = sorted((own for own in those if len(own)), key=len)
+    drawn = users[:0]
+    for own in those if len(those) > 1 else []:
+        missing = max(count // len(those) - int(np.isin(own, drawn).sum()), 0)
+        drawn = np.union1d(drawn, _some(np.setdiff1d(own, drawn), missing, rng))
+    return np.union1d(drawn, _some(np.setdiff1d(users, drawn), count - len(drawn), rng))
 
 
 def _some(users: IntArray, count: int, rng: np.random.Generator) -> IntArray:

@@ -18,7 +18,8 @@ import scipy.sparse as sp
 from polyscene.component import Vectors
 from polyscene.data.dataset import Dataset, IntArray, Links, Mask
 from polyscene.data.split import after, dated, random_pairs, time_at
-from polyscene.fitting.holdout import FEW, split_friends, succeeded, unlinked
+from polyscene.fitting.friends import split_friends, unlinked
+from polyscene.fitting.holdout import FEW, succeeded
 from polyscene.metrics.ranking import ndcg
 from polyscene.represent.items import mean_by_group
 from polyscene.represent.whiten import normalise
