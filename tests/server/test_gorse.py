@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
+import httpx
 import pytest
 
+import tiny_world
 from served import eventually, listening
 
 with warnings.catch_warnings():
@@ -81,6 +84,29 @@ def test_items_are_written_read_changed_found_and_removed(client: gorse.Gorse) -
     assert refused.value.status_code == 404
 
 
+def test_a_change_leaves_what_gorse_has_no_field_for(client: gorse.Gorse, address: str) -> None:
+    """The place and the kind of an activity stay, and so does that it has no time."""
+    before = httpx.get(f"{address}/v1/items/trip-1").json()
+    client.update_item("trip-1", labels=["hills"])
+    after = httpx.get(f"{address}/v1/items/trip-1").json()
+    assert after == before | {"tags": ["hills"]}
+    client.update_item("trip-1", categories=["out"])
+    assert httpx.get(f"{address}/v1/items/trip-1").json()["categories"] == ["out"]
+    client.update_item("trip-1", categories=[], labels=before["tags"])
+    assert httpx.get(f"{address}/v1/items/trip-1").json() == before
+
+
+def test_what_is_written_is_recommended_where_content_is(tmp_path: Path) -> None:
+    """Gorse knows no kinds: new items are of the kind that is recommended."""
+    with listening(tmp_path, {"news": tiny_world.SCENARIOS["news"]}) as address:
+        client = gorse.Gorse(address, "", timeout=10)
+        fair = {"ItemId": "n-9", "Labels": ["tea"], "Categories": ["trade"], "Comment": "Tea fair"}
+        client.insert_item(fair | {"IsHidden": False, "Timestamp": ""})
+        eventually(lambda: names(client.get_recommend("ann", "trade")) == ["n-9"])
+        client.insert_feedback("click", "bo", "n-10", "")
+        assert httpx.get(f"{address}/v1/items/n-10").json()["kind"] == "content"
+
+
 def test_users_are_written_read_and_erased(client: gorse.Gorse) -> None:
     user = {"UserId": "g3", "Labels": ["maps"], "Comment": ""}
     assert client.insert_user(user) == {"RowAffected": 1}
@@ -94,9 +120,10 @@ def test_users_are_written_read_and_erased(client: gorse.Gorse) -> None:
 
 
 def test_sessions_neighbours_and_notes_of_what_was_shown(client: gorse.Gorse) -> None:
-    session = [{"FeedbackType": "purchase", "ItemId": "map-1", "Timestamp": ""}]
-    found = client.session_recommend(session, n=2)
-    assert {one["Id"] for one in found} == {"map-2", "map-3"}
+    row = {"FeedbackType": "purchase", "ItemId": "map-1", "Timestamp": ""}
+    for session in ([row], [row | {"UserId": ""}]):
+        found = client.session_recommend(session, n=2)
+        assert {one["Id"] for one in found} == {"map-2", "map-3"}
     near = client.get_neighbors("map-1", n=2)
     assert {one["Id"] for one in near} == {"map-2", "map-3"}
     shown = names(client.get_recommend("g5", n=2, write_back_type="read"))

@@ -81,7 +81,7 @@ async def recommend_for_session(
 ) -> Response:
     """Ids and scores for somebody of whom only this feedback is known."""
     service = service_of(request)
-    events = stamped(_events([{"UserId": "anonymous", **row} for row in feedback]))
+    events = stamped(_events([{**row, "UserId": "anonymous"} for row in feedback]))
     name = scenario or _default(service)
     question = Question(name, n, events=tuple(events), reasons=False)
     return json_bytes(dumped(_scores(await service.recommend(question))))
@@ -104,11 +104,11 @@ async def put_feedback(request: Request, feedback: Rows) -> Response:
     """Store feedback; the same type, user and item count once, unknown items are made empty."""
     service = service_of(request)
     events = stamped(_events(feedback))
-    wanted = {event.item_id for event in events}
+    wanted, kind = {event.item_id for event in events}, _kind(service)
 
     def make_items(writer: StoreWriter) -> None:
         missing = sorted(wanted - writer.known_targets(wanted))
-        writer.put_items([Item(item_id=name) for name in missing])
+        writer.put_items([_item({"ItemId": name}, kind) for name in missing])
 
     await service.commits.write(make_items)
     added = await service.commits.add(events)
@@ -191,7 +191,7 @@ async def change_item(request: Request, item_id: str, fields: Annotated[Row, Bod
         if held is None:
             raise NotFoundError(f"unknown item {item_id!r}")
         given = {name: value for name, value in fields.items() if value is not None}
-        writer.put_items([_item({**_item_row(held), **given, "ItemId": item_id})])
+        writer.put_items([_changed(held, given)])
 
     await service.commits.write(change)
     service.keeper.look()
@@ -248,11 +248,21 @@ async def delete_user(request: Request, user_id: str) -> Response:
 
 def _default(service: Service) -> str:
     """The scenario of lists for which none is named."""
-    scenarios = service.workspace.settings.scenarios
-    fitting = [name for name, spec in scenarios.items() if spec.target not in ("person", "tag")]
+    fitting = _fitting(service)
     if not fitting:
         raise NotFoundError("no scenario recommends items; declare one")
-    return fitting[0]
+    return next(iter(fitting))
+
+
+def _fitting(service: Service) -> dict[str, str]:
+    """The scenarios that recommend items of some kind, with the kind."""
+    scenarios = service.workspace.settings.scenarios.items()
+    return {name: spec.target for name, spec in scenarios if spec.target not in ("person", "tag")}
+
+
+def _kind(service: Service) -> str:
+    """The kind of new items: that of the lists for which no scenario is named."""
+    return next(iter(_fitting(service).values()), "item")
 
 
 def _scores(body: bytes) -> list[Row]:
@@ -266,12 +276,22 @@ def _events(rows: Sequence[Row]) -> list[Event]:
     return _EVENTS.validate_python([gorse_event(row) for row in cleaned])
 
 
-def _item(row: Row) -> Item:
+def _item(row: Row, kind: str) -> Item:
     found = gorse_item({**row, "Labels": row.get("Labels") or []})
     categories = row.get("Categories")
     if categories:
         found["categories"] = categories
-    return Item.model_validate(found)
+    return Item.model_validate({"kind": kind, **found})
+
+
+def _changed(held: Item, given: Row) -> Item:
+    """An item with other values in fields of Gorse; what Gorse has no field for stays."""
+    row = {**_item_row(held), **given, "ItemId": held.item_id}
+    if "Timestamp" not in given:
+        del row["Timestamp"]  # which would be 1970 where the item has none
+    fresh = _item(row, held.kind).model_dump(exclude_unset=True)
+    kept = held.model_dump(exclude={"title", "categories"})
+    return Item.model_validate(kept | fresh)
 
 
 def _item_row(item: Item) -> Row:
@@ -316,7 +336,8 @@ def _affected(count: int) -> Response:
 
 async def _put_items(request: Request, rows: Sequence[Row]) -> Response:
     service = service_of(request)
-    items = [_item(row) for row in rows]
+    kind = _kind(service)
+    items = [_item(row, kind) for row in rows]
     await service.commits.write(lambda writer: writer.put_items(items))
     service.keeper.look()
     return _affected(len(items))
