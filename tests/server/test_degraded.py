@@ -14,6 +14,7 @@ from polyscene.errors import EncoderError, WorkspaceError
 from polyscene.fitting.past import Known, StorePast
 from polyscene.logs import NO_PROGRESS, Progress
 from polyscene.server.soft import PatientEncoder
+from polyscene.storage import Changes, Watch
 from polyscene.testing.word_encoder import WordEncoder, WordEncoderConfig
 from served import Served, eventually, get, ids
 
@@ -94,6 +95,37 @@ def test_what_is_encoded_in_time_is_what_the_encoder_gives(fragile: Fragile) -> 
     assert found.shape == (1, 256)
     assert found.dtype == np.float32
     patient.close()
+
+
+def test_what_is_new_is_not_waited_for_where_the_store_is_slow(
+    serve: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bo acts; what was written cannot be read in time: the answer before stands, and says so."""
+    client = serve()
+    before = get(client, "/v1/recommend", scenario="shop", user="bo", n=2)
+    past, look, done = client.service._past, Watch.look, threading.Event()
+
+    def wait(watch: Watch) -> Changes | None:
+        done.wait(30)
+        return look(watch)
+
+    monkeypatch.setattr(Watch, "look", wait)
+    past._patience = 0.1
+    bought = {"user_id": "bo", "item_id": ids(before)[0], "action": "purchase", "scenario": "shop"}
+    assert client.post("/v1/events", json=bought).status_code == 200
+    for _ in range(2):  # it is not kept
+        began = time.monotonic()
+        body = get(client, "/v1/recommend", scenario="shop", user="bo", n=2)
+        assert time.monotonic() - began < 10
+        assert body["notes"] == ["the store is slow or down: the answer may lack the latest events"]
+        assert ids(body) == ids(before)
+    assert degraded(client, "store")
+    done.set()
+    past._patience = 30
+    eventually(lambda: past._looking is None or past._looking.done())
+    after = get(client, "/v1/recommend", scenario="shop", user="bo", n=2)
+    assert not after["notes"]
+    assert ids(before)[0] not in ids(after)
 
 
 @pytest.mark.parametrize("kind", ["down", "slow"])

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,12 +20,13 @@ from polyscene.errors import WorkspaceError
 from polyscene.fitting.past import Known, StorePast, nobody
 from polyscene.fitting.places import Acts
 from polyscene.logs import get_logger
-from polyscene.storage import Watch
+from polyscene.storage import Changes, Watch
 from polyscene.tracing import carried
 
 __all__ = ["Entry", "LivePast"]
 
 _log = get_logger(__name__)
+_LATE = "the store is slow or down: the answer may lack the latest events"
 _MOST_SINCE = 100
 """Events that are kept of a user who does not ask."""
 _MOST_MADE = 20
@@ -105,12 +106,15 @@ class LivePast:
         self._change: Callable[[Known], Known] | None = None
         self._changed: frozenset[str | None] = frozenset()
         self._reader = ThreadPoolExecutor(4, "past")
+        self._looker = ThreadPoolExecutor(1, "watch")
+        self._looking: Future[Changes | None] | None = None  # a look that was not waited for
         self.late: list[str] = []
         """What went wrong since it was last emptied, for the notes of an answer."""
 
     def close(self) -> None:
         """Give up its threads."""
         self._reader.shutdown(wait=False, cancel_futures=True)
+        self._looker.shutdown(wait=False, cancel_futures=True)
 
     def use(self, past: StorePast) -> None:
         """Read elsewhere from now on; all that is kept is dropped."""
@@ -229,7 +233,14 @@ class LivePast:
     def unchanged(self, user_id: str | None) -> Entry | None:
         """What is kept of a user, if the answers since `begin` rest on it and it is still true."""
         entry = self.entry(user_id)
-        return entry if entry is not None and entry.known is self._used.get(user_id) else None
+        if entry is None or self.late or entry.known is not self._used.get(user_id):
+            return None
+        return entry
+
+    @property
+    def in_time(self) -> bool:
+        """Whether what is kept is known to be true, as of the last use."""
+        return self._looking is None
 
     def holds(self, moment: float) -> bool:
         """Whether what was made at a moment of the monotonic clock may still be given."""
@@ -271,7 +282,7 @@ class LivePast:
             self._reader.submit(carried(read)).result(self._patience)
         except (TimeoutError, WorkspaceError) as error:
             _log.warning("what is known of users could not be read: %s", error or "too slow")
-            self.late.append("the store is slow or down: the answer may lack the latest events")
+            self.late.append(_LATE)
         known = dict(found)
         with self._lock:
             self._follow()  # what came meanwhile may or may not have been read
@@ -301,11 +312,33 @@ class LivePast:
         return before
 
     def _follow(self) -> None:
-        """Drop what is no longer true."""
+        """Drop what is no longer true, of what the store says in time."""
+        if self._looking is not None:
+            if not self._looking.done():
+                self.late.append(_LATE)
+                return
+            self._apply(self._looking)  # as it was then: more may have been written since
+            self._looking = None
         try:
-            changes = self._watch.look()
+            if not self._watch.moved():
+                return
         except Exception as error:  # the store is down: what is kept is the best there is
             _log.warning("the store cannot be watched: %s", error)
+            return
+        look = self._looker.submit(self._watch.look)
+        if wait([look], self._patience).done:
+            self._apply(look)
+            return
+        _log.warning("the store cannot be watched: too slow")
+        self.late.append(_LATE)
+        self._looking = look
+
+    def _apply(self, look: Future[Changes | None]) -> None:
+        try:
+            changes = look.result()
+        except Exception as error:
+            _log.warning("the store cannot be watched: %s", error)
+            self.late.append(_LATE)
             return
         if changes is None:
             return

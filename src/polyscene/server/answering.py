@@ -104,9 +104,12 @@ class Answering:
         self._past.forget_made()
 
     def kept(self, question: Question) -> Any:
-        """What was kept of the answer to a question, or None. Any thread may call it."""
+        """What was kept of the answer to a question, or None. Any thread may call it.
+
+        None also where the store is slow, so that the answer is made and says so.
+        """
         entry = self._past.entry(question.user)
-        found = None if entry is None else entry.answers.get(question)
+        found = entry.answers.get(question) if entry is not None and self._past.in_time else None
         return found[1] if found is not None and self._past.holds(found[0]) else None
 
     def keep(self, question: Question, answer: Any) -> None:

@@ -53,8 +53,9 @@ class Changes:
 class Watch:
     """Looks whether a store has changed. Not safe for use by several threads at once.
 
-    A look costs some microseconds on SQLite while nothing is written, whoever writes: it asks the
-    number of commits that the file has seen. On PostgreSQL it is a short query.
+    On SQLite `moved` costs some microseconds while nothing is written, whoever writes, and reads a
+    page at most: it asks the number of commits that the file has seen. On PostgreSQL only a look,
+    a short query, tells.
 
     Args:
         engine: The engine of the store.
@@ -71,19 +72,26 @@ class Watch:
         """Give the connection back."""
         self._connection.close()
 
+    def moved(self) -> bool:
+        """Whether a look could find something."""
+        return not self._cheap or self._count() != self._commits
+
     def look(self) -> Changes | None:
         """What has been written since the last look; None for nothing."""
-        if self._cheap:
-            # Asked of the driver itself: a transaction would hold the answer at its beginning.
-            driver: Any = self._connection.connection.driver_connection
-            commits = driver.execute("PRAGMA data_version").fetchone()[0]
-            if commits == self._commits:
-                return None
-            self._commits = commits
+        commits = self._count() if self._cheap else None
+        if self._cheap and commits == self._commits:
+            return None
         try:
-            return self._changes()
+            found = self._changes()
         finally:
             self._connection.rollback()
+        self._commits = commits  # only now: what failed is looked at again
+        return found
+
+    def _count(self) -> Any:
+        # Asked of the driver itself: a transaction would hold the answer at its beginning.
+        driver: Any = self._connection.connection.driver_connection
+        return driver.execute("PRAGMA data_version").fetchone()[0]
 
     def _changes(self) -> Changes | None:
         execute = self._connection.execute
