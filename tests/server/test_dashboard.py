@@ -412,6 +412,8 @@ def test_items_and_users_are_found_and_shown(browser: Browser) -> None:
     item = browser.get("/items/map-1").text
     assert "Old map of the Baltic" in item
     assert "/dashboard/items/map-2" in item
+    assert "in the scenario news" in browser.get("/items/news-1").text  # where it may be shown
+    assert "in the scenario travel" in browser.get("/items/trip-1").text
     assert "bo" in browser.get("/users?q=collect").text
     user = browser.get("/users/ann").text
     assert "Green tea from Hangzhou" in user

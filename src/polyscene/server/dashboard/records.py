@@ -53,7 +53,7 @@ async def item(request: Request, item_id: str) -> Response:
     record = await service.aside(lambda: workspace.store.item(item_id))
     if record is None:
         raise NotFoundError(f"unknown item {item_id!r}")
-    near = await service.ask(lambda: _neighbours(service, item_id))
+    near = await service.ask(lambda: _neighbours(service, record))
     return visit.page("item.html", record=record, rows=_rows(record), texts=texts, near=near)
 
 
@@ -131,16 +131,24 @@ def _matching(
         return connection.execute(query.order_by(order).limit(_MOST)).all()
 
 
-def _neighbours(service: Service, item_id: str) -> Answer | None:
-    """The targets nearest to an item, in the first scenario that recommends it."""
+def _neighbours(service: Service, item: Item) -> Answer | None:
+    """The targets nearest to an item, in the first scenario where it may be shown.
+
+    Where there is none, in the first that has some.
+    """
     model = service.answering.model
     if model is None:
         return None
-    for name, spec in service.workspace.settings.scenarios.items():
-        if spec.target == "person":
-            continue
+    scenarios = service.workspace.settings.scenarios
+
+    def elsewhere(name: str) -> bool:
+        return scenarios[name].target != item.kind or name not in (item.scenarios or [name])
+
+    names = [name for name, spec in scenarios.items() if spec.target != "person"]
+    names.sort(key=elsewhere)
+    for name in names:
         try:
-            found = service.answering.similar(item_id, Question(name, _NEIGHBOURS))
+            found = service.answering.similar(item.item_id, Question(name, _NEIGHBOURS))
         except NotFoundError:
             continue
         if found.items:
