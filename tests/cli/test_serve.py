@@ -185,4 +185,5 @@ def test_it_listens_to_others_only_with_a_key(copied: Path, host: str) -> None:
     done = call("-w", copied, "serve", "--host", host)
     assert done.code == 1
     assert "polyscene keys add" in done.err
+    assert "serving on" not in done.err
     assert os.environ.get("PROMETHEUS_MULTIPROC_DIR") is None

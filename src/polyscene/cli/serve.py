@@ -23,7 +23,5 @@ def serve(
     from polyscene.server.run import serve as run
 
     shown = f"[{host}]" if ":" in host else host
-    error_console.print(
-        f"serving on http://{shown}:{port}; /docs describes it, /dashboard shows it"
-    )
-    run(context.obj, host, port, workers)
+    told = f"serving on http://{shown}:{port}; /docs describes it, /dashboard shows it"
+    run(context.obj, host, port, workers, lambda: error_console.print(told))

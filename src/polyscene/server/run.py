@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from polyscene.errors import SettingsError
@@ -33,7 +34,13 @@ _PARENT_VARIABLE = "POLYSCENE_PARENT"
 _log = get_logger(__name__)
 
 
-def serve(path: Path, host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
+def serve(
+    path: Path,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    workers: int = 1,
+    begin: Callable[[], object] = lambda: None,
+) -> None:
     """Serve a workspace until SIGTERM or SIGINT; requests under way are answered first.
 
     Args:
@@ -41,6 +48,7 @@ def serve(path: Path, host: str = "127.0.0.1", port: int = 8000, workers: int = 
         host: Where to listen.
         port: On which port; 0 for any that is free.
         workers: Processes that answer.
+        begin: Called when nothing is known that stands against it.
 
     Raises:
         SettingsError: When the service would be open to others without a key.
@@ -54,6 +62,7 @@ def serve(path: Path, host: str = "127.0.0.1", port: int = 8000, workers: int = 
             f"cannot listen on {host}: without a key, anybody could read and write everything; "
             f"make one with: polyscene keys add NAME --role admin"
         )
+    begin()
     take_turns()
     one_heap()
     import uvicorn
