@@ -15,7 +15,6 @@ from typing import Any
 
 import httpx
 import pytest
-import sqlalchemy as sa
 
 import tiny_world
 from polyscene.encoders import RemoteEncoder
@@ -44,19 +43,22 @@ def kept_events(client: Served) -> set[str | None]:
 def full_disk(client: Served) -> Iterator[None]:
     """The store's file may not grow inside the block, as where the disk is full."""
     engine = client.service.workspace.store._engine
+    dialect: Any = engine.dialect
+    connect, full = dialect.connect, True
 
-    def limit(connection: Any, _record: object = None) -> None:
-        pages = connection.execute("PRAGMA page_count").fetchone()[0]
-        connection.execute(f"PRAGMA max_page_count = {pages}")
+    def limited(*arguments: Any, **options: Any) -> Any:
+        # Events of SQLAlchemy will not do: none may be added while threads of the service connect.
+        connection = connect(*arguments, **options)
+        if full:
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count = {pages}")
+        return connection
 
-    def lift(connection: Any, _record: object, _proxy: object) -> None:
-        connection.execute("PRAGMA max_page_count = 1073741823")
-
-    sa.event.listen(engine, "connect", limit)
+    dialect.connect = limited
     engine.dispose()  # what is open has no limit
     yield
-    sa.event.remove(engine, "connect", limit)
-    sa.event.listen(engine, "checkout", lift)
+    full = False
+    engine.dispose()  # what is open has one
 
 
 def test_on_a_full_disk_nothing_is_acknowledged_that_is_not_kept(serve: Server) -> None:
