@@ -51,8 +51,10 @@ _DRAWS = 3
 _COLD = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 _RANKS = (512, 1024, 2048)
 """Values of `KernelConfig.rank` to try."""
+_USUAL = 1024
+"""The rank up to which the time that it takes is no matter."""
 _WORK = 3e11
-"""n·(rank + dim)² from which on a rank is too much, but for the smallest: some ten seconds."""
+"""n·(rank + dim)² from which on a larger one is too much: some ten seconds, several times over."""
 _COPIES = 8
 """How often a kernel has to fit into the memory that is free."""
 _SPLITS = 2
@@ -209,7 +211,8 @@ class _KernelTrial(Trial):
         """Whether there is room and time for a kernel of so many directions."""
         items, width = len(self._warm), rank + self._vectors.shape[1]
         room = items * width * self._vectors.itemsize * _COPIES
-        return bool(items * width**2 <= _WORK and room <= psutil.virtual_memory().available)
+        quick = rank <= _USUAL or items * width**2 <= _WORK
+        return bool(quick and room <= psutil.virtual_memory().available)
 
     def by_rank(
         self, config: KernelConfig, ranks: Sequence[int]
