@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import secrets
 import shutil
@@ -21,14 +20,13 @@ from polyscene.data.ingest import OnError
 from polyscene.data.validation import Kind
 from polyscene.errors import WorkspaceError
 from polyscene.logs import get_logger
+from polyscene.server.jobs import Child, last_said
 from polyscene.server.locks import held, hold
 
 __all__ = ["KEPT", "Import", "Imports", "Upload"]
 
 KEPT = 20
 """Imports whose reports are kept."""
-_NICE = 10
-"""How much an import gives way to answers."""
 _log = get_logger(__name__)
 
 
@@ -66,7 +64,7 @@ class Import:
     """A `FileReport` each, as plain values."""
 
 
-class Imports:
+class Imports(Child):
     """Starts imports into a workspace, and knows the last ones, also those of other workers.
 
     Args:
@@ -75,12 +73,11 @@ class Imports:
     """
 
     def __init__(self, workspace: Path, ended: Callable[[], None]) -> None:
+        super().__init__()
         self._workspace = workspace
         self._folder = workspace / "imports"
         self._lock = self._folder / ".lock"
         self._ended = ended
-        self._process: asyncio.subprocess.Process | None = None
-        self._waiting: asyncio.Task[None] | None = None
 
     def list(self) -> list[Import]:
         """The last imports, newest first."""
@@ -118,29 +115,19 @@ class Imports:
             about = {"name": upload.name, "kind": upload.kind, "by": upload.by}
             about_file = self._folder / f"{name}.import.json"
             about_file.write_text(json.dumps({**about, "started_at": time.time()}), "utf-8")
-            self._process = await asyncio.create_subprocess_exec(
+            command = [
                 sys.executable, "-m", "polyscene", "-w", str(self._workspace), "ingest",
                 f"--{upload.kind}", str(file), "--on-error", upload.on_error,
                 "--encoding", upload.encoding, "--report", str(report),
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                pass_fds=(lock.fileno(),),
-            )  # fmt: skip
-            with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICE)
+            ]  # fmt: skip
+            process = await self._begin(command, lock, subprocess.DEVNULL, subprocess.PIPE)
         except BaseException as error:
             lock.close()
             file.unlink(missing_ok=True)
             if isinstance(error, OSError):
                 raise WorkspaceError(f"an import cannot start: {error.strerror}") from error
             raise
-        self._waiting = asyncio.create_task(self._wait(self._process, file, report, lock))
-
-    async def stop(self) -> None:
-        """End the import of this worker; nothing of its file is kept."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.terminate()
-        if self._waiting is not None:
-            await self._waiting
+        self._waiting = asyncio.create_task(self._wait(process, file, report, lock))
 
     async def _wait(
         self, process: asyncio.subprocess.Process, file: Path, report: Path, lock: IO[bytes]
@@ -149,9 +136,8 @@ class Imports:
         with lock, suppress(OSError):
             file.unlink(missing_ok=True)
             if process.returncode and not _ended(report):  # it failed before it could say so
-                lines = said.decode("utf-8", "replace").strip().splitlines()
-                message = lines[-1] if lines else f"it ended with code {process.returncode}"
-                report.write_text(json.dumps({"state": "failed", "message": message}), "utf-8")
+                failed = {"state": "failed", "message": last_said(process, said)}
+                report.write_text(json.dumps(failed), "utf-8")
         _log.info("the import of %s ended with code %s", file.name, process.returncode)
         self._ended()
 

@@ -17,7 +17,7 @@ from polyscene.errors import PolysceneError, WorkspaceError
 from polyscene.logs import get_logger
 from polyscene.server.locks import held, hold
 
-__all__ = ["Job", "JobState"]
+__all__ = ["Child", "Job", "JobState", "last_said"]
 
 _log = get_logger(__name__)
 _NICE = 10
@@ -36,7 +36,44 @@ class JobState:
     """What it said last."""
 
 
-class Job:
+class Child:
+    """The process of a piece of work of this worker, which gives way to answers."""
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+        self._waiting: asyncio.Task[None] | None = None
+
+    async def _begin(
+        self, command: Sequence[str], lock: IO[bytes], stdout: int, stderr: int
+    ) -> asyncio.subprocess.Process:
+        """Start it; it holds the lock as long as it or its end lasts.
+
+        Raises:
+            OSError: When it cannot be started.
+        """
+        self._process = await asyncio.create_subprocess_exec(
+            *command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
+            pass_fds=(lock.fileno(),),
+        )  # fmt: skip
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICE)
+        return self._process
+
+    async def stop(self) -> None:
+        """End it, if it is under way; what was there before stays."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
+        if self._waiting is not None:
+            await self._waiting
+
+
+def last_said(process: asyncio.subprocess.Process, said: bytes) -> str:
+    """The last line of what an ended process said, or how it ended."""
+    lines = said.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else f"it ended with code {process.returncode}"
+
+
+class Job(Child):
     """Starts processes of one kind. A lock that the process holds keeps a second one away.
 
     Args:
@@ -45,10 +82,9 @@ class Job:
     """
 
     def __init__(self, folder: Path, name: str) -> None:
+        super().__init__()
         self._folder, self._name = folder, name
         self._lock = folder / f".{name}.lock"
-        self._process: asyncio.subprocess.Process | None = None
-        self._waiting: asyncio.Task[None] | None = None
 
     def state(self) -> JobState:
         """How the last one stands, also of another worker."""
@@ -79,15 +115,7 @@ class Job:
             self._folder.mkdir(exist_ok=True)
             lock = hold(self._lock, f"a {self._name} is under way; wait until it has ended")
             try:
-                self._process = await asyncio.create_subprocess_exec(
-                    *command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    pass_fds=(lock.fileno(),),  # it is held as long as the process or its end lasts
-                )
-                with suppress(OSError):
-                    os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICE)
+                process = await self._begin(command, lock, subprocess.PIPE, subprocess.STDOUT)
                 state = JobState("running", time.time())
                 self._write(state)
             except OSError:
@@ -96,15 +124,8 @@ class Job:
         except OSError as error:
             why = error.strerror or error
             raise WorkspaceError(f"a {self._name} cannot be started: {why}") from error
-        self._waiting = asyncio.create_task(self._wait(self._process, time.time(), lock, ended))
+        self._waiting = asyncio.create_task(self._wait(process, time.time(), lock, ended))
         return state
-
-    async def stop(self) -> None:
-        """End the one of this worker; what was there before stays."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.terminate()
-        if self._waiting is not None:
-            await self._waiting
 
     async def _wait(
         self,
@@ -114,9 +135,7 @@ class Job:
         ended: Callable[[bool], None],
     ) -> None:
         said, _ = await process.communicate()
-        lines = said.decode("utf-8", "replace").strip().splitlines()
-        good = process.returncode == 0
-        message = lines[-1] if lines else f"it ended with code {process.returncode}"
+        good, message = process.returncode == 0, last_said(process, said)
         with lock, suppress(OSError):  # only then is it seen to have ended
             try:
                 await asyncio.to_thread(ended, good)
