@@ -7,7 +7,7 @@ locks.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -233,7 +233,7 @@ class Answering:
                 contexts=[question.context for question in questions],
                 explain=shared.explain,
             )
-            return [self._noted(answer, shared) for answer in answers]
+            return self._noted(answers, shared)
 
     def shown(self, scenario: str) -> Mask:
         """Which targets a scenario may show to somebody. There must be a model."""
@@ -264,7 +264,7 @@ class Answering:
             return Page(name, question.user, lists)
         with self._telling(question) as now:
             lists = fill_page(self._recommender, self.model, rows, question.user, question.n, now)
-            return Page(name, question.user, [self._noted(answer, question) for answer in lists])
+            return Page(name, question.user, self._noted(lists, question))
 
     def similar(self, item: str, question: Question) -> Answer:
         """The targets nearest to one.
@@ -278,7 +278,7 @@ class Answering:
         with self._telling(question) as now:
             only = self._only(question, now)
             answer = self._recommender.similar(item, question.scenario, question.n, only)
-            return self._noted(answer, question)
+            return self._noted([answer], question)[0]
 
     def understanding(self, question: Question, earlier: Sequence[str]) -> Callable[[], Plan]:
         """What makes a plan of the text of a question; it may take long, and any thread may run it.
@@ -323,7 +323,7 @@ class Answering:
                 answer = search(question.text or "", *where, question.user, only)
             else:
                 answer = search.ask(plan, *where, question.user, only)
-            return self._noted(answer, question)
+            return self._noted([answer], question)[0]
 
     def _check(self, scenario: str) -> None:
         scenarios = self._settings.scenarios
@@ -348,13 +348,17 @@ class Answering:
         with self._past.changed(change if says else None, users or [question.user]):
             yield time.time()
 
-    def _noted(self, answer: Answer, question: Question) -> Answer:
-        """The answer with what went wrong on the way to it, and what its filter does not mean."""
-        notes = [*dict.fromkeys(self._past.late)]
+    def _noted(self, answers: Iterable[Answer], question: Question) -> list[Answer]:
+        """The answers with what went wrong on the way, and what the filter does not mean."""
+        told: list[str] = []
         if question.filter is not None and self.model is not None:
             targets = self.model.space(question.scenario).targets
-            notes += unknown_in_filter(question.filter, targets)
-        return replace(answer, notes=[*answer.notes, *notes]) if notes else answer
+            told = unknown_in_filter(question.filter, targets)
+        found = []
+        for answer in answers:
+            notes = [*dict.fromkeys(self._past.late), *told]
+            found.append(replace(answer, notes=[*answer.notes, *notes]) if notes else answer)
+        return found
 
     def _only(self, question: Question, now: float) -> Mask | None:
         """The targets that filter and exclusions of a question leave; None for all."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from polyscene.errors import did_you_mean
 from polyscene.expressions import Expression, Kind, Vocabulary, compile_expression
@@ -65,8 +66,11 @@ def formula(text: str, sources: Iterable[str], tasks: Iterable[str]) -> Expressi
     return compile_expression(text, words, Kind.NUMBER)
 
 
+@lru_cache(maxsize=1024)
 def condition(text: str) -> Expression:
     """The condition of a rule: over fields of targets and users, and age_days.
+
+    Those asked for last are kept: the filter of a request is read at several places.
 
     Raises:
         SettingsError: When it is none; the message points at the place.
