@@ -147,7 +147,7 @@ def test_more_directions_than_there_is_room_or_time_for_are_not_tried(
     if short_of == "time":
         monkeypatch.setattr(kernel_search, "_WORK", 1.0)
         assert Kernel().tuned(validations(tastes(16))).config.rank == 16  # no more than usual
-        monkeypatch.setattr(kernel_search, "_USUAL", 8)
+        monkeypatch.setattr(kernel_search, "USUAL", 8)
     else:
         monkeypatch.setattr(kernel_search, "_COPIES", 10**9)
     assert Kernel().tuned(validations(tastes(16))).config.rank == 4

@@ -11,11 +11,11 @@ import pytest
 
 from calling import call, fails
 from polyscene.errors import BusyError, DataError, NotFoundError
-from polyscene.fitting.labels import key_of, questions_of, settle
+from polyscene.fitting.labels import LABELS, answered, key_of, questions_of, settle
 from polyscene.server.labels import Labels
 from polyscene.training.classify.config import ClassifierTraining
 from polyscene.training.classify.examples import HELD, examples
-from polyscene.training.classify.labels import LABELS, answered, labelled
+from polyscene.training.classify.labels import labelled
 from polyscene.training.classify.train import train_classifier
 from polyscene.training.label import information, next_pairs, write_asks
 from polyscene.workspace import Workspace

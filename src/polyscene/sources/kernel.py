@@ -35,7 +35,7 @@ from polyscene.data.dataset import IntArray
 from polyscene.represent.interactions import fading, graded, interactions, places, weighted
 from polyscene.sources.base import SILENT, Source, away, history_rows, nothing, spread
 from polyscene.sources.closed_form import LowRank
-from polyscene.sources.kernel_search import WARM, chosen, factored, learned
+from polyscene.sources.kernel_search import USUAL, WARM, chosen, factored, learned
 from polyscene.sources.likes import grounds
 from polyscene.sources.saved import mapped, reading
 from polyscene.sources.trial import filled
@@ -43,7 +43,7 @@ from polyscene.sources.trial import filled
 __all__ = ["Kernel", "KernelConfig"]
 
 _UNSET = {
-    "rank": 1024,
+    "rank": USUAL,
     "reg": 100.0,
     "text": 30.0,
     "graded": True,

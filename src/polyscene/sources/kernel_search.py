@@ -24,7 +24,7 @@ from polyscene.sources.trial import EVERYBODY, Scores, Steps, Trial, choose, top
 if TYPE_CHECKING:
     from polyscene.sources.kernel import KernelConfig
 
-__all__ = ["COLUMNS", "WARM", "chosen", "factored", "learned"]
+__all__ = ["COLUMNS", "USUAL", "WARM", "chosen", "factored", "learned"]
 
 COLUMNS = 10_000
 """Items on which the options are tried, the most popular ones, at most."""
@@ -51,7 +51,7 @@ _DRAWS = 3
 _COLD = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 _RANKS = (512, 1024, 2048)
 """Values of `KernelConfig.rank` to try."""
-_USUAL = 1024
+USUAL = 1024
 """The rank up to which the time that it takes is no matter."""
 _WORK = 3e11
 """n·(rank + dim)² from which on a larger one is too much: some ten seconds, several times over."""
@@ -211,7 +211,7 @@ class _KernelTrial(Trial):
         """Whether there is room and time for a kernel of so many directions."""
         items, width = len(self._warm), rank + self._vectors.shape[1]
         room = items * width * self._vectors.itemsize * _COPIES
-        quick = rank <= _USUAL or items * width**2 <= _WORK
+        quick = rank <= USUAL or items * width**2 <= _WORK
         return bool(quick and room <= psutil.virtual_memory().available)
 
     def by_rank(
@@ -253,11 +253,9 @@ class _KernelTrial(Trial):
         self, config: KernelConfig, columns: IntArray, rank: int
     ) -> tuple[sp.csr_matrix, Factors]:
         rows = weighted(sp.csr_matrix(self.rows(bool(config.decay))[:, columns]), config.least)
-        own = partial(self._places, columns)
-        return rows, factored(rows, own, config, rank)
-
-    def _places(self, columns: IntArray) -> sp.csr_matrix:
-        return sp.csr_matrix(self.all_places[:, columns])
+        return rows, factored(
+            rows, lambda: sp.csr_matrix(self.all_places[:, columns]), config, rank
+        )
 
     def asked(
         self,

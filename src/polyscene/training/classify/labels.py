@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from polyscene.data.dataset import Dataset, IntArray
-from polyscene.fitting.labels import LABELS, answered, answers_of
+from polyscene.fitting.labels import answers_of
 from polyscene.training.classify.examples import FOLDS, Examples
 from polyscene.workspace import Workspace
 
-__all__ = ["LABELS", "answered", "labelled"]
+__all__ = ["labelled"]
 
 
 def labelled(workspace: Workspace, data: Dataset, like: Examples, seed: int) -> Examples:
