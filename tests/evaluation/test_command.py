@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from rich.console import Console
 
 import polyscene.cli.evaluate as command
 from calling import call, fails
+from polyscene.evaluation.predictions import Predicted
+from polyscene.evaluation.run import ScenarioReport
 from polyscene.fitting.model import current_version
 from polyscene.fitting.reports import kept_reports
 from polyscene.workspace import Workspace
@@ -95,6 +102,23 @@ def test_a_table_of_eighty_columns_with_whole_names(world: Path, tmp_path: Path)
     assert f"wrote {out}" in done.out
     assert f"wrote {html}" in done.out
     assert "商店" in html.read_text("utf-8")
+
+
+def test_rare_tasks_keep_their_names_in_eighty_columns() -> None:
+    """The digits that rare things need leave room for the name and the model of each task."""
+    rare = Predicted(
+        task="purchase", model="gbdt", shown=False, pairs=1_763_200, rate=0.000231, loss=0.002345,
+        base_loss=0.002567, calibration_error=0.000123, chance_error=0.000045,
+        calibration_ratio=12.34, auc=0.876, gauc=0.832, fused_gauc=0.871,
+    )  # fmt: skip
+    report = cast("ScenarioReport", SimpleNamespace(tasks=[rare, replace(rare, model=None)]))
+    narrow = Console(width=80, record=True, file=StringIO())
+    narrow.print(command._tasks(report))
+    lines = narrow.export_text().splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    names = [line[: lines[0].index("pairs") - 3].strip() for line in lines[2:]]
+    assert " ".join(names).split() == ["purchase", "(gbdt)", "purchase", "(-)"]
+    assert all(number in lines[2] for number in ("1763200", "0.00023", "12.34", "0.871"))
 
 
 def test_options_reach_the_plan(world: Path, tmp_path: Path) -> None:

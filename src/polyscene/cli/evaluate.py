@@ -166,9 +166,10 @@ def _print(report: Report, found: ScenarioReport) -> None:
         console.print(_tasks(found), soft_wrap=False)
         kind = "what was shown" if found.tasks[0].shown else "all targets, for a hundred users"
         console.print(
-            f"tasks on {kind}; rate: share or mean; base: loss of the rate; ece: error of\n"
-            "calibration in ten bins; luck: ece that right probabilities would have on so few\n"
-            "pairs; ratio: predicted over true; fused: gauc of the fused score\n"
+            f"tasks, with the model of each, on {kind};\n"
+            "rate: share or mean; base: loss of the rate; ece: error of calibration in ten\n"
+            "bins; luck: ece that right probabilities would have on so few pairs; ratio:\n"
+            "predicted over true; fused: gauc of the fused score\n"
         )
 
     if found.audit is not None:
@@ -209,9 +210,11 @@ def _order(found: ScenarioReport, k: int) -> Table:
 
 
 def _tasks(found: ScenarioReport) -> Table:
-    """A row for each predicted task; what is rare has small numbers, which are not rounded to 0."""
+    """A row for each predicted task, in 80 columns, its model beside its name.
+
+    What is rare has small numbers, which are not rounded to 0.
+    """
     table = _empty(
-        "model",
         "pairs",
         "rate",
         "loss",
@@ -223,25 +226,26 @@ def _tasks(found: ScenarioReport) -> Table:
         "gauc",
         "fused",
         first="task",
+        gap=0,
     )
     for task in found.tasks:
-        errors = task.calibration_error, task.chance_error
         table.add_row(
-            Text(task.task),
-            task.model or "-",
+            Text(f"{task.task} ({task.model or '-'})"),
             str(task.pairs),
             _decimal(task.rate, decimals(task.rate, 3, 2)),
             *(_decimal(value, decimals(value, 3, 3)) for value in (task.loss, task.base_loss)),
-            *(_decimal(value, decimals(value, 3, 2)) for value in errors),
+            _decimal(task.calibration_error, decimals(task.calibration_error, 3, 2)),
+            _decimal(task.chance_error, decimals(task.chance_error, 3, 1)),
             _decimal(task.calibration_ratio, 2),
             *(_decimal(value, 3) for value in (task.auc, task.gauc, task.fused_gauc)),
         )
     return table
 
 
-def _empty(*columns: str, first: str = "system") -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    table.add_column(first, overflow="fold")
+def _empty(*columns: str, first: str = "system", gap: int = 1) -> Table:
+    """A table whose columns are 1 + `gap` apart; the first one folds, down to 8 columns."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, gap, 0, 0))
+    table.add_column(first, overflow="fold", min_width=8)
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     return table
