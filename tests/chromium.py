@@ -10,17 +10,26 @@ import shutil
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["Chromium", "executable"]
+__all__ = ["Chromium", "PageLeftError", "executable"]
 
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--hide-scrollbars", "--remote-debugging-pipe",
 )  # fmt: skip
+
+
+_LEFT = ("navigated", "context was destroyed", "Cannot find context", "Cannot find default")
+"""What the protocol says of a question whose page was left before it answered."""
+
+
+class PageLeftError(AssertionError):
+    """The page was left while it was asked something, for instance after a click on a link."""
 
 
 def executable() -> str | None:
@@ -94,22 +103,28 @@ class Chromium:
         self.until(f"document.readyState == 'complete' && location.href == {json.dumps(address)}")
 
     def run(self, script: str) -> Any:
-        """The value of an expression in the page."""
+        """The value of an expression in the page.
+
+        Raises:
+            PageLeftError: The page was left before it answered.
+        """
         found = self._send("Runtime.evaluate", expression=script, returnByValue=True)
         return found["result"].get("value")
 
-    def until(self, condition: str, seconds: float = 20.0) -> Any:
-        """The value of an expression as soon as it is true."""
+    def until(self, condition: str, seconds: float = 60.0) -> Any:
+        """The value of an expression once it is true, in this page or the next one."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if found := self.run(condition):
-                return found
+            with suppress(PageLeftError):
+                if found := self.run(condition):
+                    return found
             time.sleep(0.05)
-        raise AssertionError(f"not so in time: {condition}; the page says:\n{self.text()}")
+        said = self.run("document.body && document.body.innerText")
+        raise AssertionError(f"not so in time: {condition}; the page says:\n{said}")
 
     def text(self) -> str:
-        """What can be read on the page."""
-        return str(self.run("document.body.innerText"))
+        """What can be read on the page, once it is there as a whole."""
+        return str(self.until("document.readyState == 'complete' && document.body.innerText"))
 
     def click(self, selector: str) -> None:
         """Press and release the mouse in the middle of an element."""
@@ -154,7 +169,10 @@ class Chromium:
         while True:
             answer = self._next()
             if answer.get("id") == self._number:
-                assert "error" not in answer, (method, answer["error"])
+                if "error" in answer:
+                    said = str(answer["error"].get("message"))
+                    left = any(part in said for part in _LEFT)
+                    raise (PageLeftError if left else AssertionError)(method, answer["error"])
                 result: dict[str, Any] = answer["result"]
                 return result
             if answer.get("method") in ("Log.entryAdded", "Runtime.exceptionThrown"):
