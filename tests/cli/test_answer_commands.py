@@ -119,9 +119,11 @@ class TestRecommend:
         assert "in return: nothing known, place" in done.out
 
     def test_an_unknown_user_is_served_with_a_note(self, fitted: Path) -> None:
-        done = call("-w", fitted, "recommend", "--user", "nobody", "--scenario", "shop")
+        asked = ("--user", "nobody", "--scenario", "shop", "--explain")
+        done = call("-w", fitted, "recommend", *asked)
         assert done.code == 0
         assert "note: user 'nobody' is unknown" in done.err
+        assert "sources: none\n   rank: 10, score 0\n" in done.out  # it only fills the list up
         assert "tea-1" in done.out
 
     def test_markup_in_titles_is_text(self, copied: Path, tmp_path: Path) -> None:

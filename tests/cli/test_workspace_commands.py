@@ -411,5 +411,6 @@ def test_an_export_is_read_again(empty: Path, tmp_path: Path) -> None:
     assert "1 items" in call("-w", empty, "export", archive).out
     with zipfile.ZipFile(archive) as found:
         row = json.loads(found.read("items.jsonl"))
+        assert found.namelist() == ["items.jsonl"]  # an empty file would not be read again
     assert row == {"item_id": "a", "title": "Tea", "price": 3}
     fails(call("-w", empty, "export", tmp_path), "cannot write")

@@ -61,6 +61,17 @@ def test_a_task_that_is_misspelt_is_told_from_the_tasks(make: Maker) -> None:
     assert [*unknown_names(engine, ["travel"])] == []
 
 
+def test_a_task_whose_action_nothing_knows_is_noted(make: Maker) -> None:
+    """An action of the preset may be yet to come; any other that no event has is misspelt."""
+    shop = {"preset": "shop", "tasks": {"buy": "purchse", "spend": "value of purchase"}}
+    engine = make({"shop": shop | {"reward": "similarity - dislike"}})
+    notes = [f.text for f in examine(engine) if f.status == "note" and "waits" in f.text]
+    assert notes == [
+        "the task 'buy' waits for the action 'purchse', which no event has; did you mean "
+        "'purchase'?"
+    ]
+
+
 def test_a_rule_knows_no_tasks(make: Maker) -> None:
     """They are not said to be meant there, whatever is alike; an attribute may have the name."""
     rules = [
@@ -117,5 +128,7 @@ def test_a_task_that_a_reward_names_and_nobody_did_is_noted(make: Maker) -> None
     said = [f.text for f in examine(make({"shop": shop})) if f.subject == "scenario shop"]
     assert said[1:] == [
         "its reward names hug, which this model does not predict: too few successes or failures "
-        "were held out; the similarity stands in its place, or 0 for an action that says no"
+        "were held out; the similarity stands in its place, or 0 for an action that says no",
+        "the task 'hug' waits for the action 'hug', which no event has; allowed: cart, click, "
+        "dislike, favourite, follow, hide, purchase, rate, read, return, view",
     ]

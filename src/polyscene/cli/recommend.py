@@ -105,7 +105,7 @@ def _steps(item: Recommendation) -> list[str]:
     """The waterfall in lines, without those that have nothing to say."""
     steps, parts = item.waterfall, [f"{name} {part:+.3f}" for name, part in item.sources.items()]
     assert steps is not None
-    said = f"sources: {', '.join(parts)}"
+    said = f"sources: {', '.join(parts) or 'none'}"
     if steps.fused is not None:
         said += f" = {steps.fused:.3f}, place {steps.fused_place}"
     lines = [said]

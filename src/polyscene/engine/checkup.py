@@ -53,7 +53,7 @@ def examine(engine: Engine) -> Iterator[Finding]:
     """Look at every part of a workspace; a part that fails does not stop the rest."""
     checks: tuple[Callable[[Engine], Iterator[Finding]], ...] = (
         _installed, _settings, _components, _store, _encoder, _model, _scenarios, _objectives,
-        _tasks, _names, _pins,
+        _tasks, _actions, _names, _pins,
     )  # fmt: skip
     told: set[str] = set()
     for check in checks:
@@ -185,6 +185,20 @@ def _tasks(engine: Engine) -> Iterator[Finding]:
                 "or 0 for an action that says no"
             )
             yield Finding("note", f"scenario {name}", text)
+
+
+def _actions(engine: Engine) -> Iterator[Finding]:
+    """Tasks that wait for an action which no event has and the scenario gives no weight."""
+    happened = engine.workspace.store.event_actions()
+    if not happened:
+        return
+    for name, spec in engine.workspace.settings.scenarios.items():
+        known = happened | spec.actions.keys()
+        for task in spec.to_predict:
+            if task.action not in known:
+                text = f"the task {task.name!r} waits for the action {task.action!r}, which no "
+                text += f"event has; {did_you_mean(task.action, known)}"
+                yield Finding("note", f"scenario {name}", text)
 
 
 def _names(engine: Engine) -> Iterator[Finding]:

@@ -26,7 +26,8 @@ def exported(store: Store) -> Iterator[bytes]:
 
     It has `relations.jsonl`, `events.jsonl`, `users.jsonl` and `items.jsonl` in the columns of
     docs/formats.md; besides, `impressions.jsonl`, `reviews.jsonl` and `notes.jsonl` (tags and
-    interests that `polyscene enrich` noted), which ingest does not read.
+    interests that `polyscene enrich` noted), which ingest does not read. A kind without a record
+    has no file.
     What is written meanwhile may be in it or not; no event is in it without its target.
 
     Args:
@@ -44,10 +45,14 @@ def exported(store: Store) -> Iterator[bytes]:
             ("users", (one.model_dump(exclude_defaults=True) for one in store.users())),
             ("items", (one.model_dump(exclude_defaults=True) for one in store.items())),
         ):
+            batch = list(islice(rows, _BATCH))
+            if not batch:  # ingest takes a file without a record for a damaged one
+                continue
             with archive.open(f"{name}.jsonl", "w", force_zip64=True) as file:
-                while batch := list(islice(rows, _BATCH)):
+                while batch:
                     file.write(b"".join(orjson.dumps(row) + b"\n" for row in batch))
                     yield pipe.taken()
+                    batch = list(islice(rows, _BATCH))
     yield pipe.taken()
 
 

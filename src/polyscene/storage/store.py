@@ -385,6 +385,11 @@ class Store(Closing):
         with self.read() as connection:
             return {name: count for name, count in connection.execute(query)}
 
+    def event_actions(self) -> set[str]:
+        """The actions of all events. O(events)."""
+        with self.read() as connection:
+            return set(connection.scalars(sa.select(tables.events.c.action).distinct()))
+
     def revision(self) -> int:
         """How many transactions have written something; every record carries its own."""
         with self.read() as connection:
