@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from calling import call, fails
+from polyscene.cli.output import score_text
 
 COLUMNS = [
     "user_id", "scenario", "rank", "item_id", "score", "sources", "reason", "context", "propensity",
@@ -106,6 +107,15 @@ class TestRecommend:
         assert "sources: semantic-mean +" in done.out
         assert "bought 'Old map of the Baltic' (map-1), similarity 0." in done.out
         assert "shared tags: maps" in done.out
+
+    @pytest.mark.parametrize(
+        ("value", "said"),
+        [(1.1064, "1.106"), (0.0, "0.000"), (0.00123, "0.001"), (8.47e-5, "8.5e-05")],
+    )
+    def test_a_small_score_keeps_two_digits(self, value: float, said: str) -> None:
+        assert score_text(value) == said
+        assert score_text(value, "+") == f"+{said}"
+        assert score_text(-1 - value).startswith("-")
 
     def test_explain_shows_what_people_say_in_return(self, copied: Path) -> None:
         settings = copied / "polyscene.toml"

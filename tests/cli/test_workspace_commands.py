@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -232,6 +233,28 @@ class TestFit:
         assert done.code == 0
         assert f"fitted {version}" in done.out
         assert f"{len(ITEMS)} items, {len(USERS)} people for social" in done.out
+
+    def test_it_says_what_it_chose(self, tmp_path: Path) -> None:
+        """Weights with what they reach, and options of the sources that have weight."""
+        (tmp_path / "polyscene.toml").write_text(
+            "version = 1\n[sources.rp3beta]\ngraded = true\nrecency = 0\n"
+            '[scenarios.shop]\nsources = { rp3beta = "auto", trending = "auto" }\n'
+        )
+        items = "".join(f"{taste}{n},{taste} {n}\n" for taste in ("tea", "map") for n in range(8))
+        (tmp_path / "items.csv").write_text("item_id,title\n" + items)
+        events = "".join(
+            f"u{user},{('tea', 'map')[user % 2]}{(user // 2 + n) % 8},like\n"
+            for user in range(40)
+            for n in range(6)
+        )
+        (tmp_path / "events.csv").write_text("user_id,item_id,action\n" + events)
+        files = ("--items", tmp_path / "items.csv", "--events", tmp_path / "events.csv")
+        assert call("-w", tmp_path, "ingest", *files).code == 0
+        done = call("-w", tmp_path, "fit")
+        assert done.code == 0, done
+        _, weights, options = done.out.splitlines()
+        assert re.fullmatch(r"shop: rp3beta 1.*; NDCG@10 0\.\d{4} of 40 users on trial", weights)
+        assert re.fullmatch(r"rp3beta: decay (true|false), k \d+, beta [\d.]+", options)
 
     def test_nothing_to_fit_says_how_to_load_something(self, empty: Path) -> None:
         fails(call("-w", empty, "fit"), "no items", "polyscene ingest --items FILE")

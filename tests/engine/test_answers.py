@@ -268,6 +268,17 @@ class TestLive:
         assert ids(answer) == ["run-2"]
         assert answer.notes == []
 
+    def test_sources_that_look_at_nobody_are_no_reason_to_say_that_nothing_is_known(
+        self, make: Maker
+    ) -> None:
+        """Trending alone is what was asked for; beside a source with nothing to say it is noted."""
+        shop = SCENARIOS["shop"]
+        asked = make({"shop": shop | {"sources": {"trending": 1.0}}})
+        assert asked.recommend("bo", "shop", 2).notes == []
+        silent = make({"shop": shop | {"sources": {"semantic-mean": 1.0, "trending": 0.1}}})
+        (_, note) = silent.recommend("nobody", "shop", 2).notes
+        assert note.startswith("nothing is known of the user's interests")
+
     def test_the_same_event_id_counts_once(self, make: Maker) -> None:
         engine = make()
         assert engine.record(act("nil", "map-1", event_id="e1")) is True

@@ -39,6 +39,7 @@ __all__ = [
     "print_unknown",
     "progress_bars",
     "results_table",
+    "score_text",
 ]  # fmt: skip
 
 console = Console(highlight=False, soft_wrap=True)
@@ -46,7 +47,7 @@ error_console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class _Rate(TextColumn):
-    """Units a second of a task, by its own average."""
+    """Units a second of a task, or seconds a unit, by its own average."""
 
     def __init__(self) -> None:
         super().__init__("")
@@ -59,6 +60,8 @@ class _Rate(TextColumn):
         unit = str(task.fields["unit"])
         if unit == "bytes":
             return Text(f"{decimal(int(speed))}/s", style="progress.data.speed")
+        if 0 < speed < 1:
+            return Text(f"{1 / speed:,.1f} s each", style="progress.data.speed")
         return Text(f"{speed:,.0f} {unit}/s", style="progress.data.speed")
 
 
@@ -145,10 +148,20 @@ def answer_table(answer: Answer, title: str | None = None) -> Table:
     table.add_column("why", max_width=64, overflow="fold")
     for item in answer.items:
         table.add_row(
-            str(item.rank), Text(item.item_id), Text(item.title), f"{item.score:.3f}",
+            str(item.rank), Text(item.item_id), Text(item.title), score_text(item.score),
             Text(item.reason),
         )  # fmt: skip
     return table
+
+
+def score_text(value: float, sign: str = "") -> str:
+    """A score with three decimals, or with two digits where these would be lost: 8.5e-05.
+
+    Args:
+        value: The score.
+        sign: "+" to write it before positive numbers too.
+    """
+    return f"{value:{sign}{'.3f' if value == 0 or abs(value) >= 0.001 else '.2g'}}"
 
 
 def print_unknown(engine: Engine, scenarios: Collection[str] | None = None) -> None:

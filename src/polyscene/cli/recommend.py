@@ -18,6 +18,7 @@ from polyscene.cli.output import (
     print_json,
     print_unknown,
     progress_bars,
+    score_text,
 )
 from polyscene.engine import Answer, Engine, Recommendation
 from polyscene.engine.batch import counted, read_ids, read_questions, write_results
@@ -103,11 +104,12 @@ def recommend(
 
 def _steps(item: Recommendation) -> list[str]:
     """The waterfall in lines, without those that have nothing to say."""
-    steps, parts = item.waterfall, [f"{name} {part:+.3f}" for name, part in item.sources.items()]
+    steps = item.waterfall
+    parts = [f"{name} {score_text(part, '+')}" for name, part in item.sources.items()]
     assert steps is not None
     said = f"sources: {', '.join(parts) or 'none'}"
     if steps.fused is not None:
-        said += f" = {steps.fused:.3f}, place {steps.fused_place}"
+        said += f" = {score_text(steps.fused)}, place {steps.fused_place}"
     lines = [said]
     if steps.tasks:
         tasks = ", ".join(f"{name} {value:.4g}" for name, value in steps.tasks.items())

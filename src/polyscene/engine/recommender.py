@@ -235,7 +235,8 @@ class Recommender:
         notes = [] if user is None or asking.known else [f"user {user!r} is unknown"]
         if not filled:
             return [*notes, self._why_empty(query)]
-        if not any(part.any() for name, part in candidates.parts.items() if name not in FALLBACKS):
+        told = (part.any() for name, part in candidates.parts.items() if name not in FALLBACKS)
+        if not set(query.spec.sources) <= set(FALLBACKS) and not any(told):
             notes.append("nothing is known of the user's interests: trending and new targets")
         limited = any(rule.kind == "max" for rule in query.spec.rules)
         if limited and filled < min(n, int(query.allowed.sum())):

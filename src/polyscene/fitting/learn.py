@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -36,7 +37,15 @@ from polyscene.logs import NO_PROGRESS, Progress, Task, get_logger
 from polyscene.settings import Settings
 from polyscene.sources import FALLBACKS, Source
 
-__all__ = ["build_sources", "fitted", "learn", "on_trial", "questions", "split_asker"]
+__all__ = [
+    "build_sources",
+    "chosen_options",
+    "fitted",
+    "learn",
+    "on_trial",
+    "questions",
+    "split_asker",
+]
 
 _log = get_logger(__name__)
 
@@ -57,6 +66,26 @@ def build_sources(settings: Settings) -> dict[str, Source]:
         name: build(Source, name, settings.sources.get(name), where)
         for name, where in names.items()
     }
+
+
+def chosen_options(model: Model, settings: Settings) -> dict[str, dict[str, Any]]:
+    """The options that a fit chose for the sources that have weight somewhere, by source.
+
+    Args:
+        model: The model, as the fit returned it.
+        settings: Of the fit. What they set was not chosen.
+    """
+    used = {
+        name for own in model.fusions.values() for name, weight in own.weights.items() if weight
+    }
+    found = {}
+    for name, source in build_sources(settings).items():
+        declared = source.config.model_dump()
+        own = model.sources[name].config.model_dump().items() if name in used else ()
+        found[name] = {
+            key: value for key, value in own if declared[key] is None and value is not None
+        }
+    return {name: own for name, own in found.items() if own}
 
 
 def learn(
@@ -90,18 +119,19 @@ def learn(
         {s for n in {*names, *others} for s in settings.scenario(n).sources}
         for names, others in zip(tried, told, strict=True)
     ]
-    steps = 2 * len(model.sources) + sum(map(len, sources))
-    with progress.task("learn", steps, "steps") as task:
+    with progress.task("choose options", len(model.sources), "sources") as task:
         for name, source in model.sources.items():
             if isinstance(source, Tunable) and splits:
                 model.sources[name] = source.tuned(splits)
             task.advance()
+    with progress.task("choose weights", sum(map(len, sources)), "sources") as task:
         for split, names, others, asked in zip(splits, tried, told, sources, strict=True):
             trial = replace(model, sources=fitted(model.sources, asked, split.training, task))
             asker = split_asker(trial, split, encoder, users)
             for name in names:
                 tables[name].append(_table(trial, asker, split, name))
             tasks.add(trial, asker, split, others)
+    with progress.task("learn", len(model.sources), "sources") as task:
         model.sources = fitted(model.sources, model.sources.keys(), training, task)
     for name, spec in settings.scenarios.items():
         if tables.get(name):
