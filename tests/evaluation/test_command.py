@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -138,6 +139,33 @@ def test_options_reach_the_plan(world: Path, tmp_path: Path) -> None:
     assert list(found["systems"]) == ["polyscene", "semantic-mean", "popularity"]
 
 
+def test_other_settings_stand_beside_the_declared_ones(world: Path, tmp_path: Path) -> None:
+    """Fitted to the same part and asked for the same users: by themselves they have those lists,
+    and settings that are the same differ by nothing."""
+    other, out = tmp_path / "other.toml", tmp_path / "r.json"
+    other.write_text(TOML.replace("semantic-mean = 1.0", "trending = 1.0"), "utf-8")
+    options = ("--scenario", "news", "--no-ablation", "--json", out)
+    done = call("-w", world, "evaluate", *options, "--against", other)
+    assert done.code == 0, done
+    assert "\nother settings " in done.out
+    (found,) = json.loads(out.read_text("utf-8"))["scenarios"]
+    assert list(found["systems"])[:2] == ["polyscene", "other settings"]
+    assert found["systems"]["other settings"]["weights"] == {"trending": 1.0}
+    compared = found["against"]["other settings"]
+    assert compared["users"] == found["users"]
+    assert compared["difference"] != 0
+    theirs = found["systems"]["other settings"]["metrics"]["ndcg@10"]["mean"]
+    path = tmp_path / "theirs"
+    shutil.copytree(world, path)
+    (path / "polyscene.toml").write_text(other.read_text("utf-8"), "utf-8")
+    done = call("-w", path, "evaluate", *options, "--against", other)
+    assert done.code == 0, done
+    (alone,) = json.loads(out.read_text("utf-8"))["scenarios"]
+    assert alone["systems"]["polyscene"]["metrics"]["ndcg@10"]["mean"] == theirs
+    assert alone["against"]["other settings"]["difference"] == 0
+    assert alone["against"]["other settings"]["p_value"] == 1
+
+
 def test_a_note_stands_on_the_error_stream(tmp_path: Path) -> None:
     """And in the file; the table is as without it."""
     path, out = tmp_path / "w", tmp_path / "r.json"
@@ -178,6 +206,9 @@ class TestWrongUse:
             (("--min-users", "0"), "--min-users", 2),
             (("--users-file", "none.csv"), "none.csv", 1),
             (("--protocol", "given", "--given", "none.csv"), "none.csv", 1),
+            (("--against", "none.toml"), "none.toml", 2),
+            (("--against", __file__, "--protocol", "impressions"), "--against", 2),
+            (("--against", __file__), "is not valid TOML", 1),
             (("--html", "none/r.html"), "cannot write none/r.html: No such file", 1),
             (("--html", "."), "cannot write .: Is a directory", 1),
             (("--json", "none/r.json"), "cannot write none/r.json: No such file", 1),

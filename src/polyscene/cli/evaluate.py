@@ -28,6 +28,7 @@ from polyscene.evaluation.trade import TRADES, Knob
 from polyscene.evaluation.words import decimals
 from polyscene.fitting.reports import keep_report
 from polyscene.metrics.compare import Comparison, Interval
+from polyscene.settings import load_settings
 
 __all__ = ["evaluate"]
 
@@ -77,6 +78,12 @@ def evaluate(
         list[KnobName] | None,
         typer.Option(help="What diversity, or floors for all providers, cost."),
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="A polyscene.toml with other settings to compare."
+        ),
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report as a page.")] = None,
     keep: Annotated[
@@ -97,13 +104,18 @@ def evaluate(
         raise typer.BadParameter(
             "--groups, --providers and --trade look at lists; with impressions there are none"
         )
+    if against is not None and protocol.value == "impressions":
+        raise typer.BadParameter("--against compares lists; with impressions there are none")
     check_report(json, html)
+    other = None if against is None else load_settings(against)
     with Engine.open(context.obj) as engine:
         workspace = engine.workspace
         settings, store = workspace.settings, workspace.store
         names = tuple(dict.fromkeys(scenario or settings.scenarios))
         for name in names:
             settings.scenario(name)  # an unknown one fails before the work
+            if other is not None:
+                other.scenario(name)
         plan = Plan(
             protocol=cast("Protocol", protocol.value),
             scenarios=names,
@@ -116,7 +128,13 @@ def evaluate(
         )
         lengths = tuple(dict.fromkeys(k or _LENGTHS))
         report = measure(
-            workspace, plan, lengths, ablation=ablation, audit=audit, progress=progress_bars()
+            workspace,
+            plan,
+            lengths,
+            ablation=ablation,
+            audit=audit,
+            against=other,
+            progress=progress_bars(),
         )
         kept = keep_report(workspace, report.to_json()) if keep else None
     for note in report.notes:

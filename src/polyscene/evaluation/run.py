@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -34,7 +35,7 @@ from polyscene.evaluation.ordering import (
 )
 from polyscene.evaluation.predictions import Predicted
 from polyscene.evaluation.protocols import Plan, Split, split
-from polyscene.evaluation.systems import BASELINES, ENGINE, Bench
+from polyscene.evaluation.systems import BASELINES, ENGINE, OTHER, Bench
 from polyscene.evaluation.trade import steps
 from polyscene.fitting.holdout import succeeded
 from polyscene.fitting.model import Fusion, Model, library_versions
@@ -125,6 +126,7 @@ def evaluate(
     *,
     ablation: bool = True,
     audit: Audit = NO_AUDIT,
+    against: Settings | None = None,
     progress: Progress = NO_PROGRESS,
     now: float | None = None,
 ) -> Report:
@@ -139,23 +141,35 @@ def evaluate(
         k: List lengths that metrics are reported for, the main one first.
         ablation: Whether each source alone, and the engine without each, are measured too.
         audit: What to look at beside accuracy; not with protocol impressions.
+        against: Other settings to compare with, on the same split, as one more system; not with
+            protocol impressions. They declare the same scenarios. What is held out and what is
+            right is said by the settings of the workspace.
         progress: Where the steps report.
         now: The time of the questions, but with protocol `time`; the clock when omitted.
 
     Raises:
-        DataError: When nothing can be measured, or no record has a field of the audit.
+        DataError: When nothing can be measured, no record has a field of the audit, or there are
+            settings to compare with and impressions.
+        SettingsError: When they lack a scenario of the plan.
     """
     moment = time.time() if now is None else now
     settings = matched(workspace.settings, plan.protocol)
     shown = plan.protocol == "impressions"
     check_audit(audit, workspace.store)
-    with Workspace(workspace.path, settings, workspace.encoder) as own:
+    if against is not None and shown:
+        raise DataError("other settings are compared by lists; with impressions there are none")
+    with ExitStack() as opened:
+        own = opened.enter_context(Workspace(workspace.path, settings, workspace.encoder))
         data = own.store.dataset(requests=shown, lists=True)
         part = split(data, own.store.links(), settings, plan, moment)
         start = time.monotonic()
         model = fit_to(own, part.train, part.links, progress, part.now)
         fitted = time.monotonic() - start
         bench = Bench(own, model, part)
+        other = None
+        if against is not None:
+            theirs = matched(against, plan.protocol)
+            other = Bench.other(opened, own, theirs, part, progress)
         reports, asked = [], 0.0
         for name in plan.scenarios:
             if shown:
@@ -163,7 +177,7 @@ def evaluate(
             else:
                 context = context_of(own, model, part, name)
                 look = partial(_audited, audit, bench, model, part, name, k[0], progress)
-                found = _scenario(bench, model, context, name, k, ablation, progress, look)
+                found = _scenario(bench, other, model, context, name, k, ablation, progress, look)
             if found is not None:
                 reports.append(found[0])
                 asked += found[1]
@@ -206,6 +220,7 @@ def _notes(workspace: Workspace, part: Split) -> list[str]:
 
 def _scenario(
     bench: Bench,
+    other: Bench | None,
     model: Model,
     context: Context,
     scenario: str,
@@ -221,11 +236,16 @@ def _scenario(
     if not len(context.questions):
         return None
     systems = bench.systems(scenario, ablation)
+    benches = dict.fromkeys(systems, bench)
+    if other is not None:
+        benches[OTHER] = other
+        theirs = other.systems(scenario)[ENGINE]
+        systems = {ENGINE: systems[ENGINE], OTHER: theirs} | systems
     lists, seconds, asked = {}, {}, context.questions
     with progress.task(f"ask in {scenario}", len(asked) * len(systems), "lists") as task:
         for name, weights in systems.items():
             start = time.monotonic()
-            lists[name] = bench.lists(asked, scenario, weights, max(k), task)
+            lists[name] = benches[name].lists(asked, scenario, weights, max(k), task)
             seconds[name] = time.monotonic() - start
     found, main = {}, {}
     for name, weights in systems.items():

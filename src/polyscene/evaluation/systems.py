@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
+from typing import Self
 
 import numpy as np
 
@@ -18,18 +20,20 @@ from polyscene.evaluation.shown import Said, Shown, ask, ordered, shown_in
 from polyscene.fitting.asking import Asker, Asking
 from polyscene.fitting.model import Model
 from polyscene.fitting.past import DatasetPast
-from polyscene.fitting.run import on_rows
-from polyscene.logs import Task
+from polyscene.fitting.run import fit_to, on_rows
+from polyscene.logs import NO_PROGRESS, Progress, Task
 from polyscene.settings import Scenario, Settings
 from polyscene.sources import FALLBACKS, SemanticMean, Trending
 from polyscene.storage import Store
 from polyscene.text.verbalise import Verbaliser
 from polyscene.workspace import Workspace
 
-__all__ = ["BASELINES", "ENGINE", "Bench"]
+__all__ = ["BASELINES", "ENGINE", "OTHER", "Bench"]
 
 ENGINE = "polyscene"
 """The name of the engine as declared."""
+OTHER = "other settings"
+"""The name of the engine with the settings that it is compared with."""
 BASELINES = ("semantic-mean", "popularity")
 """The seed's method, and what most users chose; in every report."""
 _FOREVER = 1e9
@@ -56,6 +60,35 @@ class Bench:
         )
         extra = {"semantic-mean": SemanticMean(), "popularity": popularity}
         self._model = replace(model, sources=extra | model.sources | {"popularity": popularity})
+
+    @classmethod
+    def other(
+        cls,
+        opened: ExitStack,
+        workspace: Workspace,
+        settings: Settings,
+        split: Split,
+        progress: Progress = NO_PROGRESS,
+    ) -> Self:
+        """The bench of a model with other settings, fitted to what the split left.
+
+        Args:
+            opened: Closes what the bench needs.
+            workspace: The workspace.
+            settings: The other settings, which declare the scenarios of the split too.
+            split: The split.
+            progress: Where the fit reports.
+
+        Raises:
+            SettingsError: When a scenario is not declared.
+        """
+        for name in split.plan.scenarios:
+            settings.scenario(name)
+        same = settings.encoders == workspace.settings.encoders
+        other = opened.enter_context(
+            Workspace(workspace.path, settings, workspace.encoder if same else None)
+        )
+        return cls(other, fit_to(other, split.train, split.links, progress, split.now), split)
 
     @property
     def store(self) -> Store:
