@@ -142,11 +142,13 @@ def test_options_reach_the_plan(world: Path, tmp_path: Path) -> None:
 def test_other_settings_stand_beside_the_declared_ones(world: Path, tmp_path: Path) -> None:
     """Fitted to the same part and asked for the same users: by themselves they have those lists,
     and settings that are the same differ by nothing."""
-    other, out = tmp_path / "other.toml", tmp_path / "r.json"
+    pytest.importorskip("matplotlib")
+    other, out, html = tmp_path / "other.toml", tmp_path / "r.json", tmp_path / "r.html"
     other.write_text(TOML.replace("semantic-mean = 1.0", "trending = 1.0"), "utf-8")
     options = ("--scenario", "news", "--no-ablation", "--json", out)
-    done = call("-w", world, "evaluate", *options, "--against", other)
+    done = call("-w", world, "evaluate", *options, "--against", other, "--html", html)
     assert done.code == 0, done
+    assert "“other settings” is the engine" in html.read_text("utf-8")
     assert "\nother settings " in done.out
     (found,) = json.loads(out.read_text("utf-8"))["scenarios"]
     assert list(found["systems"])[:2] == ["polyscene", "other settings"]

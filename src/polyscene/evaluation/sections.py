@@ -11,7 +11,7 @@ from polyscene.evaluation.audit_page import audit_plots, audit_tables
 from polyscene.evaluation.ordering import Impressions
 from polyscene.evaluation.plots import LINES, Line, curves
 from polyscene.evaluation.run import Report, ScenarioReport
-from polyscene.evaluation.systems import ENGINE
+from polyscene.evaluation.systems import ENGINE, OTHER
 from polyscene.evaluation.tables import (
     Cell,
     Plot,
@@ -51,6 +51,8 @@ class Section:
     mark: str
     """Begins every id in it."""
     summary: str
+    compared: bool
+    """Whether the engine with other settings stands beside it."""
     accuracy: Sequence[Table]
     plots: Sequence[Plot]
     sources: Table
@@ -84,6 +86,7 @@ def section(report: Report, found: ScenarioReport, mark: str) -> Section:
         scenario=found.scenario,
         mark=mark,
         summary=summary(report, found),
+        compared=OTHER in found.systems,
         accuracy=accuracy,
         plots=[main, plot],
         sources=table,
