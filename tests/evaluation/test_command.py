@@ -105,21 +105,68 @@ def test_a_table_of_eighty_columns_with_whole_names(world: Path, tmp_path: Path)
     assert "商店" in html.read_text("utf-8")
 
 
-def test_rare_tasks_keep_their_names_in_eighty_columns() -> None:
-    """The digits that rare things need leave room for the name and the model of each task."""
-    rare = Predicted(
-        task="purchase", model="gbdt", shown=False, pairs=1_763_200, rate=0.000231, loss=0.002345,
-        base_loss=0.002567, calibration_error=0.000123, chance_error=0.000045,
-        calibration_ratio=12.34, auc=0.876, gauc=0.832, fused_gauc=0.871,
-    )  # fmt: skip
-    report = cast("ScenarioReport", SimpleNamespace(tasks=[rare, replace(rare, model=None)]))
+RARE = Predicted(
+    task="purchase", model="gbdt", shown=False, pairs=1_763_200, rate=0.000231, loss=0.002345,
+    base_loss=0.002567, calibration_error=0.000123, chance_error=0.000045,
+    calibration_ratio=12.34, auc=0.876, gauc=0.832, fused_gauc=0.871,
+)  # fmt: skip
+
+
+def eighty(*tasks: Predicted) -> list[str]:
+    """The table of tasks in a terminal of 80 columns."""
+    report = cast("ScenarioReport", SimpleNamespace(tasks=tasks))
     narrow = Console(width=80, record=True, file=StringIO())
     narrow.print(command._tasks(report))
-    lines = narrow.export_text().splitlines()
+    return narrow.export_text().splitlines()
+
+
+def test_rare_tasks_keep_their_names_in_eighty_columns() -> None:
+    """The digits that rare things need leave room for the name and the model of each task."""
+    lines = eighty(RARE, replace(RARE, model=None))
     assert all(len(line) <= 80 for line in lines)
     names = [line[: lines[0].index("pairs") - 3].strip() for line in lines[2:]]
     assert " ".join(names).split() == ["purchase", "(gbdt)", "purchase", "(-)"]
     assert all(number in lines[2] for number in ("1763200", "0.00023", "12.34", "0.871"))
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        (
+            replace(
+                RARE, pairs=962_107, rate=0.0014, loss=0.00706, base_loss=0.0103,
+                calibration_error=0.000068, chance_error=0.00006, calibration_ratio=1.04,
+            ),
+            "962107 0.0014 0.00706 0.0103 6.8e-5 0.00006 1.04 0.876 0.832 0.871",
+        ),
+        (
+            replace(
+                RARE, pairs=1_234_567_890, rate=0.0000231, loss=0.0002345, base_loss=0.00003567,
+                calibration_error=0.00000123, chance_error=0.0000045, calibration_ratio=123.45,
+            ),
+            "1235M 2.3e-5 2.35e-4 3.57e-5 1.2e-6 5e-6 123.5 0.876 0.832 0.871",
+        ),
+        (
+            replace(
+                RARE, pairs=99_999_999, rate=1234.5678, loss=98765432.1, base_loss=0.0,
+                calibration_error=float("nan"), chance_error=12.0, calibration_ratio=1e7,
+                auc=float("nan"), gauc=1.0, fused_gauc=0.0,
+            ),
+            "100M 1.2e3 9.88e7 0.000 - 12.000 >9999 - 1.000 0.000",
+        ),
+    ],
+)  # fmt: skip
+def test_every_column_of_tasks_is_whole_in_eighty_columns(task: Predicted, said: str) -> None:
+    """However long the numbers are, and beside the widest of each column."""
+    widest = replace(
+        RARE, pairs=1_234_567, loss=0.00706, base_loss=0.00706, calibration_ratio=123.45,
+        calibration_error=0.00012, chance_error=0.00006, rate=0.00023, task="purchases of gifts",
+    )  # fmt: skip
+    lines = eighty(task, widest)
+    assert all(len(line) <= 80 for line in lines)
+    heading = "task pairs rate loss base ece luck ratio auc gauc fused"
+    assert lines[0].split() == heading.split()
+    assert lines[2].split() == ["purchase", *said.split()]
 
 
 def test_options_reach_the_plan(world: Path, tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ SplitName = StrEnum("SplitName", {name.upper(): name for name in SPLITS})  # typ
 KnobName = StrEnum("KnobName", {name.upper(): name for name in TRADES})  # type: ignore[misc]
 _RANDOM, _AUTO = ProtocolName("random"), SplitName("auto")
 _LENGTHS = (10, 20)
+_NARROW = 7
+"""The longest number in a table of tasks."""
 
 
 @app.command()
@@ -230,7 +232,8 @@ def _order(found: ScenarioReport, k: int) -> Table:
 def _tasks(found: ScenarioReport) -> Table:
     """A row for each predicted task, in 80 columns, its model beside its name.
 
-    What is rare has small numbers, which are not rounded to 0.
+    What is rare has small numbers, which are not rounded to 0; long ones are shortened, so that
+    every column is whole: 8 columns for the name, 7 for each of six numbers, 5 for each of four.
     """
     table = _empty(
         "pairs",
@@ -249,12 +252,13 @@ def _tasks(found: ScenarioReport) -> Table:
     for task in found.tasks:
         table.add_row(
             Text(f"{task.task} ({task.model or '-'})"),
-            str(task.pairs),
-            _decimal(task.rate, decimals(task.rate, 3, 2)),
-            *(_decimal(value, decimals(value, 3, 3)) for value in (task.loss, task.base_loss)),
-            _decimal(task.calibration_error, decimals(task.calibration_error, 3, 2)),
-            _decimal(task.chance_error, decimals(task.chance_error, 3, 1)),
-            _decimal(task.calibration_ratio, 2),
+            str(task.pairs) if task.pairs < 10**_NARROW else f"{task.pairs / 1e6:.0f}M",
+            _narrow(task.rate, 2),
+            _narrow(task.loss, 3),
+            _narrow(task.base_loss, 3),
+            _narrow(task.calibration_error, 2),
+            _narrow(task.chance_error, 1),
+            _ratio(task.calibration_ratio),
             *(_decimal(value, 3) for value in (task.auc, task.gauc, task.fused_gauc)),
         )
     return table
@@ -275,6 +279,22 @@ def _half(value: Interval) -> str:
 
 def _decimal(value: float, digits: int) -> str:
     return "-" if isnan(value) else f"{value:.{digits}f}"
+
+
+def _narrow(value: float, least: int) -> str:
+    """Three decimals, or more that leave `least` digits; with an exponent where that is long."""
+    plain = _decimal(value, decimals(value, 3, least))
+    if len(plain) <= _NARROW:
+        return plain
+    digits, _, power = f"{value:.{least - 1}e}".partition("e")
+    return f"{digits}e{int(power)}"
+
+
+def _ratio(value: float) -> str:
+    """Two decimals, or fewer where the number has more digits before them."""
+    if value >= 9999.5:
+        return ">9999"
+    return _decimal(value, 2 if value < 99.995 else 1 if value < 999.95 else 0)
 
 
 def _compared(against: Comparison | None) -> tuple[str, str]:
