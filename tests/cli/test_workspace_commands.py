@@ -15,6 +15,7 @@ import pytest
 import polyscene
 from calling import call, fails
 from polyscene.settings import load_settings, preset_names
+from polyscene.workspace import Workspace
 from tiny_world import EVENTS, ITEMS, USERS
 
 
@@ -431,9 +432,15 @@ def test_an_export_is_read_again(empty: Path, tmp_path: Path) -> None:
     items, archive = tmp_path / "items.csv", tmp_path / "out.zip"
     items.write_text("item_id,title,price\na,Tea,3\n", "utf-8")
     call("-w", empty, "ingest", "--items", items)
-    assert "1 items" in call("-w", empty, "export", archive).out
+    told = "out.zip: 1 items, 0 users, 0 events, 0 relations, 0 impressions, 0 reviews, 0 notes\n"
+    assert call("-w", empty, "export", archive).out.endswith(told)
     with zipfile.ZipFile(archive) as found:
         row = json.loads(found.read("items.jsonl"))
         assert found.namelist() == ["items.jsonl"]  # an empty file would not be read again
     assert row == {"item_id": "a", "title": "Tea", "price": 3}
     fails(call("-w", empty, "export", tmp_path), "cannot write")
+    with Workspace.open(empty) as workspace, workspace.store.write() as writer:
+        shown = {"targets": '["a"]', "propensities": "[1.0]", "timestamp": 1.7e9, "context": None}
+        names = ("request_id", "user_id", "scenario", "model", "variant")
+        writer.add_impressions([shown | dict.fromkeys(names, "x")])
+    assert ", 1 impressions, " in call("-w", empty, "export", archive).out

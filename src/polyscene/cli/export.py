@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,8 @@ from polyscene.storage import exported
 
 __all__ = ["export"]
 
+_KINDS = ("items", "users", "events", "relations", "impressions", "reviews", "notes")
+
 
 @app.command()
 def export(
@@ -22,16 +25,13 @@ def export(
     file: Annotated[Path, typer.Argument(help="The ZIP archive to write.")],
 ) -> None:
     """All records as JSON lines in a ZIP archive, which `ingest` reads again."""
+    written = Counter[str]()
     with Engine.open(context.obj) as engine:
         try:
             with file.open("wb") as out:
-                for part in exported(engine.workspace.store):
+                for part in exported(engine.workspace.store, written):
                     out.write(part)
         except OSError as error:
             raise DataError(f"cannot write {file}: {error.strerror or error}") from error
-        counts = engine.workspace.store.counts()
-    console.print(
-        f"{file}: {counts.items:,} items, {counts.users:,} users, {counts.events:,} events, "
-        f"{counts.relations:,} relations",
-        markup=False,
-    )
+    told = ", ".join(f"{written[kind]:,} {kind}" for kind in _KINDS)
+    console.print(f"{file}: {told}", markup=False)

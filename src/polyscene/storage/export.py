@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import islice
@@ -21,7 +22,7 @@ _BATCH = 5_000
 """Records that are compressed at once."""
 
 
-def exported(store: Store) -> Iterator[bytes]:
+def exported(store: Store, written: Counter[str] | None = None) -> Iterator[bytes]:
     """The archive, piece by piece, in bounded memory.
 
     It has `relations.jsonl`, `events.jsonl`, `users.jsonl` and `items.jsonl` in the columns of
@@ -32,8 +33,9 @@ def exported(store: Store) -> Iterator[bytes]:
 
     Args:
         store: The store.
+        written: Counts what is written, by the name of its file without `.jsonl`.
     """
-    pipe = _Pipe()
+    pipe, counts = _Pipe(), Counter[str]() if written is None else written
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
         # What names others comes before them, so that what it names is there.
         for name, rows in (
@@ -51,6 +53,7 @@ def exported(store: Store) -> Iterator[bytes]:
             with archive.open(f"{name}.jsonl", "w", force_zip64=True) as file:
                 while batch:
                     file.write(b"".join(orjson.dumps(row) + b"\n" for row in batch))
+                    counts[name] += len(batch)
                     yield pipe.taken()
                     batch = list(islice(rows, _BATCH))
     yield pipe.taken()
