@@ -105,6 +105,8 @@ class TestRecommend:
             "-w", fitted, "recommend", "--user", "bo", "--scenario", "shop", "-n", "2", "--explain"
         )
         assert "sources: semantic-mean +" in done.out
+        ranks = re.findall(r"^   rank: (\d+), score \d\.\d+$", done.out, re.MULTILINE)
+        assert ranks == ["1", "2"]  # told though the place stayed the same
         assert "bought 'Old map of the Baltic' (map-1), similarity 0." in done.out
         assert "shared tags: maps" in done.out
 

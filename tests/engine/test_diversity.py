@@ -69,6 +69,21 @@ def test_a_varied_list_has_more_kinds(shelf: Engine, method: str, by: str) -> No
         assert item.score == pytest.approx(by_itself[item.item_id], rel=1e-5)
 
 
+def test_the_waterfall_says_what_diversity_moved(shelf: Engine) -> None:
+    """Who stands before or after its place by value says so; the same in evidence and waterfall."""
+    answer = asked(shelf, diversity={"method": "mmr", "by": "shelf", "strength": 0.8})
+    said = set()
+    for item in answer.items:
+        fall = item.waterfall
+        assert fall is not None
+        assert fall.rules == item.evidence.rules
+        before = fall.value_place or 0
+        moved = "brought forward" if before > item.rank else "put back"
+        assert fall.rules == (() if before == item.rank else (f"{moved} by diversity",))
+        said |= set(fall.rules)
+    assert "brought forward by diversity" in said
+
+
 def test_a_calibrated_list_follows_the_user(shelf: Engine) -> None:
     """cy bought three teas and a map: of eight, six and two; ann has no history: as it was."""
     calibrated = {"method": "calibrated", "by": "tags", "strength": 0.95}
@@ -99,10 +114,10 @@ def test_every_provider_gets_its_share(shelf: Engine) -> None:
     providers = {item.item_id: item.provider for item in ITEMS}
     found = [providers[name] for name in ids(answer)]
     assert found == ["big", "small"] * 3
-    assert [list(item.evidence.rules) for item in answer.items] == [
-        [],
-        ["exposure of provider small"],
-    ] * 3
+    rules = [list(item.evidence.rules) for item in answer.items]
+    assert rules[0] == []
+    assert rules[1::2] == [["exposure of provider small"]] * 3
+    assert rules[2::2] == [["put back by exposure of provider small"]] * 2
 
 
 def test_the_doctor_knows_the_fields_of_a_list(shelf: Engine) -> None:

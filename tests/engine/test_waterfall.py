@@ -7,6 +7,7 @@ import json
 import pytest
 
 from polyscene.data.schema import Item
+from polyscene.engine.waterfall import OTHERS
 from tiny_world import NOW, Maker, act
 
 
@@ -71,3 +72,22 @@ def test_what_fills_up_has_no_value(make: Maker) -> None:
     assert (last.waterfall.value, last.waterfall.value_place) == (None, None)
     assert last.waterfall.fused is None
     assert last.waterfall.reward == "sim * constant"
+
+
+def test_what_others_did_to_a_place_is_told(make: Maker) -> None:
+    """A pin in front: what follows was touched by nothing, and stands one place lower."""
+    pinned = {"preset": "shop", "rules": [{"pin": "mug", "position": 1}]}
+    items = [
+        Item(item_id="old", title="green tea"),
+        Item(item_id="near", title="green tea kettle"),
+        Item(item_id="mug", title="stoneware mug"),
+    ]
+    plain, told = (
+        make({"shop": spec}, items=items, events=[act("nil", "old")])
+        .recommend("nil", "shop", 2, now=NOW)
+        .items
+        for spec in ({"preset": "shop"}, pinned)
+    )
+    falls = [item.waterfall for item in (plain[0], told[1])]
+    assert [item.item_id for item in (plain[0], told[1])] == ["near", "near"]
+    assert [fall and (fall.place, fall.rules) for fall in falls] == [(1, ()), (2, (OTHERS,))]

@@ -131,7 +131,8 @@ def test_a_quota_holds_in_the_first_places() -> None:
     rule = {"quota": "provider in ['zeta', 'acme']", "min": 2, "top": 3}
     found = listed([rule], n=4)
     assert ids(found) == "abec"
-    assert found.marks == {4: ("quota provider in ['zeta', 'acme']",)}
+    quota = "quota provider in ['zeta', 'acme']"
+    assert found.marks == {4: (quota,), 2: (f"put back by {quota}",)}
 
 
 def test_a_quota_in_a_shorter_list_is_in_proportion() -> None:

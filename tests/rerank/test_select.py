@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from polyscene.component import Vectors
 from polyscene.rerank.duplicates import Twins, distinct
-from polyscene.rerank.select import PINNED, ByValue, Cap, Choice, Floor, select
+from polyscene.rerank.select import DIVERSE, PINNED, ByValue, Cap, Choice, Floor, select
 
 AXES = np.eye(8, dtype=np.float32)
 
@@ -188,3 +189,47 @@ def test_a_lone_floor_holds_whenever_it_can(
         free = top - len(before)
         possible = len(before & members) + min(free, len(members - before - later))
         assert len(set(found[:top]) & members) >= min(least, possible)
+
+
+class Wish:
+    """Prefers candidates in an order of its own."""
+
+    def __init__(self, *order: int) -> None:
+        self._gains = np.array([-order.index(one) for one in range(len(order))], np.float64)
+
+    def gains(self) -> np.ndarray:
+        return self._gains
+
+    def add(self, position: int) -> None:
+        pass
+
+
+def moved(*args: Any, **more: Any) -> list[tuple[int, str, tuple[str, ...]]]:
+    return [(one.position, one.why, tuple(one.moved)) for one in select(*args, **more)]
+
+
+def test_what_the_preference_moved_is_told() -> None:
+    """2 passes 1, which 3 passes too; 0 and 4 stand where their values have them."""
+    assert moved(Wish(0, 2, 3, 1, 4), 5, 5) == [
+        (0, "", ()),
+        (2, "", (DIVERSE,)),
+        (3, "", (DIVERSE,)),
+        (1, "", ("put back by diversity",)),
+        (4, "", ()),
+    ]
+    assert moved(ByValue(np.array([3.0, 2, 1])), 3, 3) == [(one, "", ()) for one in range(3)]
+
+
+def test_what_a_floor_puts_back_is_told() -> None:
+    """3 is in the first two by the floor alone, and 1 comes after it."""
+    found = moved(ByValue(np.array([4.0, 3, 2, 1])), 4, 3, floors=[floor(4, [3], (2, 1))])
+    assert found == [(0, "", ()), (3, "floor", ()), (1, "", ("put back by floor",))]
+
+
+def test_pins_and_duplicates_that_move_others_say_nothing_of_diversity() -> None:
+    """1 is pinned behind; 2 repeats 0, so that 3 comes to its place by value."""
+    found = moved(ByValue(np.array([4.0, 3, 2, 1])), 4, 3, pins={2: 1})
+    assert found == [(0, "", ()), (2, "", ()), (1, PINNED, ())]
+    keys, rows = np.array([7, 8, 7, 9], np.uint64), np.arange(4)
+    twins = Twins(keys, np.zeros((4, 1), np.float32), rows, 1.0)
+    assert moved(Wish(0, 1, 3, 2), 4, 4, twins=twins) == [(0, "", ()), (1, "", ()), (3, "", ())]

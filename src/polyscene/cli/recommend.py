@@ -103,7 +103,7 @@ def recommend(
 
 
 def _steps(item: Recommendation) -> list[str]:
-    """The waterfall in lines, without those that have nothing to say."""
+    """The waterfall in lines, without steps that have nothing to say; the final rank is last."""
     steps = item.waterfall
     parts = [f"{name} {score_text(part, '+')}" for name, part in item.sources.items()]
     assert steps is not None
@@ -124,8 +124,10 @@ def _steps(item: Recommendation) -> list[str]:
         lines.append(f"in return: {said}, place {steps.both_place}")
     if steps.rules:
         lines.append(f"rules: {', '.join(steps.rules)}")
-    if steps.rules or steps.place != (steps.both_place or steps.value_place):
-        lines.append(f"rank: {steps.place}, score {steps.score:.4g}")
+    said = f"rank: {item.rank}, score {steps.score:.4g}"
+    if item.rank_before not in (None, item.rank):
+        said += f"; place {item.rank_before} before a model put the list in order"
+    lines.append(said)
     return lines
 
 

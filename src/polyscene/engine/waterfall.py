@@ -17,7 +17,10 @@ from polyscene.component import (
 )
 from polyscene.settings import Scenario
 
-__all__ = ["Waterfall", "waterfalls"]
+__all__ = ["OTHERS", "Waterfall", "waterfalls"]
+
+OTHERS = "others moved or left out"
+"""What is said of a target that no rule touched, and that stands elsewhere than by its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Waterfall:
     value_place: int | None
     """The place by it."""
     rules: tuple[str, ...]
-    """What rules did."""
+    """What rules, diversity, exposure and draws did; `OTHERS` where they moved others alone."""
     score: float
     """The value after boosts and buries, as the answer has it."""
     place: int
@@ -81,7 +84,8 @@ def waterfalls(candidates: Candidates, spec: Scenario) -> list[Waterfall]:
             reward=reward,
             value=value,
             value_place=_whole(value_place),
-            rules=tuple(candidates.marks.get(row, ())),
+            rules=tuple(candidates.marks.get(row, ()))
+            or _others(position + 1, value_place if both_place is None else both_place),
             score=score,
             place=position + 1,
             back=back,
@@ -98,6 +102,10 @@ def waterfalls(candidates: Candidates, spec: Scenario) -> list[Waterfall]:
             both_place,
         ) in enumerate(zip(rows, scores, *told, strict=True))
     ]
+
+
+def _others(place: int, before: float | None) -> tuple[str, ...]:
+    return () if before in (None, place) else (OTHERS,)
 
 
 def _whole(place: float | None) -> int | None:

@@ -194,7 +194,7 @@ class Reranker:
             why = [choice.why] if choice.why else []
             if choice.why == PINNED and choice.position >= asked.n:
                 why.append(PINNED_ALONE)
-            found[row] = (*found.get(row, ()), *why)
+            found[row] = (*found.get(row, ()), *why, *choice.moved)
         taken = pool.take(np.array([choice.position for choice in choices], np.int64))
         return replace(taken, marks={row: found[row] for row in taken.rows.tolist() if found[row]})
 

@@ -8,7 +8,7 @@ every rule holds in the list that comes out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -17,12 +17,25 @@ import numpy.typing as npt
 from polyscene.data.dataset import IntArray, Mask
 from polyscene.rerank.duplicates import Twins
 
-__all__ = ["PINNED", "PINNED_ALONE", "ByValue", "Cap", "Choice", "Floor", "Preference", "select"]
+__all__ = [
+    "DIVERSE",
+    "PINNED",
+    "PINNED_ALONE",
+    "ByValue",
+    "Cap",
+    "Choice",
+    "Floor",
+    "Preference",
+    "select",
+]
 
 PINNED = "pinned"
 """What is said of a candidate that stands where a rule pins it."""
 PINNED_ALONE = "by the pin alone"
 """What is said besides of one that its value would not have brought into the list."""
+DIVERSE = "brought forward by diversity"
+"""What is said of a candidate that stands before others of a higher value since it varies more."""
+_DIVERSITY = "diversity"
 
 Values = npt.NDArray[np.float64]
 
@@ -83,6 +96,8 @@ class Choice:
     position: int
     why: str
     """`PINNED`, what a floor says, or "" where it is there by itself."""
+    moved: Sequence[str] = ()
+    """How the preference moved it from its place by value, and what it was put back by."""
 
 
 def select(
@@ -107,7 +122,7 @@ def select(
 
     Args:
         preference: What is best, apart from the rules.
-        size: m, the number of candidates.
+        size: m, the number of candidates, which stand by value, best first.
         n: Length of the list.
         pins: Candidates by place, from 0.
         floors: The floors.
@@ -118,7 +133,7 @@ def select(
     for place in range(n):
         if not filling.fill(place):
             break
-    return filling.chosen
+    return [filling.told(choice, place) for place, choice in enumerate(filling.chosen)]
 
 
 class _Filling:
@@ -141,6 +156,8 @@ class _Filling:
         self._floors = _Floors(floors, self._pins, n)
         self._open = np.ones(size, np.bool_)
         self._caps = [_Count(cap) for cap in caps]
+        self._ahead: set[int] = set()
+        self._passed: dict[str, Mask] = {}
         for position in self._pins.values():
             self._take(position)
 
@@ -155,12 +172,38 @@ class _Filling:
         while self._open.any():
             choice = self._best(place, gains)
             if self._twins is None or not self._twins.repeats(choice.position):
+                self._note(choice)
                 self.chosen.append(choice)
                 self._floors.count(choice.position)
                 self._take(choice.position)
                 return True
             self._open[choice.position] = False
         return self.fill(place) if self._pins else False
+
+    def told(self, choice: Choice, place: int) -> Choice:
+        """A candidate of the list, with what moved it from where its value has it to its place."""
+        position = choice.position
+        if place < position and position in self._ahead:
+            return replace(choice, moved=(DIVERSE,))
+        if place > position:
+            causes = [cause for cause, passed in self._passed.items() if passed[position]]
+            return replace(choice, moved=tuple(f"put back by {cause}" for cause in causes))
+        return choice
+
+    def _note(self, choice: Choice) -> None:
+        """Keep whom a candidate passes: those of a higher value that could stand in its place."""
+        passed = self._open.copy()
+        passed[choice.position :] = False
+        for position in np.flatnonzero(passed).tolist():
+            if self._twins is None or not self._twins.repeats(position):
+                break
+            passed[position] = self._open[position] = False
+        if not passed.any():
+            return
+        if not choice.why:
+            self._ahead.add(choice.position)
+        cause = choice.why or _DIVERSITY
+        self._passed[cause] = self._passed.get(cause, False) | passed
 
     def _best(self, place: int, gains: Values) -> Choice:
         """The best of the candidates that may stand at a place."""

@@ -83,5 +83,5 @@ def steps(item: Recommendation) -> list[Step]:
         back = fall.back or 0.0
         found.append(Step("In return", "sum", back, 0.0, round(100 * back, 2), fall.both_place))
     found += [Step(rule, "rule", None) for rule in fall.rules]
-    found.append(step("Final", "sum", 0.0, fall.score, fall.place))
+    found.append(step("Final", "sum", 0.0, fall.score, item.rank))
     return found
