@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import socket
 import sqlite3
@@ -69,6 +70,37 @@ def test_it_answers_until_it_is_told_to_stop(copied: Path) -> None:
     shown = raw.execute("SELECT request_id FROM impressions").fetchall()
     raw.close()
     assert shown == [(asked["request_id"],)]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_it_says_that_it_serves_when_it_listens(copied: Path, workers: str) -> None:
+    """Who reads the line is not refused; it names the port that was free."""
+    words = ["-w", str(copied), "serve", "--port", "0", "--workers", workers]
+    with subprocess.Popen([*COMMAND, *words], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            line = process.stderr.readline()
+            said = re.fullmatch(r"serving on (http://127\.0\.0\.1:[1-9]\d*); /docs .*\n", line)
+            assert said, line
+            assert httpx.get(f"{said[1]}/health/live", timeout=60).status_code == 200
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) in (0, -signal.SIGTERM)
+            assert "serving on" not in process.stderr.read()
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_it_does_not_say_that_it_serves_where_another_does(copied: Path, workers: str) -> None:
+    """Another program listens on the port, and would answer."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        words = ["-w", str(copied), "serve", "--port", port, "--workers", workers]
+        done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0
+    assert "serving on" not in done.stderr
+    assert "address already in use" in done.stderr.lower()
 
 
 def test_two_workers_see_each_others_events(copied: Path) -> None:

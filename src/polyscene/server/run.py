@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import secrets
 import signal
+import socket
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from polyscene.errors import SettingsError
@@ -29,6 +32,10 @@ a request into a connection that is just being closed."""
 _SWITCH_S = 0.0005
 """How long one thread may keep the others from running: ten times shorter than Python's own, as
 answers, commits and the event loop take turns every millisecond."""
+_LOOK_S = 0.05
+"""Seconds between two looks whether workers listen."""
+_NOT_STARTED = 3
+"""The exit code of uvicorn for a service that could not start."""
 _PARENT_VARIABLE = "POLYSCENE_PARENT"
 """The environment variable that tells a worker the process that started it."""
 _log = get_logger(__name__)
@@ -39,7 +46,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     workers: int = 1,
-    begin: Callable[[], object] = lambda: None,
+    begin: Callable[[int], object] = lambda port: None,
 ) -> None:
     """Serve a workspace until SIGTERM or SIGINT; requests under way are answered first.
 
@@ -48,7 +55,7 @@ def serve(
         host: Where to listen.
         port: On which port; 0 for any that is free.
         workers: Processes that answer.
-        begin: Called when nothing is known that stands against it.
+        begin: Called with the port once it listens, of several workers the first.
 
     Raises:
         SettingsError: When the service would be open to others without a key.
@@ -62,7 +69,7 @@ def serve(
             f"cannot listen on {host}: without a key, anybody could read and write everything; "
             f"make one with: polyscene keys add NAME --role admin"
         )
-    begin()
+    port = port or _free_port(host)
     take_turns()
     one_heap()
     import uvicorn
@@ -80,19 +87,55 @@ def serve(
         "timeout_keep_alive": _IDLE_S,
     }
     if workers == 1:
-        uvicorn.run(create_app(Workspace.open(path)), **options)  # type: ignore[arg-type]
+
+        class Server(uvicorn.Server):
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                begin(port)
+
+        app = create_app(Workspace.open(path))
+        server = Server(uvicorn.Config(app, **options))  # type: ignore[arg-type]
+        with suppress(KeyboardInterrupt):  # raised again after the stop
+            server.run()
+        if not server.started:
+            sys.exit(_NOT_STARTED)
         return
     with tempfile.TemporaryDirectory() as together:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = together
         os.environ[_PARENT_VARIABLE] = str(os.getpid())
         os.environ[WORKSPACE_VARIABLE] = str(path.resolve())
         os.environ.setdefault(SECRET_VARIABLE, secrets.token_hex(32))  # one for all workers
+        told = threading.Thread(target=_when_listening, args=(host, port, begin), daemon=True)
+        told.start()
         uvicorn.run(
             "polyscene.server.app:from_environment",
             factory=True,
             workers=workers,
             **options,  # type: ignore[arg-type]
         )
+
+
+def _free_port(host: str) -> int:
+    """A port that nothing listens on."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.bind((host, 0))
+        found: int = probe.getsockname()[1]
+    return found
+
+
+def _when_listening(host: str, port: int, begin: Callable[[int], object]) -> None:
+    """Call `begin` when a worker of this process listens.
+
+    Workers are started once the port is theirs, so nobody else answers on it then.
+    """
+    while not multiprocessing.active_children():
+        time.sleep(_LOOK_S)
+    while True:
+        with suppress(OSError), socket.create_connection((host, port), _STOP_S):
+            break
+        time.sleep(_LOOK_S)
+    begin(port)
 
 
 def leave_with_parent(every_s: float = 1.0) -> None:
