@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from polyscene.component import Candidates, Query, Vectors
+from polyscene.component import Candidates, Query
 from polyscene.data.dataset import FloatArray, IntArray, Mask
 from polyscene.data.schema import User
 from polyscene.encoders import Encoder
@@ -21,6 +21,7 @@ from polyscene.engine.finding import Finder, Memory
 from polyscene.engine.listing import Told
 from polyscene.engine.mutual import Returned
 from polyscene.engine.search import Searcher
+from polyscene.engine.valuing import Valuer, said_of
 from polyscene.enrichment.noted import NotedGates
 from polyscene.errors import NotFoundError
 from polyscene.fitting.asking import Asker, Asking
@@ -28,15 +29,12 @@ from polyscene.fitting.model import Model
 from polyscene.fitting.past import Past
 from polyscene.fitting.weights import DEPTH, declared_weights
 from polyscene.ranking.fuse import fuse, joined
-from polyscene.ranking.objective import Objective, objective, ordered
 from polyscene.rerank.explore import seed_of
 from polyscene.rerank.mutual import both_sides, depth
 from polyscene.rerank.rerank import Asked, Reranker
-from polyscene.settings import Scenario, Settings
-from polyscene.settings.vocabulary import as_name
+from polyscene.settings import Settings
 from polyscene.sources import FALLBACKS, Trending
 from polyscene.text.verbalise import Verbaliser
-from polyscene.tracing import traced
 
 __all__ = ["Recommender"]
 
@@ -74,7 +72,7 @@ class Recommender:
         self.search = Searcher(settings, model, encoder, self.asker)
         """Finds targets by a text."""
         self._explainer = Explainer(settings, verbaliser, model)
-        self._objectives: dict[str, Objective] = {}
+        self._valuer = Valuer(settings, model, self.weights)
         self._rerankers: dict[str, Reranker] = {}
 
     def answers(
@@ -118,7 +116,7 @@ class Recommender:
             words = request if seed is None else f"{seed} {scenario} {user!r} {context!r}"
             shown = self._ranked(asking, n, fused, reasons, seed_of(words), returned)
             if explain and not shown.tasks:
-                shown.tasks = self._learned(scenario, self._predicted(asking, shown.rows))
+                shown.tasks = self._valuer.learned(asking, shown.rows)
             yield self._answer(request, user, context, asking, shown, n, reasons)
 
     def similar(self, target: str, scenario: str, n: int, only: Mask | None = None) -> Answer:
@@ -186,8 +184,8 @@ class Recommender:
         weights = self.weights(scenario)
         used = {name: [found[name]] for name, weight in weights.items() if weight > 0}
         fused = fuse(used, weights)[0] if used else _nothing()
-        trend = partial(_said_of, found[Trending.name])
-        candidates = self._valued(user, scenario, now, fused, trend, tasks)
+        trend = partial(said_of, found[Trending.name])
+        candidates = self._valuer(user, scenario, now, fused, trend, tasks)
         candidates = self._filled(candidates, scenario, found.__getitem__)
         scores = candidates.scores
         if scores.min(initial=0) == 0:
@@ -276,10 +274,7 @@ class Recommender:
             items=self._model.items.targets,
             seed=seed,
         )
-        by_value = partial(
-            self._valued, asking.user, query.scenario, query.now,
-            trend=partial(self._trend, query), tasks=partial(self._predicted, asking), steps=steps,
-        )  # fmt: skip
+        by_value = self._valuer.asked(asking, steps)
 
         def valued(fused: Candidates, first: int | None = None) -> Candidates:
             if returned is None:
@@ -323,57 +318,6 @@ class Recommender:
     def _asked(self, query: Query, name: str) -> Candidates:
         return self._model.sources[name](query)
 
-    def _trend(self, query: Query, rows: IntArray) -> FloatArray:
-        """What the trending source says of some targets."""
-        scores: Vectors = self._model.sources[Trending.name].scores([query])
-        return np.asarray(scores[0][rows], np.float64)
-
-    @traced("ranking")
-    def _valued(
-        self,
-        user: User,
-        scenario: str,
-        now: float,
-        candidates: Candidates,
-        trend: Callable[[IntArray], FloatArray],
-        tasks: Callable[[IntArray], Mapping[str, FloatArray]],
-        steps: bool = False,
-        first: int | None = None,
-    ) -> Candidates:
-        """The candidates by the scenario's objective, best first; only the first if given."""
-        value = self._objective(scenario, self._settings.scenario(scenario))
-        given = {}
-        if value.uses("popularity"):
-            given["popularity"] = np.maximum(trend(candidates.rows), 0)
-        if named := [name for name in self._declared(scenario) if value.uses(as_name(name))]:
-            columns = tasks(candidates.rows)
-            unknown = dict.fromkeys(named, np.full(len(candidates), np.nan))
-            candidates = replace(candidates, tasks=unknown | self._learned(scenario, columns))
-            given |= {as_name(name): column for name, column in columns.items()}
-        targets = self._model.space(scenario).targets
-        return ordered(candidates, value(candidates, targets, user, now, given), steps, first)
-
-    def _declared(self, scenario: str) -> Collection[str]:
-        """The tasks of a scenario that the model predicts."""
-        tasks = self._model.tasks
-        return () if tasks is None else tasks.declared.get(scenario, ())
-
-    def _learned(self, scenario: str, columns: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-        """The tasks that are probabilities or values, not the similarity in their place."""
-        tasks = self._model.tasks
-        found = columns if tasks is not None else {}
-        return {name: own for name, own in found.items() if tasks and tasks.learned(scenario, name)}
-
-    def _predicted(self, asking: Asking, rows: IntArray) -> dict[str, FloatArray]:
-        """The predicted tasks of some targets by name; none where the scenario has none."""
-        query, tasks = asking.query, self._model.tasks
-        if tasks is None or query.scenario not in tasks.declared:
-            return {}
-        weights = self.weights(query.scenario)
-        said = {name: self._model.sources[name].scores([query])[0] for name in weights}
-        targets, items = asking.space.targets, self._model.items.targets
-        return tasks(query, asking.user, rows, said, weights, targets, items).tasks
-
     def _filled(
         self, candidates: Candidates, scenario: str, ask: Callable[[str], Candidates]
     ) -> Candidates:
@@ -397,12 +341,6 @@ class Recommender:
             self._rerankers[scenario] = Reranker(self._settings.scenario(scenario))
         return self._rerankers[scenario]
 
-    def _objective(self, scenario: str, spec: Scenario) -> Objective:
-        if scenario not in self._objectives:
-            predicted = {as_name(name) for name in self._declared(scenario)}
-            self._objectives[scenario] = objective(scenario, spec, predicted)
-        return self._objectives[scenario]
-
 
 def _pool(n: int) -> int:
     """Candidates asked of a source for a list of n: as many as weights were chosen on, or more."""
@@ -421,9 +359,3 @@ def _with_pins(pool: Candidates, pins: Mapping[int, int]) -> Candidates:
     rows = rows[~np.isin(rows, pool.rows)]
     lowest = pool.scores[-1:] if len(pool) else np.zeros(1, np.float32)
     return joined(pool, Candidates(rows, np.repeat(lowest, len(rows)))) if len(rows) else pool
-
-
-def _said_of(said: Candidates, rows: IntArray) -> FloatArray:
-    """The score of each of some targets, 0 where nothing is said of it."""
-    scores = dict(zip(said.rows.tolist(), said.scores.tolist(), strict=True))
-    return np.array([scores.get(row, 0.0) for row in rows.tolist()])
