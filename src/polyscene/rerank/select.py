@@ -192,6 +192,8 @@ class _Filling:
 
     def _note(self, choice: Choice) -> None:
         """Keep whom a candidate passes: those of a higher value that could stand in its place."""
+        if not self._open[: choice.position].any():
+            return  # as in every list that is by value alone
         passed = self._open.copy()
         passed[choice.position :] = False
         for position in np.flatnonzero(passed).tolist():
