@@ -36,6 +36,7 @@ class Workspace(Closing):
         settings: What its `polyscene.toml` declares.
         encoder: Used in place of the declared encoders, such as your own; the caller closes it.
         chat: Answers in place of the declared language model; closed with the workspace.
+        store: Used in place of the declared one; the caller closes it.
     """
 
     def __init__(
@@ -44,10 +45,12 @@ class Workspace(Closing):
         settings: Settings,
         encoder: Encoder | None = None,
         chat: ChatModel | None = None,
+        store: Store | None = None,
     ) -> None:
         self.path = path
         self.settings = settings
         self._given = encoder
+        self._given_store = store
         self._chat = chat
 
     @classmethod
@@ -87,7 +90,7 @@ class Workspace(Closing):
     @cached_property
     def store(self) -> Store:
         """The store of records, opened on first use."""
-        return Store.open(self._store_url())
+        return self._given_store or Store.open(self._store_url())
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -134,7 +137,7 @@ class Workspace(Closing):
         """Close what was opened."""
         for name in ("soon", "language_model", "store", "encoder"):
             opened = self.__dict__.pop(name, None)
-            if opened is not None and opened is not self._given:
+            if opened is not None and opened not in (self._given, self._given_store):
                 opened.close()
 
     def _store_url(self) -> str:

@@ -12,8 +12,9 @@ import pytest
 from polyscene.data.importers import get_importer, import_folder, importer_names
 from polyscene.data.ingest import ingest
 from polyscene.data.schema import Event, Item, Relation, User, parse_timestamp
+from polyscene.data.tags import GivenTag
 from polyscene.errors import DataError, IngestError, NotFoundError
-from polyscene.storage import Store
+from polyscene.storage import Store, Untold, given_tags
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
@@ -107,22 +108,32 @@ def test_tags_of_users_under_test_are_left_out(store: Store, tmp_path: Path) -> 
     assert items(store)["1"].tags == ["Comedy", "Drama", "dogs"]
 
 
-def test_whose_tags_stand_in_the_texts_is_noted(store: Store, tmp_path: Path) -> None:
+def test_who_gave_which_tag_is_kept(store: Store, tmp_path: Path) -> None:
     """Whoever was left out is not among them, and another import of the format starts anew."""
     import_folder("movielens", folder(tmp_path, MOVIELENS), store)
-    assert store.taggers() == {"7", "8"}
+    assert list(given_tags(store, "7")) == [
+        GivenTag("7", "1", "dogs", 1.0), GivenTag("7", "2", "odd", 1.0)
+    ]  # fmt: skip
+    assert {one.user_id for one in given_tags(store)} == {"7", "8"}
     import_folder("movielens", tmp_path, store, exclude_tags_of=["8"])
-    assert store.taggers() == {"7"}
+    assert {one.user_id for one in given_tags(store)} == {"7"}
     import_folder("movielens", tmp_path, store, exclude_tags_of=["7", "8", "9"])
-    assert store.taggers() == set()
+    assert list(given_tags(store)) == []
     assert items(store)["1"].tags == ["Comedy", "Drama"]
 
 
-def test_nobody_is_noted_when_the_films_were_not_kept(store: Store, tmp_path: Path) -> None:
+def test_no_tag_is_kept_when_the_films_were_not(store: Store, tmp_path: Path) -> None:
     bad = MOVIELENS | {"movies.csv": "movieId,title,genres\n,Untitled,Comedy\n"}
     with pytest.raises(IngestError):
         import_folder("movielens", folder(tmp_path, bad), store)
-    assert store.taggers() == set()
+    assert list(given_tags(store)) == []
+
+
+def test_the_moment_of_a_tag_may_be_missing_or_wrong(store: Store, tmp_path: Path) -> None:
+    tags = "userId,movieId,tag,timestamp\n7,1,a,soon\n7,1,b,\n7,1,c,3\n"
+    import_folder("movielens", folder(tmp_path, MOVIELENS | {"tags.csv": tags}), store)
+    found = {one.tag: one.timestamp for one in given_tags(store)}
+    assert found == {"a": None, "b": None, "c": 3.0}
 
 
 def test_a_bad_rating_is_named_by_its_row_and_skipped_when_asked(
@@ -187,7 +198,41 @@ def test_lastfm_leaves_out_tags_of_users_under_test_everywhere(
     import_folder("lastfm", folder(tmp_path, LASTFM), store, exclude_tags_of=["5"])
     assert items(store)["1"].tags == ["pop"]
     assert store.user("5") == User(user_id="5")
-    assert store.taggers() == {"6"}
+    assert {one.user_id for one in given_tags(store)} == {"6"}
+
+
+@pytest.mark.parametrize(("name", "files"), [("movielens", MOVIELENS), ("lastfm", LASTFM)])
+def test_without_the_tags_of_some_a_store_is_as_if_they_had_been_left_out(
+    store: Store, tmp_path: Path, name: str, files: dict[str, str | bytes]
+) -> None:
+    """Of whoever it is, alone and together."""
+    import_folder(name, folder(tmp_path, files), store)
+    for users in [], ["5"], ["6"], ["7"], ["8"], ["5", "6", "7", "8"]:
+        with Store.open(f"sqlite:///{tmp_path / '-'.join(users)}.db") as other:
+            import_folder(name, tmp_path, other, exclude_tags_of=users)
+            assert_same(Untold(store, users), other)
+
+
+@pytest.mark.parametrize("name", ["movielens", "lastfm"])
+def test_without_the_tags_of_half_really(
+    store: Store, tmp_path: Path, data_dir: Path, name: str
+) -> None:
+    """Tags move up where others leave, and the order is that of the counts that are left."""
+    path = real(data_dir, {"movielens": "movielens-small", "lastfm": "lastfm-2k"}[name])
+    import_folder(name, path, store, on_error="skip")
+    half = sorted({one.user_id for one in given_tags(store)})[::2]
+    untold = Untold(store, half)
+    assert untold.givers == set(half)
+    assert len(untold.changed_items()) > 100
+    with Store.open(f"sqlite:///{tmp_path / 'other.db'}") as other:
+        import_folder(name, path, other, on_error="skip", exclude_tags_of=half)
+        assert_same(untold, other)
+
+
+def assert_same(store: Store, other: Store) -> None:
+    assert list(store.items()) == list(other.items())
+    assert list(store.users()) == list(other.users())
+    assert store.counts() == other.counts()
 
 
 def test_lastfm_really(store: Store, data_dir: Path) -> None:

@@ -15,6 +15,7 @@ from rich.console import Console
 
 import polyscene.cli.evaluate as command
 from calling import call, fails
+from polyscene.data.tags import GivenTag
 from polyscene.evaluation.predictions import Predicted
 from polyscene.evaluation.run import ScenarioReport
 from polyscene.fitting.model import current_version
@@ -219,11 +220,11 @@ def test_a_note_stands_on_the_error_stream(tmp_path: Path) -> None:
     """And in the file; the table is as without it."""
     path, out = tmp_path / "w", tmp_path / "r.json"
     with make(path, events(), friends()) as workspace, workspace.store.write() as writer:
-        writer.put_taggers("lastfm", ["u1", "u2"])
+        writer.put_given_tags("lastfm", [GivenTag(name, "tea-1", "tea") for name in ("u1", "u2")])
     (path / "polyscene.toml").write_text(TOML, "utf-8")
     done = call("-w", path, "evaluate", "--scenario", "news", "--no-ablation", "--json", out)
     assert done.code == 0, done
-    assert done.err.startswith("note: the texts have tags that 2 of the ")
+    assert done.err.startswith("note: tags that 2 of the ")
     assert done.out.startswith("news: protocol random")
     (note,) = json.loads(out.read_text("utf-8"))["notes"]
     assert note in " ".join(done.err.split())

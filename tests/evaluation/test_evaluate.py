@@ -5,20 +5,23 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from polyscene.data.schema import Event, Item, User
+from polyscene.data.tags import GivenTag, TagCounts
 from polyscene.errors import DataError
-from polyscene.evaluation.protocols import Plan
+from polyscene.evaluation.protocols import Plan, Protocol, split
 from polyscene.evaluation.run import Report, evaluate
 from polyscene.evaluation.systems import ENGINE
 from polyscene.settings import parse_settings
 from polyscene.workspace import Workspace
 from tiny_world import NOW, words
 
-from .planted import event, events, friends, make
+from .planted import USERS, event, events, friends, items, make
 
 
 def ndcg(report: Report, system: str, scenario: int = 0) -> float:
@@ -128,18 +131,6 @@ class TestOptions:
         best = found.systems[ENGINE].curve[-1][0], fewer.systems[ENGINE].curve[-1][0]
         assert all(0 < recall <= 1 for recall in best)
 
-    def test_tags_that_users_under_test_gave_are_noted(self, tmp_path: Path) -> None:
-        """Of two under test one gave tags; somebody else who did is not asked."""
-        with make(tmp_path / "w", events(), []) as workspace:
-            with workspace.store.write() as writer:
-                writer.put_taggers("lastfm", ["u1", "u7"])
-            plan = Plan("leave-one-out", ("news",), tested={"u1", "u2"})
-            (note,) = evaluate(workspace, plan, (5,), ablation=False, now=NOW).notes
-            others = Plan("leave-one-out", ("news",), tested={"u2", "u3"})
-            assert evaluate(workspace, others, (5,), ablation=False, now=NOW).notes == []
-        assert "tags that 1 of the 2 users under test gave" in note
-        assert "--exclude-tags-of" in note
-
     def test_nothing_that_may_be_shown_is_an_error(self, tmp_path: Path) -> None:
         done = [event(n, f"tea-news-{m}", "buy", "商店", m) for n in range(9) for m in range(4)]
         with (
@@ -194,3 +185,91 @@ def test_douban_films_are_found_better_than_by_popularity(data_dir: Path, tmp_pa
     assert found.targets == len(films)
     assert found.against["popularity"].relative > 0.1
     assert found.against["popularity"].low > 0
+
+
+MARKS = [
+    GivenTag(one.user_id, str(one.item_id), f"of {one.user_id}")
+    for one in events()
+    if one.action == "buy"
+]
+"""Everybody who bought a thing wrote their name on it, which tells what is held out."""
+
+
+def marked_world(path: Path, marks: list[GivenTag]) -> Workspace:
+    """The planted world with such tags on goods and on those who gave them."""
+    of_items, of_users = TagCounts.of_items(marks), TagCounts.of_users(marks)
+    workspace = make(path, events(), [])
+    with workspace.store.write() as writer:
+        writer.put_items([
+            item.model_copy(update={"tags": [*item.tags, *of_items.top(item.item_id)]})
+            for item in items()
+        ])  # fmt: skip
+        names = [f"u{number}" for number in range(USERS)]
+        writer.put_users([User(user_id=name, tags=of_users.top(name)) for name in names])
+        writer.put_given_tags("shop", marks)
+    return workspace
+
+
+class TestTagsOfUsersUnderTest:
+    @pytest.fixture
+    def marked(self, tmp_path: Path) -> Iterator[Workspace]:
+        with marked_world(tmp_path / "w", MARKS) as workspace:
+            yield workspace
+
+    def measured(self, workspace: Workspace, plan: Plan) -> Report:
+        return evaluate(workspace, plan, (5,), ablation=False, now=NOW)
+
+    @pytest.mark.parametrize("protocol", ["random", "leave-one-out", "cold-items", "time"])
+    def test_numbers_are_those_of_a_world_without_them(
+        self, marked: Workspace, tmp_path: Path, protocol: Protocol
+    ) -> None:
+        """Of all who are asked; of those who are not, they stay."""
+        plan, store = Plan(protocol, ("商店",)), marked.store
+        part = split(store.dataset(lists=True), store.links(), marked.settings, plan, NOW)
+        asked = {part.train.users.ids[row] for row in part.users}
+        found = self.measured(marked, plan)
+        others = [one for one in MARKS if one.user_id not in asked]
+        with marked_world(tmp_path / "clean", others) as clean:
+            clear = self.measured(clean, plan)
+        assert found.scenarios[0].systems == clear.scenarios[0].systems
+        (note,) = found.notes
+        assert f"tags that {len(asked)} of the {len(asked)} users under test gave" in note
+        assert clear.notes == []
+
+    def test_they_would_tell(self, marked: Workspace) -> None:
+        """The proof that it matters: with nobody known to have given them, text finds what is
+        held out."""
+        plan = Plan("leave-one-out", ("商店",))
+        honest = ndcg(self.measured(marked, plan), "semantic-mean")
+        with marked.store.write() as writer:
+            writer.put_given_tags("shop", [])
+        assert ndcg(self.measured(marked, plan), "semantic-mean") > 1.3 * honest
+
+    def test_tags_of_others_stay(self, marked: Workspace) -> None:
+        """Two are under test; what the rest wrote stands, and a note says how many are meant."""
+        plan = Plan("leave-one-out", ("商店",), tested={"u1", "u2"})
+        (note,) = self.measured(marked, plan).notes
+        assert note.startswith("tags that 2 of the 2 users under test gave themselves are left out")
+        assert note.endswith("items, since they can tell what is to be predicted")
+        seen = marked.store.item("maps-1")
+        assert seen is not None
+        assert any(tag.startswith("of u") for tag in seen.tags)  # in the workspace nothing changes
+
+    def test_with_time_those_of_the_time_under_test_are_left_out(
+        self, marked: Workspace, tmp_path: Path
+    ) -> None:
+        """Whoever gave them: all are of today here."""
+        marks = [replace(one, timestamp=NOW) for one in MARKS]
+        with marked.store.write() as writer:
+            writer.put_given_tags("shop", marks)
+        plan = Plan("time", ("商店",), tested={"u1", "u2"})
+        found = self.measured(marked, plan)
+        with make(tmp_path / "clean", events(), []) as clean:
+            clear = self.measured(clean, plan)
+        assert found.scenarios[0].systems == clear.scenarios[0].systems
+        assert ", and that 38 others gave in the time under test, are left out" in found.notes[0]
+
+    def test_other_settings_are_compared_without_them_too(self, marked: Workspace) -> None:
+        plan = Plan("leave-one-out", ("商店",))
+        found = evaluate(marked, plan, (5,), ablation=False, against=marked.settings, now=NOW)
+        assert found.scenarios[0].against["other settings"].difference == 0

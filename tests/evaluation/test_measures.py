@@ -23,6 +23,7 @@ def context(**changed: object) -> Context:
         "popularity": np.array([4, 0, 25, 5, 9]),
         "activity": np.array([3, 100, 5]),
         "published_at": NOW - np.array([3.0, np.nan, 400.0, -2.0, 1.0]) * DAY,
+        "first_event": NOW - np.array([8.0, np.nan, 40.0, np.nan, 2000.0]) * DAY,
         "now": NOW,
         "vectors": np.eye(5, dtype=np.float32),
         "ranked": np.array([True, True, True, True, False]),
@@ -97,7 +98,7 @@ class TestSlices:
             ("target popularity", "5-19"): (1, 0.0),
             ("target popularity", "20-99"): (1, 1.0),
             ("target age in days", "0-6"): (2, 0.5),  # one of them appears after the question
-            ("target age in days", "365+"): (1, 1.0),
+            ("target age in days", "365-1824"): (1, 1.0),
         }
         assert all(one.recall["none"] == 0 for one in found)
 
@@ -107,8 +108,15 @@ class TestSlices:
             "1-4": 0.0, "5-19": 0.0, "100+": 1.0,
         }  # fmt: skip
 
-    def test_no_ages_where_no_target_has_a_date(self) -> None:
-        undated = context(published_at=np.full(5, np.nan))
+    def test_without_dates_a_target_is_as_old_as_the_first_event_on_it(self) -> None:
+        """The pairs of targets 1 and 3, on which nobody acted before, are of no age."""
+        found = slices({"a": LISTS}, context(published_at=np.full(5, np.nan)), 2)
+        parts = {one.part: one.recall["a"] for one in found if "first event" in one.kind}
+        assert parts == {"7-29": 1.0, "30-364": 1.0}
+        assert not any(one.kind == "target age in days" for one in found)
+
+    def test_no_ages_where_nothing_has_a_date(self) -> None:
+        undated = context(published_at=np.full(5, np.nan), first_event=np.full(5, np.nan))
         assert {one.kind for one in slices({"a": LISTS}, undated, 2)} == {
             "user activity", "target popularity",
         }  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
 
 from polyscene.data.ingest import ingest_file
@@ -57,7 +58,11 @@ def main() -> None:
         name, url, argument = line.rstrip("\n").split("\t")
         child = os.fork()
         if child == 0:
-            tasks[name](url, argument)
+            try:
+                tasks[name](url, argument)
+            except BaseException:
+                traceback.print_exc()
+                say("failed")  # nobody waits for what will not come
             os._exit(0)
         say(f"pid {child}")
         sys.stdin.readline()  # "reap": the process has been killed

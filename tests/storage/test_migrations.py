@@ -14,8 +14,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from polyscene.data.schema import Event
+from polyscene.data.tags import GivenTag
 from polyscene.errors import WorkspaceError
-from polyscene.storage import Store, migrations, reviewed
+from polyscene.storage import Store, given_tags, migrations, reviewed
 from polyscene.storage.tables import metadata
 
 
@@ -138,9 +139,9 @@ def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
         assert store.revision() == 0
 
 
-@pytest.mark.parametrize("version", ["0001", "0002"])
-def test_taggers_come_to_a_store_of_before(tmp_path: Path, version: str) -> None:
-    """Its records stay; of what was imported before, no tagger is known."""
+@pytest.mark.parametrize("version", ["0001", "0002", "0007"])
+def test_given_tags_come_to_a_store_of_before(tmp_path: Path, version: str) -> None:
+    """Its records stay; of what was imported before, nobody knows who gave what."""
     path = tmp_path / "store.db"
     make_old(path, version)
     raw = sqlite3.connect(path)
@@ -149,10 +150,13 @@ def test_taggers_come_to_a_store_of_before(tmp_path: Path, version: str) -> None
             "INSERT INTO users (user_id, tags, description, attributes, revision) "
             "VALUES ('u', '[]', '', '{}', 1)"
         )
+        if version == "0007":
+            raw.execute("INSERT INTO taggers (origin, user_id) VALUES ('lastfm', 'u')")
     raw.close()
+    one = GivenTag("u", "i", "red", 3.5)
     with Store.open(f"sqlite:///{path}") as store:
         assert store.user("u") is not None
-        assert store.taggers() == set()
+        assert list(given_tags(store)) == []
         with store.write() as writer:
-            writer.put_taggers("lastfm", ["u"])
-        assert store.taggers() == {"u"}
+            writer.put_given_tags("lastfm", [one])
+        assert list(given_tags(store)) == [one]

@@ -341,18 +341,6 @@ def test_a_dataset_keeps_people_tags_and_all_else_apart(store: Store) -> None:
     assert lost.on_tag.tolist() == [False] * 5
 
 
-def test_taggers_are_those_of_every_origin(store: Store) -> None:
-    """What an origin notes replaces what it had noted, and nothing else."""
-    with store.write() as writer:
-        writer.put_taggers("a", ["u", "v", "u"])
-        writer.put_taggers("b", ["w"])
-    assert store.taggers() == {"u", "v", "w"}
-    with store.write() as writer:
-        writer.put_taggers("a", ["v"])
-        writer.put_taggers("b", [])
-    assert store.taggers() == {"v"}
-
-
 def test_requests_are_read_where_they_are_asked_for(store: Store) -> None:
     """Events of one request have one number, in the order of arrival; -1 without a request."""
     fill(

@@ -16,7 +16,7 @@ from polyscene.cli.audit import print_audit
 from polyscene.cli.main import app
 from polyscene.cli.output import console, error_console, progress_bars
 from polyscene.engine import Engine
-from polyscene.engine.batch import read_ids
+from polyscene.engine.batch import read_id_lines
 from polyscene.evaluation.audit import Audit
 from polyscene.evaluation.given import read_given
 from polyscene.evaluation.protocols import PROTOCOLS, SPLITS, Plan, Protocol, SplitBy
@@ -123,7 +123,7 @@ def evaluate(
             scenarios=names,
             share=share,
             seed=seed,
-            tested=None if users_file is None else frozenset(read_ids(users_file, "user_id")),
+            tested=None if users_file is None else frozenset(read_id_lines(users_file, "user_id")),
             min_users=min_users,
             given=None if given is None else read_given(given, store.dataset(), settings),
             by=cast("SplitBy", by.value),

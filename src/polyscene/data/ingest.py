@@ -14,6 +14,7 @@ from polyscene.data.known import KnownTargets
 from polyscene.data.readers import Batch, open_table
 from polyscene.data.report import FileReport, IngestReport, Problem
 from polyscene.data.sink import Sink, Writer
+from polyscene.data.tags import GivenTag
 from polyscene.data.validation import KINDS, Kind, Validator
 from polyscene.errors import IngestError
 from polyscene.logs import NO_PROGRESS, Progress, get_logger
@@ -50,8 +51,8 @@ class Part:
     """The file it comes from, for the report."""
     batches: Iterable[Batch]
     """Rows with the columns of that kind."""
-    taggers: Collection[str] | None = None
-    """The users whose free tags stand in these rows; None where tags are nobody's own."""
+    given: Collection[GivenTag] | None = None
+    """The tags that users gave, which stand in these rows; None where tags are nobody's own."""
 
 
 def ingest(
@@ -164,7 +165,7 @@ def ingest_records(
     on_error: OnError = "fail",
     people: Collection[str] | None = None,
     progress: Progress = NO_PROGRESS,
-    taggers: tuple[str, Collection[str]] | None = None,
+    given: tuple[str, Collection[GivenTag]] | None = None,
 ) -> FileReport:
     """Load batches of rows, such as an importer makes, in one transaction.
 
@@ -176,12 +177,12 @@ def ingest_records(
         on_error: See `ingest_file`.
         people: See `ingest_file`.
         progress: Where to report progress.
-        taggers: An origin and the users whose free tags stand in the rows, to be noted with them.
+        given: An origin and the tags that users gave, to be kept with the rows they stand in.
 
     Raises:
         IngestError: When nothing was kept; its report lists the problems.
     """
-    loading = _Loading(path, kind, on_error, people, taggers)
+    loading = _Loading(path, kind, on_error, people, given)
     loading.run(sink, batches, progress, None, "bytes")
     return loading.finish()
 
@@ -203,7 +204,7 @@ def ingest_parts(
         on_error: See `ingest_file`.
         people: See `ingest_file`.
         progress: Where to report progress.
-        origin: What `Part.taggers` are noted under: the name of the format.
+        origin: What `Part.given` is kept under: the name of the format.
 
     Raises:
         IngestError: When a part could not be loaded. The parts before it are kept.
@@ -214,7 +215,7 @@ def ingest_parts(
         try:
             done = ingest_records(
                 part.batches, part.kind, sink, path=part.path, on_error=on_error, people=people,
-                progress=progress, taggers=None if part.taggers is None else (origin, part.taggers),
+                progress=progress, given=None if part.given is None else (origin, part.given),
             )  # fmt: skip
         except IngestError as error:
             error.report.files[:0] = report.files
@@ -253,7 +254,7 @@ class _Loading:
         kind: Kind,
         on_error: OnError,
         people: Collection[str] | None,
-        taggers: tuple[str, Collection[str]] | None = None,
+        given: tuple[str, Collection[GivenTag]] | None = None,
     ) -> None:
         if kind not in KINDS:
             raise ValueError(f"kind is one of {', '.join(KINDS)}, not {kind!r}")
@@ -265,7 +266,7 @@ class _Loading:
         """Whether the file as a whole can be read."""
         self._kind = kind
         self._targets = KnownTargets(people, str(path))
-        self._taggers = taggers
+        self._given = given
         self._skip = on_error == "skip"
         self._started = time.perf_counter()
 
@@ -285,8 +286,8 @@ class _Loading:
                 progress.task(label, total, unit) as task,
                 sink.write() as writer,
             ):
-                if self._taggers is not None:
-                    writer.put_taggers(*self._taggers)
+                if self._given is not None:
+                    writer.put_given_tags(*self._given)
                 for batch in batches:
                     self._load(batch, writer)
                     task.advance(batch.amount)

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from polyscene.data.schema import Event, Item, Relation, User
+from polyscene.data.tags import GivenTag
 
 __all__ = ["Sink", "Writer"]
 
@@ -26,8 +27,8 @@ class Writer(Protocol):
     def put_relations(self, relations: Sequence[Relation]) -> int:
         """Add relations; returns how many were new."""
 
-    def put_taggers(self, origin: str, users: Collection[str]) -> None:
-        """Note whose free tags stand in the texts of records; replaces what the origin had."""
+    def put_given_tags(self, origin: str, given: Collection[GivenTag]) -> None:
+        """Keep which users gave which tags to items; replaces what the origin had."""
 
     def known_items(self, ids: Collection[str]) -> set[str]:
         """Those of the ids that are the id of an item."""

@@ -31,8 +31,8 @@ __all__ = [
 
 ACTIVITY = (0, 1, 5, 20, 100)
 """Lower bounds of how much a user has done in training, or of how many acted on a target."""
-_AGES = (0, 7, 30, 365)
-"""Lower bounds of the age of a target, in days."""
+_AGES = (0, 7, 30, 365, 1825)
+"""Lower bounds of the age of a target, in days: a week, a month, a year, five years."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,8 @@ class Context:
     """Targets that the user of each question acted on in training, shape (q,)."""
     published_at: npt.NDArray[np.float64]
     """When each target appeared, NaN where unknown, shape (targets,)."""
+    first_event: npt.NDArray[np.float64]
+    """When somebody first acted on each target in training, NaN where unknown, shape (targets,)."""
     now: float
     """The time of the questions, seconds since 1970-01-01 UTC."""
     vectors: Vectors
@@ -83,8 +85,8 @@ class Slice:
     """Recall of a part of what is to be found, at the first k."""
 
     kind: str
-    """By what the part is taken: "user activity", "target popularity", "target age in days",
-    "action"."""
+    """By what the part is taken: "user activity", "target popularity", "target age in days" or,
+    where no target says when it appeared, "days since the first event", and "action"."""
     part: str
     """Which part, such as "5-19"."""
     pairs: int
@@ -176,11 +178,16 @@ def slices(lists: dict[str, IntArray], context: Context, k: int) -> list[Slice]:
         *bins("user activity", context.activity[pairs.row], ACTIVITY),
         *bins("target popularity", context.popularity[pairs.col], ACTIVITY),
     ]
-    ages = (context.now - context.published_at[pairs.col]) / SECONDS_A_DAY
-    if not np.isnan(ages).all():
-        # what appears after the question is new; without a date it is of no age
-        ages = np.where(np.isnan(ages), -1.0, np.maximum(ages, 0.0))
-        parts += bins("target age in days", ages, _AGES)
+    for kind, since in (
+        ("target age in days", context.published_at),
+        ("days since the first event", context.first_event),
+    ):
+        ages = (context.now - since[pairs.col]) / SECONDS_A_DAY
+        if not np.isnan(ages).all():
+            # what appears after the question is new; without a date it is of no age
+            ages = np.where(np.isnan(ages), -1.0, np.maximum(ages, 0.0))
+            parts += bins(kind, ages, _AGES)
+            break
     parts += [
         ("action", action, np.asarray(of_action[pairs.row, pairs.col]).ravel() > 0)
         for action, of_action in context.actions

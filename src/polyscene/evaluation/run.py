@@ -12,17 +12,16 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 from pydantic import TypeAdapter
 
-from polyscene.data.dataset import Dataset, IntArray
+from polyscene.data.dataset import IntArray
 from polyscene.errors import DataError
 from polyscene.evaluation.audit import NO_AUDIT, Asked, Audit, Audited, audited, check_audit
+from polyscene.evaluation.context import activity, context_of, pairs_of
 from polyscene.evaluation.measures import (
     Context,
     Measured,
     Slice,
-    action_matrices,
     measured,
     slices,
 )
@@ -37,16 +36,15 @@ from polyscene.evaluation.predictions import Predicted
 from polyscene.evaluation.protocols import Plan, Split, split
 from polyscene.evaluation.systems import BASELINES, ENGINE, OTHER, Bench
 from polyscene.evaluation.trade import steps
-from polyscene.fitting.holdout import succeeded
 from polyscene.fitting.model import Fusion, Model, library_versions
 from polyscene.fitting.run import fit_to
-from polyscene.fitting.shown import shown as may_show
 from polyscene.logs import NO_PROGRESS, Progress
 from polyscene.metrics.compare import Comparison, paired
-from polyscene.settings import Settings, TargetKind
+from polyscene.settings import Settings
+from polyscene.storage import Untold
 from polyscene.workspace import Workspace
 
-__all__ = ["Report", "ScenarioReport", "context_of", "evaluate", "matched"]
+__all__ = ["Report", "ScenarioReport", "evaluate", "matched"]
 
 Lists = Mapping[str, IntArray]
 Values = Mapping[str, npt.NDArray[np.float64]]
@@ -159,9 +157,15 @@ def evaluate(
     if against is not None and shown:
         raise DataError("other settings are compared by lists; with impressions there are none")
     with ExitStack() as opened:
-        own = opened.enter_context(Workspace(workspace.path, settings, workspace.encoder))
-        data = own.store.dataset(requests=shown, lists=True)
-        part = split(data, own.store.links(), settings, plan, moment)
+        store = workspace.store
+        data = store.dataset(requests=shown, lists=True)
+        part = split(data, store.links(), settings, plan, moment)
+        asked_for = {part.train.users.ids[row] for row in part.users.tolist()}
+        tested = asked_for | set(plan.tested or ())
+        untold = Untold(store, tested, part.now if plan.protocol == "time" else None)
+        own = opened.enter_context(
+            Workspace(workspace.path, settings, workspace.encoder, store=untold)
+        )
         start = time.monotonic()
         model = fit_to(own, part.train, part.links, progress, part.now)
         fitted = time.monotonic() - start
@@ -201,20 +205,20 @@ def evaluate(
         scenarios=reports,
         empty=[name for name in plan.scenarios if name not in measured_in],
         by=part.plan.by if shown else None,
-        notes=_notes(workspace, part),
+        notes=_notes(untold, tested),
     )
 
 
-def _notes(workspace: Workspace, part: Split) -> list[str]:
-    """Whether users under test wrote a part of the texts: they tagged what they are asked about."""
-    tested = {part.train.users.ids[row] for row in part.users.tolist()}
-    wrote = len(tested & workspace.store.taggers())
-    if not wrote:
+def _notes(store: Untold, tested: set[str]) -> list[str]:
+    """That users under test wrote a part of the texts: they tagged what they are asked about."""
+    wrote, late = len(store.givers & tested), len(store.givers - tested)
+    if not store.givers:
         return []
     return [
-        f"the texts have tags that {wrote:,} of the {len(tested):,} users under test gave "
-        "themselves, which can tell what they are asked to predict; ingest without them: "
-        "--exclude-tags-of FILE"
+        f"tags that {wrote:,} of the {len(tested):,} users under test gave themselves"
+        + (f", and that {late:,} others gave in the time under test," if late else "")
+        + f" are left out of the texts of {len(store.changed_items()):,} items, since they can "
+        "tell what is to be predicted"
     ]
 
 
@@ -287,7 +291,7 @@ def _audited(
     if not audit:
         return None
     spec, train = bench.spec(scenario), part.train
-    targets, pairs = model.space(scenario).targets, _pairs(train, spec.target)
+    targets, pairs = model.space(scenario).targets, pairs_of(train, spec.target)
     asked = Asked(
         spec=spec,
         context=context,
@@ -330,9 +334,9 @@ def _shown(
     found, main = {}, {}
     for name, weights in systems.items():
         found[name], main[name] = ordering(*orders[name], weights, shown, half, k)
-    activity = _activity(part.train, settings.scenario(scenario).target)
+    done = activity(part.train, settings.scenario(scenario).target)
     scores = {name: orders[name][0] for name in (ENGINE, *BASELINES)}
-    parts = activity_parts(scores, shown, activity[shown.users])
+    parts = activity_parts(scores, shown, done[shown.users])
     report = ScenarioReport(
         scenario=scenario,
         users=len(shown.users),
@@ -347,46 +351,6 @@ def _shown(
         tasks=bench.predictions(scenario),
     )
     return report, seconds
-
-
-def _activity(train: Dataset, kind: TargetKind) -> IntArray:
-    """How many targets each user acted on, shape (users,)."""
-    return np.bincount(_pairs(train, kind)[0], minlength=len(train.users))
-
-
-def _pairs(train: Dataset, kind: TargetKind) -> IntArray:
-    """The distinct pairs of user and target, shape (2, pairs)."""
-    used = train.aimed(kind) & (train.target >= 0)
-    pairs: IntArray = np.unique(np.stack([train.user[used], train.target[used]]), axis=1)
-    return pairs
-
-
-def context_of(workspace: Workspace, model: Model, part: Split, scenario: str) -> Context:
-    """What lists are judged by; what the scenario may not show is not to be found either."""
-    spec = workspace.settings.scenario(scenario)
-    train, on_person = part.train, spec.target == "person"
-    pairs = _pairs(train, spec.target)
-    ids, space = (train.users if on_person else train.items).ids, model.space(scenario)
-    rows = space.targets.ids.rows(ids)
-    known = np.maximum(rows, 0)
-    visible = may_show(model, scenario, spec)[known] & (rows >= 0)
-    ranked = part.ranked.get(scenario, np.ones(len(ids), np.bool_)) & visible
-    relevant = sp.csr_matrix(part.relevant[scenario].multiply(ranked[None]))
-    relevant.eliminate_zeros()
-    able = relevant.getnnz(axis=1) > 0
-    questions, relevant = part.questions.take(able), sp.csr_matrix(relevant[able])
-    right = part.held.take(succeeded(part.held, workspace.settings, scenario))
-    return Context(
-        questions=questions,
-        relevant=relevant,
-        popularity=np.bincount(pairs[1], minlength=len(ids)),
-        activity=_activity(train, spec.target)[questions.users],
-        published_at=np.where(rows >= 0, space.published_at[known], np.nan),
-        now=part.now,
-        vectors=space.vectors[known],
-        ranked=ranked,
-        actions=action_matrices(right, questions, relevant),
-    )
 
 
 def matched(settings: Settings, protocol: str) -> Settings:

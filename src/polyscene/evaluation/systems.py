@@ -86,7 +86,9 @@ class Bench:
             settings.scenario(name)
         same = settings.encoders == workspace.settings.encoders
         other = opened.enter_context(
-            Workspace(workspace.path, settings, workspace.encoder if same else None)
+            Workspace(
+                workspace.path, settings, workspace.encoder if same else None, store=workspace.store
+            )
         )
         return cls(other, fit_to(other, split.train, split.links, progress, split.now), split)
 

@@ -10,7 +10,7 @@ from typing import Any
 from polyscene.errors import ModelError, NotFoundError
 from polyscene.fitting.labels import answers_on, erase_answers
 from polyscene.fitting.model import model_versions, read_config
-from polyscene.storage import notes_of, reviews_of
+from polyscene.storage import Untold, given_tags, notes_of, reviews_of
 from polyscene.workspace import Workspace
 
 __all__ = ["Receipt", "forget", "held"]
@@ -64,7 +64,7 @@ def held(workspace: Workspace, user_id: str) -> dict[str, Any]:
         "notes": [asdict(note) for note in notes_of(store, "user", user_id)],
         "language_model_answers": workspace.ledger.about(user_id),
         "labels": answers_on(workspace.path, user_id),
-        "tags_stand_in_texts": user_id in store.taggers(),
+        "tags_given": [asdict(one) for one in given_tags(store, user_id)],
     }
     if not any(found.values()):
         raise NotFoundError(f"nothing is held on {user_id!r}")
@@ -74,8 +74,9 @@ def held(workspace: Workspace, user_id: str) -> dict[str, Any]:
 def forget(workspace: Workspace, user_id: str) -> Receipt:
     """Erase a person from the store and from the cache of vectors.
 
-    What is erased is overwritten on disk. The model that serves drops them when it takes in what is
-    new; the next fit does not know them. Vectors of texts that were replaced before the erasure
+    Items lose the tags that only this person is known to have given. What is erased is overwritten
+    on disk. The model that serves drops them when it takes in what is new; the next fit does not
+    know them. Vectors of texts that were replaced before the erasure, or with it those of items,
     stay in the cache: it has hashes of texts, not whose they are.
 
     Args:
@@ -89,6 +90,7 @@ def forget(workspace: Workspace, user_id: str) -> Receipt:
     store = workspace.store
     user = store.user(user_id)
     with store.write() as writer:
+        writer.put_items(Untold(store, {user_id}).changed_items())
         erased = writer.erase_user(user_id)
         if not any(erased.values()) and not answers_on(workspace.path, user_id):
             raise NotFoundError(f"nothing is held on {user_id!r}")

@@ -61,7 +61,7 @@ class HeldModel(BaseModel):
     notes: list[dict[str, Any]]
     language_model_answers: list[dict[str, Any]]
     labels: list[dict[str, Any]]
-    tags_stand_in_texts: bool
+    tags_given: list[dict[str, Any]]
     models: list[str]
 
 

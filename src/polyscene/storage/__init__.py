@@ -1,6 +1,7 @@
 """The store of records: SQLite by default, PostgreSQL by URL."""
 
 from polyscene.storage.export import exported
+from polyscene.storage.given import Untold, given_tags
 from polyscene.storage.notes import Note, drop_notes, notes_of, put_notes
 from polyscene.storage.person import Acts, Person
 from polyscene.storage.reviews import DECISIONS, Decision, Review, decided, reviewed, reviews_of
@@ -22,10 +23,12 @@ __all__ = [
     "Review",
     "Store",
     "StoreWriter",
+    "Untold",
     "Watch",
     "decided",
     "drop_notes",
     "exported",
+    "given_tags",
     "notes_of",
     "put_notes",
     "reviewed",

@@ -300,11 +300,6 @@ class Store(Closing):
                 driver: Any = connection.connection.driver_connection
                 driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    def taggers(self) -> set[str]:
-        """The users whose free tags stand in the texts of records, as importers noted them."""
-        with self.read() as connection:
-            return set(connection.scalars(sa.select(tables.taggers.c.user_id)))
-
     def service_keys(self) -> list[rows.Key]:
         """The keys of the service, those out of use too, oldest first."""
         with self.read() as connection:

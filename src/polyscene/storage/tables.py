@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 __all__ = [
     "events",
+    "given_tags",
     "impressions",
     "items",
     "keys",
@@ -16,7 +17,6 @@ __all__ = [
     "relations",
     "reviews",
     "state",
-    "taggers",
     "users",
 ]
 
@@ -111,12 +111,15 @@ relations = sa.Table(
     sqlite_with_rowid=False,
 )
 
-taggers = sa.Table(
-    "taggers",
+given_tags = sa.Table(
+    "given_tags",
     metadata,
-    sa.Column("origin", sa.Text, primary_key=True),
     sa.Column("user_id", sa.Text, primary_key=True),
-    comment="Users whose free tags stand in the texts of records, by the format they came in.",
+    sa.Column("item_id", sa.Text, primary_key=True),
+    sa.Column("tag", sa.Text, primary_key=True),
+    sa.Column("origin", sa.Text, primary_key=True),
+    sa.Column("timestamp", sa.Double),
+    comment="Tags that users gave, which stand in the tags of records, by the format they came in.",
     sqlite_with_rowid=False,
 )
 

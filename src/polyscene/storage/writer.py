@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from polyscene.data.schema import Event, Item, Relation, User
+from polyscene.data.tags import GivenTag
 from polyscene.errors import DataError
 from polyscene.storage import tables
 from polyscene.storage.rows import Key, item_row, user_row
@@ -135,6 +136,7 @@ class StoreWriter:
             )
         execute(sa.delete(tables.reviews).where(tables.reviews.c.item_id == item_id))
         execute(sa.delete(tables.notes).where(_on(item_id, "item")))
+        execute(sa.delete(tables.given_tags).where(tables.given_tags.c.item_id == item_id))
         execute(sa.delete(tables.items).where(items.item_id == item_id))
         self._known_items.discard(item_id)
         self._turn()
@@ -172,7 +174,7 @@ class StoreWriter:
             ("reviews", tables.reviews, tables.reviews.c.person_id == user_id),
             ("notes", tables.notes, _on(user_id, "user")),
             ("answers", tables.llm_answers, tables.llm_answers.c.subject == user_id),
-            ("taggers", tables.taggers, tables.taggers.c.user_id == user_id),
+            ("tags given", tables.given_tags, tables.given_tags.c.user_id == user_id),
             ("users", tables.users, tables.users.c.user_id == user_id),
         ):
             erased[name] = execute(sa.delete(table).where(condition)).rowcount
@@ -208,12 +210,12 @@ class StoreWriter:
             statement = sa.insert(tables.impressions).values(dict.fromkeys(rows[0])).inline()
             self._execute_many(statement, list(rows))
 
-    def put_taggers(self, origin: str, users: Collection[str]) -> None:
-        """Note whose free tags stand in the texts of records; replaces what the origin had."""
-        table = tables.taggers
+    def put_given_tags(self, origin: str, given: Collection[GivenTag]) -> None:
+        """Keep which users gave which tags to items; replaces what the origin had."""
+        table = tables.given_tags
         self._connection.execute(sa.delete(table).where(table.c.origin == origin))
-        rows = [{"origin": origin, "user_id": name} for name in sorted(set(users))]
-        self._insert_new(table, ("origin", "user_id"), rows)
+        rows = [{**dataclasses.asdict(one), "origin": origin} for one in given]
+        self._insert_new(table, ("user_id", "item_id", "tag", "origin"), rows)
 
     def known_items(self, ids: Collection[str]) -> set[str]:
         """Those of the ids that are the id of an item."""

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from polyscene.data.dataset import IntArray
+from polyscene.evaluation.context import context_of
 from polyscene.evaluation.measures import hits_of
 from polyscene.evaluation.protocols import Split
-from polyscene.evaluation.run import context_of
 from polyscene.evaluation.systems import ENGINE, Bench
 from polyscene.fitting.run import fit_to
 from polyscene.logs import NO_PROGRESS, Progress

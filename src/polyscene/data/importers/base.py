@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 from polyscene.data.ingest import Part
 from polyscene.data.readers import Batch, open_table
-from polyscene.data.schema import MAX_ID_LENGTH
+from polyscene.data.schema import MAX_ID_LENGTH, parse_timestamp
 from polyscene.errors import DataError
 
 __all__ = [
-    "TOP_TAGS",
     "Importer",
-    "TagCounts",
     "detect_encoding",
     "event_id",
     "find_file",
@@ -26,10 +23,8 @@ __all__ = [
     "optional_file",
     "read_batches",
     "read_dicts",
+    "seconds",
 ]
-
-TOP_TAGS = 10
-"""How many of the tags that users gave become tags of an item or of a user."""
 
 
 class Importer(ABC):
@@ -163,22 +158,9 @@ def event_id(*parts: object) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
 
 
-class TagCounts:
-    """The tags that people gave to things, counted by how many people gave them."""
-
-    def __init__(self) -> None:
-        self._givers: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-
-    def add(self, thing: str, tag: str, giver: str) -> None:
-        """Count that someone gave a thing a tag."""
-        self._givers[thing][tag].add(giver)
-
-    @property
-    def givers(self) -> set[str]:
-        """Everybody who gave a tag."""
-        return {one for tags in self._givers.values() for givers in tags.values() for one in givers}
-
-    def top(self, thing: str) -> list[str]:
-        """The `TOP_TAGS` tags that most people gave it, ties in alphabetical order."""
-        givers = self._givers.get(thing, {})
-        return sorted(givers, key=lambda tag: (-len(givers[tag]), tag))[:TOP_TAGS]
+def seconds(value: Any) -> float | None:
+    """A time that only completes other records, as `parse_timestamp`; None where it is none."""
+    try:
+        return None if value is None else parse_timestamp(value)
+    except (ValueError, OverflowError):
+        return None

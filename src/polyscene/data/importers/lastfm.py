@@ -8,18 +8,19 @@ from typing import Any, ClassVar
 
 from polyscene.data.importers.base import (
     Importer,
-    TagCounts,
     detect_encoding,
     event_id,
     find_file,
     mapped,
     read_batches,
     read_dicts,
+    seconds,
 )
 from polyscene.data.ingest import Part
 from polyscene.data.readers import Batch
+from polyscene.data.tags import GivenTag, TagCounts
 
-__all__ = ["LastFM", "batches", "rows"]
+__all__ = ["LastFM", "batches", "rows", "time_of"]
 
 
 class LastFM(Importer):
@@ -53,7 +54,8 @@ class LastFM(Importer):
         artists, listens = find_file(path, "artists.dat"), find_file(path, "user_artists.dat")
         friends = find_file(path, "user_friends.dat")
         tagged = find_file(path, "user_taggedartists.dat", "user_taggedartists.derived.tsv")
-        of_artists, of_users = self._tags(find_file(path, "tags.dat"), tagged)
+        given = list(self._given(find_file(path, "tags.dat"), tagged))
+        of_artists, of_users = TagCounts.of_items(given), TagCounts.of_users(given)
 
         def item(row: dict[str, Any]) -> dict[str, Any]:
             artist = row.get("id", "")
@@ -69,7 +71,7 @@ class LastFM(Importer):
             return {"user_id": name, "tags": of_users.top(name)}
 
         named = mapped(batches(artists, "id", "name"), item)
-        yield Part("items", artists, named, taggers=of_artists.givers)
+        yield Part("items", artists, named, given=given)
         ids = sorted(_user_ids(listens, friends), key=lambda name: (len(name), name))
         users = [(number, user(name)) for number, name in enumerate(ids, 1)]
         yield Part("users", listens, [Batch(users)])
@@ -77,17 +79,13 @@ class LastFM(Importer):
         columns = ("userID", "artistID", "weight")
         yield Part("events", listens, mapped(batches(listens, *columns), _listen))
 
-    def _tags(self, names: Path, tagged: Path) -> tuple[TagCounts, TagCounts]:
-        """The tags of artists, counted by users, and of users, counted by artists."""
+    def _given(self, names: Path, tagged: Path) -> Iterator[GivenTag]:
         found = rows(names, "tagID", "tagValue")
         words = {row["tagID"]: row["tagValue"].strip().lower() for row in found}
-        of_artists, of_users = TagCounts(), TagCounts()
         for row in rows(tagged, "userID", "artistID", "tagID"):
-            user, artist, word = row["userID"], row["artistID"], words.get(row["tagID"])
-            if word and user not in self._excluded:
-                of_artists.add(artist, word, user)
-                of_users.add(user, word, artist)
-        return of_artists, of_users
+            word = words.get(row["tagID"])
+            if word and row["userID"] not in self._excluded:
+                yield GivenTag(row["userID"], row["artistID"], word, seconds(time_of(row)))
 
 
 def batches(path: Path, *columns: str) -> Iterator[Batch]:
@@ -98,6 +96,15 @@ def batches(path: Path, *columns: str) -> Iterator[Batch]:
 def rows(path: Path, *columns: str) -> Iterator[dict[str, Any]]:
     """The rows of a file of the folder; see `read_dicts`."""
     return read_dicts(path, columns, encoding=detect_encoding(path), raw_tsv=True)
+
+
+def time_of(row: dict[str, Any]) -> str | None:
+    """The timestamp of a row of tags, or its day, where it has one."""
+    if "timestamp" in row:
+        return str(row["timestamp"])
+    if not row.keys() >= {"day", "month", "year"}:
+        return None
+    return f"{row['year']:0>4}-{row['month']:0>2}-{row['day']:0>2}"
 
 
 def _user_ids(listens: Path, friends: Path) -> set[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from polyscene.data.importers.base import Importer, event_id, find_file, mapped, named_only
-from polyscene.data.importers.lastfm import batches, rows
+from polyscene.data.importers.lastfm import batches, rows, time_of
 from polyscene.data.ingest import Part
 
 __all__ = ["LastFMTags"]
@@ -62,7 +62,7 @@ class LastFMTags(Importer):
             "item_id": None if tag is None else f"{_PREFIX}{tag}",
             "action": "tag",
             "context": artist,
-            "timestamp": _time(row),
+            "timestamp": time_of(row),
             "event_id": event_id("lastfm-tag", user, artist, tag),
         }
         return {name: value for name, value in event.items() if value is not None}
@@ -75,12 +75,3 @@ def _tag(row: dict[str, Any]) -> dict[str, Any]:
         "kind": "tag",
         "title": row.get("tagValue", "").strip().lower(),
     }
-
-
-def _time(row: dict[str, Any]) -> str | None:
-    """The timestamp of a row, or its day, where it has one."""
-    if "timestamp" in row:
-        return str(row["timestamp"])
-    if not row.keys() >= {"day", "month", "year"}:
-        return None
-    return f"{row['year']:0>4}-{row['month']:0>2}-{row['day']:0>2}"

@@ -9,15 +9,16 @@ from typing import Any, ClassVar
 
 from polyscene.data.importers.base import (
     Importer,
-    TagCounts,
     event_id,
     find_file,
     mapped,
     optional_file,
     read_batches,
     read_dicts,
+    seconds,
 )
 from polyscene.data.ingest import Part
+from polyscene.data.tags import GivenTag, TagCounts
 
 __all__ = ["MovieLens"]
 
@@ -53,7 +54,8 @@ class MovieLens(Importer):
             DataError: When movies.csv or ratings.csv is missing, or a file lacks a column.
         """
         movies, ratings = find_file(path, "movies.csv"), find_file(path, "ratings.csv")
-        tags, overviews = self._tags(path), _overviews(path)
+        given, overviews = self._given(path), _overviews(path)
+        tags = TagCounts.of_items(given)
 
         def item(row: dict[str, Any]) -> dict[str, Any]:
             movie, title = row.get("movieId", ""), row.get("title", "")
@@ -70,18 +72,18 @@ class MovieLens(Importer):
             }
 
         films = mapped(read_batches(movies, ("movieId", "title")), item)
-        yield Part("items", movies, films, taggers=tags.givers)
+        yield Part("items", movies, films, given=given)
         columns = ("userId", "movieId", "rating")
         yield Part("events", ratings, mapped(read_batches(ratings, columns), _event))
 
-    def _tags(self, folder: Path) -> TagCounts:
-        counts = TagCounts()
+    def _given(self, folder: Path) -> list[GivenTag]:
         path = optional_file(folder, "tags.csv")
-        if path is not None:
-            for row in read_dicts(path, ("userId", "movieId", "tag")):
-                if row["userId"] not in self._excluded:
-                    counts.add(row["movieId"], row["tag"].strip().lower(), row["userId"])
-        return counts
+        rows = () if path is None else read_dicts(path, ("userId", "movieId", "tag"))
+        return [
+            GivenTag(row["userId"], row["movieId"], tag, seconds(row.get("timestamp")))
+            for row in rows
+            if row["userId"] not in self._excluded and (tag := row["tag"].strip().lower())
+        ]
 
 
 def _overviews(folder: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ from polyscene.errors import WorkspaceError
 
 __all__ = ["VERSIONS", "current_version", "upgrade"]
 
-VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """Every version, oldest first; the last is what this program writes."""
 
 _VERSION_TABLE = "alembic_version"
