@@ -10,10 +10,12 @@ import pytest
 import tiny_world
 from calling import call
 from polyscene.data.schema import Relation
+from polyscene.data.tags import GivenTag
 from polyscene.encoders.cache import CachedEncoder
 from polyscene.errors import NotFoundError
 from polyscene.fitting.labels import LABELS
 from polyscene.settings import load_settings
+from polyscene.storage import given_tags
 from served import eventually, get, ids
 from tiny_world import ITEMS, USERS, Maker, act
 
@@ -99,6 +101,29 @@ def test_the_next_model_knows_nothing_of_them(make: Maker) -> None:
         engine.forget(NAME)
     with pytest.raises(NotFoundError, match="nothing is held"):
         engine.held(NAME)
+
+
+def test_items_lose_the_tags_that_only_they_gave(make: Maker) -> None:
+    """What somebody else gave too, and what nobody is known to have given, stays."""
+    given = [
+        GivenTag(NAME, "map-1", "marionettes", 5.0), GivenTag(NAME, "map-1", "seas"),
+        GivenTag("ann", "map-1", "seas"),
+    ]  # fmt: skip
+    engine = make(**WORLD)
+    store = engine.workspace.store
+    (item,) = store.items(["map-1"])
+    with store.write() as writer:
+        tags = [*item.tags, "marionettes", "seas"]
+        writer.put_items([item.model_copy(update={"tags": tags})])
+        writer.put_given_tags("club", given)
+    assert engine.held(NAME)["tags_given"] == [
+        {"user_id": NAME, "item_id": "map-1", "tag": "marionettes", "timestamp": 5.0},
+        {"user_id": NAME, "item_id": "map-1", "tag": "seas", "timestamp": None},
+    ]
+    assert engine.forget(NAME).erased["tags given"] == 2
+    (left,) = store.items(["map-1"])
+    assert left == item.model_copy(update={"tags": [*item.tags, "seas"]})
+    assert list(given_tags(store)) == given[2:]
 
 
 def files(path: Path) -> list[Path]:

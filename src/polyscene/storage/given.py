@@ -12,6 +12,7 @@ from polyscene.data.tags import GivenTag, TagCounts
 from polyscene.storage import tables
 from polyscene.storage.person import Person
 from polyscene.storage.store import EVENT_ROWS, RecordT, Store
+from polyscene.storage.writer import CHUNK
 
 __all__ = ["Untold", "given_tags"]
 
@@ -25,10 +26,13 @@ def given_tags(store: Store, user_id: str | None = None) -> Iterator[GivenTag]:
         store: The store.
         user_id: Only those of this user; None for all.
     """
-    columns = tables.given_tags.c
+    return _streamed(store, None if user_id is None else tables.given_tags.c.user_id == user_id)
+
+
+def _streamed(store: Store, condition: sa.ColumnElement[bool] | None) -> Iterator[GivenTag]:
     query = sa.select(*_COLUMNS).order_by(*tables.given_tags.primary_key)
-    if user_id is not None:
-        query = query.where(columns.user_id == user_id)
+    if condition is not None:
+        query = query.where(condition)
     with store.read() as connection:
         stream = connection.execution_options(yield_per=EVENT_ROWS).execute(query)
         yield from (GivenTag(*row) for row in stream)
@@ -50,7 +54,11 @@ class Untold(Store):
 
     def __init__(self, store: Store, users: Collection[str], since: float | None = None) -> None:
         super().__init__(store._engine)
-        given = list(given_tags(store))
+        users = frozenset(users)
+        columns, few = tables.given_tags.c, len(users) <= CHUNK and since is None
+        theirs = columns.user_id.in_(users)
+        on_same = columns.item_id.in_(sa.select(columns.item_id).where(theirs))
+        given = list(_streamed(store, theirs | on_same if few else None))
 
         def out(one: GivenTag) -> bool:
             late = since is not None and one.timestamp is not None and one.timestamp >= since
