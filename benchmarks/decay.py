@@ -38,8 +38,7 @@ KERNEL = {
 }  # fmt: skip
 """Its defaults where nothing is held out: no option but the half-life differs."""
 FEW = (0.01, 0.03, 0.1)
-SHRINK = (0.0, 20.0, 100.0, 1000.0, 10_000.0, None)
-"""None: as the fit chooses."""
+SHRINK = (0.0, 20.0, 100.0, 1000.0, 10_000.0)
 
 
 def found(workspace: Workspace, table: dict[str, Any], plans: list[Plan]) -> tuple[float, int]:
@@ -93,7 +92,7 @@ def shrink(cache: Path) -> None:
             for many in SHRINK:
                 table = {
                     "scenarios": scenarios,
-                    "sources": {"trending": {} if many is None else {"shrink": many}},
+                    "sources": {"trending": {"shrink": many}},
                 }
                 value, users = found(workspace, table, plans)
                 said(part="shrink", users=users // len(plans), shrink=many, ndcg=value)

@@ -6,13 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
 from planes import DAY, NOW, dataset, query, settings, space
-from polyscene.component import Candidates, Training, Validation
-from polyscene.data.questions import Questions
+from polyscene.component import Candidates, Training
 from polyscene.data.schema import Item, User
 from polyscene.errors import ModelError
 from polyscene.sources import Fresh, Trending
@@ -20,7 +18,6 @@ from polyscene.sources.base import best, leading
 from polyscene.sources.trending import FreshConfig, TrendingConfig
 
 ITEMS = ["i0", "i1", "i2"]
-LIKES = {"actions": {"like": 1.0}}
 THINGS = space(np.eye(3).tolist())
 
 
@@ -207,37 +204,6 @@ class TestTrending:
         (tmp_path / "trends.json").write_bytes(content)
         with pytest.raises(ModelError, match="cannot read the trends"):
             Trending().load(tmp_path)
-
-
-class TestShrinkageByValidation:
-    """i0 leads elsewhere, i2 here: m · 30/60 against 10 + m · 10/60; from 31 on i0 leads."""
-
-    EVENTS = (
-        *((f"o{n}", f"i{n // 30}", "like", "there", 0.0) for n in range(50)),
-        *((f"h{n}", "i2", "like", "here", 0.0) for n in range(10)),
-    )
-
-    def tuned(self, right: int, given: float | None = None, **scenarios: Any) -> float | None:
-        """What is chosen where a newcomer here is to find one of the items."""
-        names = [*(event[0] for event in self.EVENTS), "new"]
-        data = dataset(list(self.EVENTS), ITEMS, names)
-        training = Training(data, settings(**scenarios), np.eye(3, dtype=np.float32), NOW)
-        matrix = sp.csr_matrix(([1.0], ([0], [right])), shape=(1, 3))
-        relevant = {name: matrix if name == "here" else sp.csr_matrix((1, 3)) for name in scenarios}
-        split = Validation(training, Questions.of(np.array([len(names) - 1])), relevant)
-        return Trending(TrendingConfig(shrink=given)).tuned([split]).config.shrink
-
-    def test_others_count_for_more_where_the_scenario_is_like_them(self) -> None:
-        assert self.tuned(0, here=LIKES, there=LIKES) == 100.0
-
-    def test_the_usual_number_stays_where_it_is_not(self) -> None:
-        assert self.tuned(2, here=LIKES, there=LIKES) == 20.0
-
-    def test_what_is_set_is_kept(self) -> None:
-        assert self.tuned(0, given=3.0, here=LIKES, there=LIKES) == 3.0
-
-    def test_a_scenario_that_reads_no_other_has_nothing_to_choose(self) -> None:
-        assert self.tuned(0, here={**LIKES, "reads": []}, there={**LIKES, "reads": []}) == 20.0
 
 
 class TestFresh:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -12,32 +12,25 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from polyscene.component import Config, Query, Training, Validation, Vectors
-from polyscene.data.dataset import Dataset, FloatArray, IntArray
+from polyscene.component import Config, Query, Training, Vectors
+from polyscene.data.dataset import Dataset, FloatArray
 from polyscene.represent.strength import SECONDS_A_DAY, Strengths, decay
 from polyscene.settings import Settings
 from polyscene.sources.base import Source, nothing
 from polyscene.sources.saved import reading
-from polyscene.sources.trial import Steps, Trial, choose, filled
 
 __all__ = ["Fresh", "Trending"]
 
 
 _KINDS = ("own", "all")
 """The files of a scenario."""
-_USUAL = {"shrink": 20.0}
-_STEPS: Steps = (("shrink", (100.0, 1000.0, 10_000.0)),)
-"""What is tried for m."""
-_LEADING = 1000
-"""Targets of a scenario that are put in order while it is tried, by own and by all counts."""
 
 
 class TrendingConfig(Config):
     """Options of `trending`."""
 
-    shrink: float | None = Field(default=None, ge=0)
-    """m, how many events the trend of all scenarios counts for beside those of this one; unset to
-    choose it by validation where a scenario reads others, else 20."""
+    shrink: float = Field(default=20.0, ge=0)
+    """m, how many events the trend of all scenarios counts for beside those of this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +86,7 @@ class Trending(Source):
     over the events of the scenario and those that name none (own), and over all events it may
     read (all): a scenario with few events of its own is drawn to what is popular elsewhere.
     Divided by the largest, so that scores lie in [0, 1]. Events that come after the fit are added
-    to the counts, which is why it is `Live`. How alike scenarios are, what was held out tells: m is
-    chosen by it (`polyscene.component.Tunable`).
+    to the counts, which is why it is `Live`.
     """
 
     name: ClassVar[str] = "trending"
@@ -107,15 +99,6 @@ class Trending(Source):
         self.last = 0
         self._counts: dict[str, _Counts] = {}
         self._scores: dict[str, npt.NDArray[np.float32]] = {}
-
-    @property
-    def _set(self) -> TrendingConfig:
-        return filled(self.config, _USUAL)
-
-    def tuned(self, validations: Sequence[Validation]) -> Self:
-        """Choose m if it is unset; see `polyscene.component.Tunable`. O(splits · events)."""
-        trials = [_TrendTrial(validation) for validation in validations]
-        return type(self)(choose(self.name, self._set, self.config, _STEPS, trials))
 
     def fit(self, training: Training) -> None:
         """Count; see `polyscene.component.Trainable`."""
@@ -184,41 +167,7 @@ class Trending(Source):
     def _use(self, counts: dict[str, _Counts]) -> None:
         self._counts = counts
         # Put in place at once: answers are made meanwhile, by another thread.
-        shrink = self._set.shrink or 0.0
-        self._scores = {name: one.scores(shrink) for name, one in counts.items()}
-
-
-class _TrendTrial(Trial):
-    """A split on which m is chosen, over the scenarios on whose targets others act too.
-
-    The `_LEADING` targets with the highest counts of each are put in order.
-    """
-
-    def __init__(self, validation: Validation) -> None:
-        training, found = validation.training, {}
-        for name, spec in training.settings.scenarios.items():
-            if spec.of_items:
-                counts = _Counts.of(training.data, training.settings, name, training.now)
-                if (counts.own != counts.all).any():
-                    found[name] = counts
-        relevant = {name: validation.relevant[name] for name in found}
-        super().__init__(replace(validation, relevant=relevant))
-        leading = [
-            np.argsort(-count, kind="stable")[:_LEADING]
-            for counts in found.values()
-            for count in (counts.own, counts.all)
-        ]
-        self._counts = found
-        self._columns = np.unique(np.concatenate([np.zeros(0, np.int64), *leading]))
-
-    def score(self, config: TrendingConfig) -> float:
-        """NDCG@10 of the trends."""
-
-        def trend(scenario: str, asked: IntArray) -> Vectors:
-            scores = self._counts[scenario].scores(config.shrink or 0.0)[self._columns]
-            return np.tile(scores, (len(asked), 1))
-
-        return self.ndcg(trend, self._columns)
+        self._scores = {name: one.scores(self.config.shrink) for name, one in counts.items()}
 
 
 class FreshConfig(Config):
