@@ -45,9 +45,9 @@ def vectors(workspace: Workspace) -> Any:
 
 def test_it_learns_what_texts_do_not_tell(shop: Workspace, tiny: str) -> None:
     """Items of one taste come close; the run is kept with all that is needed to judge it."""
-    outcome = train_encoder(shop, contrastive(tiny, dims=[8], mini_batch=8))
+    outcome = train_encoder(shop, contrastive(tiny, dims=[8], mini_batch=8, steps=20))
     assert outcome.passed
-    assert outcome.after["shop"] > outcome.before["shop"] + 0.02  # 0.0297 on some processors
+    assert outcome.after["shop"] > outcome.before["shop"] + 0.03
     encoder, found = vectors(shop)
     assert found.shape == (2, 16)
     assert "sha256" in encoder.id
