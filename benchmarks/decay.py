@@ -90,10 +90,7 @@ def shrink(cache: Path) -> None:
             quality.open_workspace(Path(folder), cache, task) as workspace,
         ):
             for many in SHRINK:
-                table = {
-                    "scenarios": scenarios,
-                    "sources": {"trending": {"shrink": many}},
-                }
+                table = {"scenarios": scenarios, "sources": {"trending": {"shrink": many}}}
                 value, users = found(workspace, table, plans)
                 said(part="shrink", users=users // len(plans), shrink=many, ndcg=value)
 

@@ -31,7 +31,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +69,6 @@ class Task:
     liked: float | None = None
     relations: list[Relation] | None = None
     users: list[User] | None = None
-    options: dict[str, Any] = field(default_factory=dict)
-    """Other tables of the settings."""
     measure: Callable[[Workspace, Plan, str, bool], None] | None = None
     """What measures it, where that is not `evaluate`."""
 
@@ -189,7 +187,7 @@ def open_workspace(path: Path, cache: Path, task: Task) -> Workspace:
     dated = any(event.timestamp is not None for event in task.events)
     ages = {} if dated else {"half_life_days": LONG, "trend_half_life_days": LONG}
     scenarios = {name: ages | scenario for name, scenario in task.scenarios.items()}
-    settings = parse_settings({"scenarios": scenarios, **task.options})
+    settings = parse_settings({"scenarios": scenarios})
     workspace = Workspace(path, settings, open_encoder(settings.encoders, cache))
     with workspace.store.write() as writer:
         writer.put_items(task.items)

@@ -24,26 +24,26 @@ class GivenTag:
 
 
 class TagCounts:
-    """The tags that people gave to things, counted by how many people gave them."""
+    """The tags that people gave to things, counted by how many people gave them.
 
-    def __init__(self) -> None:
+    Args:
+        given: Thing, tag and giver.
+    """
+
+    def __init__(self, given: Iterable[tuple[str, str, str]]) -> None:
         self._givers: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+        for thing, tag, giver in given:
+            self._givers[thing][tag].add(giver)
 
     @classmethod
     def of_items(cls, given: Iterable[GivenTag]) -> TagCounts:
         """The tags of items, counted by users."""
-        counts = cls()
-        for one in given:
-            counts._givers[one.item_id][one.tag].add(one.user_id)
-        return counts
+        return cls((one.item_id, one.tag, one.user_id) for one in given)
 
     @classmethod
     def of_users(cls, given: Iterable[GivenTag]) -> TagCounts:
         """The tags of the users who gave them, counted by items."""
-        counts = cls()
-        for one in given:
-            counts._givers[one.user_id][one.tag].add(one.item_id)
-        return counts
+        return cls((one.user_id, one.tag, one.item_id) for one in given)
 
     def __iter__(self) -> Iterator[str]:
         """The things that have tags."""

@@ -14,14 +14,14 @@ from polyscene.fitting.shown import shown
 from polyscene.settings import TargetKind
 from polyscene.workspace import Workspace
 
-__all__ = ["activity", "context_of", "pairs_of"]
+__all__ = ["acted_pairs", "activity", "context_of"]
 
 
 def context_of(workspace: Workspace, model: Model, part: Split, scenario: str) -> Context:
     """What lists are judged by; what the scenario may not show is not to be found either."""
     spec = workspace.settings.scenario(scenario)
     train, on_person = part.train, spec.target == "person"
-    pairs = pairs_of(train, spec.target)
+    pairs = acted_pairs(train, spec.target)
     ids, space = (train.users if on_person else train.items).ids, model.space(scenario)
     rows = space.targets.ids.rows(ids)
     known = np.maximum(rows, 0)
@@ -48,10 +48,10 @@ def context_of(workspace: Workspace, model: Model, part: Split, scenario: str) -
 
 def activity(train: Dataset, kind: TargetKind) -> IntArray:
     """How many targets each user acted on, shape (users,)."""
-    return np.bincount(pairs_of(train, kind)[0], minlength=len(train.users))
+    return np.bincount(acted_pairs(train, kind)[0], minlength=len(train.users))
 
 
-def pairs_of(train: Dataset, kind: TargetKind) -> IntArray:
+def acted_pairs(train: Dataset, kind: TargetKind) -> IntArray:
     """The distinct pairs of user and target, shape (2, pairs)."""
     used = train.aimed(kind) & (train.target >= 0)
     pairs: IntArray = np.unique(np.stack([train.user[used], train.target[used]]), axis=1)

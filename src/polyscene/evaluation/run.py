@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from polyscene.data.dataset import IntArray
 from polyscene.errors import DataError
 from polyscene.evaluation.audit import NO_AUDIT, Asked, Audit, Audited, audited, check_audit
-from polyscene.evaluation.context import activity, context_of, pairs_of
+from polyscene.evaluation.context import acted_pairs, activity, context_of
 from polyscene.evaluation.measures import (
     Context,
     Measured,
@@ -291,7 +291,7 @@ def _audited(
     if not audit:
         return None
     spec, train = bench.spec(scenario), part.train
-    targets, pairs = model.space(scenario).targets, pairs_of(train, spec.target)
+    targets, pairs = model.space(scenario).targets, acted_pairs(train, spec.target)
     asked = Asked(
         spec=spec,
         context=context,

@@ -104,9 +104,9 @@ class Untold(Store):
     def changed_items(self) -> list[Item]:
         """The items that are not as in the store."""
         return [
-            _without(item, self._items[item.item_id])
+            changed
             for item in super().items(list(self._items))
-            if _without(item, self._items[item.item_id]).tags != item.tags
+            if (changed := _without(item, self._items[item.item_id])) != item
         ]
 
 

@@ -115,7 +115,7 @@ given_tags = sa.Table(
     "given_tags",
     metadata,
     sa.Column("user_id", sa.Text, primary_key=True),
-    sa.Column("item_id", sa.Text, primary_key=True),
+    sa.Column("item_id", sa.Text, primary_key=True, index=True),
     sa.Column("tag", sa.Text, primary_key=True),
     sa.Column("origin", sa.Text, primary_key=True),
     sa.Column("timestamp", sa.Double),

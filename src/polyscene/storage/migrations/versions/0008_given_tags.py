@@ -24,3 +24,4 @@ def upgrade() -> None:
         "came in.",
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_given_tags_item_id", "given_tags", ["item_id"])
